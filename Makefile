@@ -1,0 +1,65 @@
+# Each target makes what it needs from nothing but Python 3.10+, GCC 12+ and make.
+#   PY=python3.12    the interpreter to start from
+#   VENV=.venv       where everything is installed; an existing environment may be named
+PY    ?= python3
+VENV  ?= .venv
+ARGS  ?=
+
+BIN    := $(abspath $(VENV))/bin
+PYTHON := $(BIN)/python
+MADE   := $(VENV)/.cordwood
+# What `pip install -e .` looks at; Python files need no reinstall.
+NATIVE := pyproject.toml CMakeLists.txt $(wildcard cmake/*.cmake) $(shell find csrc -name '*.[ch]pp' -o -name '*.h')
+
+.PHONY: help build demo test test-full bench lint format fuzz clean
+
+help:
+	@echo "make demo | test | test-full | bench | lint | format | build | fuzz | clean"
+
+$(MADE)/venv:
+	@test -x $(PYTHON) || $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 10) and \
+	  "cordwood needs Python 3.10 or later; name one with PY=...")'
+	@test -x $(PYTHON) || $(PY) -m venv $(VENV)
+	$(PYTHON) -m pip install -q 'pip>=21.3' 'scikit-build-core>=0.11' 'pybind11>=2.13' 'cmake>=3.22' ninja
+	@mkdir -p $(MADE) && touch $@
+
+$(MADE)/build: $(MADE)/venv $(NATIVE)
+	$(PYTHON) -m pip install -q --no-build-isolation -e .
+	@touch $@
+
+# One stamp for each extra of pyproject.toml: extra-test, extra-lint and so on.
+$(MADE)/extra-%: $(MADE)/venv pyproject.toml
+	$(PYTHON) -m pip install -q --no-build-isolation -e '.[$*]'
+	@touch $@
+
+build: $(MADE)/build
+
+demo: $(MADE)/extra-demo $(MADE)/build
+	$(PYTHON) examples/demo.py $(ARGS)
+
+test: $(MADE)/extra-test $(MADE)/build
+	$(PYTHON) -m pytest $(ARGS)
+
+test-full: $(MADE)/extra-test $(MADE)/build
+	$(PYTHON) -m pytest -m 'slow or not slow' $(ARGS)
+
+bench: $(MADE)/extra-bench $(MADE)/build
+	$(BIN)/cordwood bench $(ARGS)
+
+lint: $(MADE)/extra-lint $(MADE)/build
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(PYTHON) -m mypy
+	$(PYTHON) -m mypy.stubtest cordwood._core
+	git ls-files '*.cpp' '*.hpp' '*.h' | xargs $(BIN)/clang-format --dry-run --Werror
+
+format: $(MADE)/extra-lint
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	git ls-files '*.cpp' '*.hpp' '*.h' | xargs $(BIN)/clang-format -i
+
+fuzz: $(MADE)/venv
+	PATH="$(BIN):$$PATH" scripts/fuzz.sh $(ARGS)
+
+clean:
+	rm -rf build dist .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks

@@ -1,0 +1,85 @@
+#include "base/cpu_probe.hpp"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+#include <cstdint>
+#endif
+
+namespace cordwood::base {
+
+#if defined(__x86_64__)
+
+namespace {
+
+struct Registers {
+  uint32_t eax = 0;
+  uint32_t ebx = 0;
+  uint32_t ecx = 0;
+  uint32_t edx = 0;
+};
+
+/// All zero where the processor does not know the leaf.
+Registers cpuid(uint32_t leaf) noexcept {
+  Registers r;
+  __get_cpuid_count(leaf, 0, &r.eax, &r.ebx, &r.ecx, &r.edx);
+  return r;
+}
+
+constexpr uint32_t bit(unsigned position) noexcept { return uint32_t{1} << position; }
+
+constexpr bool has_all(uint32_t value, uint32_t wanted) noexcept {
+  return (value & wanted) == wanted;
+}
+
+// Leaf 1, ecx.
+constexpr uint32_t kFma = bit(12);
+constexpr uint32_t kOsXsave = bit(27);
+constexpr uint32_t kAvx = bit(28);
+constexpr uint32_t kF16c = bit(29);
+// Leaf 7, ebx.
+constexpr uint32_t kBmi1 = bit(3);
+constexpr uint32_t kAvx2 = bit(5);
+constexpr uint32_t kBmi2 = bit(8);
+constexpr uint32_t kAvx512f = bit(16);
+constexpr uint32_t kAvx512dq = bit(17);
+constexpr uint32_t kAvx512bw = bit(30);
+constexpr uint32_t kAvx512vl = bit(31);
+// Leaf 7, ecx.
+constexpr uint32_t kAvx512vbmi = bit(1);
+constexpr uint32_t kGfni = bit(8);
+constexpr uint32_t kAvx512vnni = bit(11);
+// XCR0: registers that the operating system saves across a switch of threads.
+constexpr uint32_t kSavesAvx = bit(1) | bit(2);                        // xmm, ymm
+constexpr uint32_t kSavesAvx512 = kSavesAvx | bit(5) | bit(6) | bit(7);  // masks, zmm 0-15, 16-31
+
+bool os_saves(uint32_t wanted) noexcept {
+  if (!has_all(cpuid(1).ecx, kOsXsave)) {
+    return false;  // xgetbv itself would fault
+  }
+  uint32_t low = 0;
+  uint32_t high = 0;
+  // The intrinsic needs -mxsave, which this file must not be built with.
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return has_all(low, wanted);
+}
+
+bool has_avx2_family() noexcept {
+  return has_all(cpuid(1).ecx, kFma | kAvx | kF16c) && has_all(cpuid(7).ebx, kBmi1 | kAvx2 | kBmi2);
+}
+
+}  // namespace
+
+bool cpu_has_avx512icl() noexcept {
+  const Registers leaf7 = cpuid(7);
+  return has_avx2_family() && has_all(leaf7.ebx, kAvx512f | kAvx512dq | kAvx512bw | kAvx512vl) &&
+         has_all(leaf7.ecx, kAvx512vbmi | kGfni | kAvx512vnni) && os_saves(kSavesAvx512);
+}
+
+#else
+
+bool cpu_has_avx512icl() noexcept { return false; }
+
+#endif
+
+}  // namespace cordwood::base

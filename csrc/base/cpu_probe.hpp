@@ -1,0 +1,11 @@
+// One question for each instruction-set row: does this processor have all of it, and does the
+// operating system save the registers? Every probe asks the hardware anew and keeps no state; the
+// dispatch table remembers the answer.
+#pragma once
+
+namespace cordwood::base {
+
+/// AVX-512 F, BW, DQ, VL, VBMI, VNNI and GFNI, with AVX2, FMA, F16C and BMI2: Ice Lake, Zen 4 and later.
+bool cpu_has_avx512icl() noexcept;
+
+}  // namespace cordwood::base
