@@ -1,0 +1,112 @@
+#include "runtime/dispatch.hpp"
+
+#include <array>
+#include <cstdlib>
+#include <cstring>
+
+#include "base/cpu_probe.hpp"
+
+namespace cordwood::runtime {
+namespace {
+
+bool always() noexcept {
+  return true;
+}
+
+constexpr auto kRows = std::to_array<KernelRow>({
+#if defined(CORDWOOD_WITH_AVX512ICL)
+    {
+        .name = "avx512icl",
+        .probe = base::cpu_has_avx512icl,
+        .link_f32 = kernels::avx512icl::link_f32,
+        .link_f64 = kernels::avx512icl::link_f64,
+    },
+#endif
+    {
+        .name = "scalar",
+        .probe = always,
+        .link_f32 = kernels::scalar::link_f32,
+        .link_f64 = kernels::scalar::link_f64,
+    },
+});
+
+/// The sentence of a refused CORDWOOD_ISA. Written once, before the Status that points at it.
+class Refusal {
+ public:
+  void write(std::string_view given, bool known) noexcept {
+    put("CORDWOOD_ISA is \"");
+    put(given.substr(0, 40));
+    put(known ? "\", which this machine cannot run; it can run: "
+              : "\", which is no instruction set of this build; this machine can run: ");
+    const char* separator = "";
+    for (const KernelRow& row : kRows) {
+      if (!row.probe()) continue;
+      put(separator);
+      put(row.name);
+      separator = ", ";
+    }
+  }
+  [[nodiscard]] const char* text() const noexcept { return text_.data(); }
+
+ private:
+  void put(std::string_view part) noexcept {
+    for (const char character : part) {
+      // Braces would be read as places for numbers.
+      if (used_ + 1 < text_.size() && character != '{') text_[used_++] = character;
+    }
+  }
+
+  std::array<char, 256> text_{};
+  std::size_t used_ = 0;
+};
+
+struct Choice {
+  const KernelRow* row = nullptr;
+  cordwood_status code = CORDWOOD_STATUS_ok;
+  Refusal refusal;
+};
+
+Choice choose() noexcept {
+  Choice choice;
+  const char* forced = std::getenv("CORDWOOD_ISA");
+  if (forced == nullptr || *forced == '\0') {
+    for (const KernelRow& row : kRows) {
+      if (!row.probe()) continue;
+      choice.row = &row;
+      break;
+    }
+    return choice;
+  }
+  for (const KernelRow& row : kRows) {
+    if (std::strcmp(row.name, forced) != 0) continue;
+    if (row.probe()) {
+      choice.row = &row;
+      return choice;
+    }
+    choice.code = CORDWOOD_STATUS_isa_not_available;
+  }
+  const bool known = choice.code == CORDWOOD_STATUS_isa_not_available;
+  if (!known) choice.code = CORDWOOD_STATUS_isa_unknown;
+  choice.refusal.write(forced, known);
+  return choice;
+}
+
+}  // namespace
+
+std::span<const KernelRow> all_rows() noexcept {
+  return kRows;
+}
+
+bool row_available(const KernelRow& row) noexcept {
+  return row.probe();
+}
+
+Result<const KernelRow*> active_row() noexcept {
+  static const Choice choice = choose();
+  if (choice.row == nullptr) {
+    return Status{choice.code, "instruction set", choice.refusal.text(), {}};
+  }
+  return choice.row;
+}
+
+}  // namespace cordwood::runtime
