@@ -1,0 +1,25 @@
+// A caller's rows as they lie in memory: any number type, any strides, nothing copied.
+#pragma once
+
+#include <cstdint>
+
+namespace cordwood::runtime {
+
+struct RowsView {
+  const void* data = nullptr;
+  uint8_t dtype = 0;          ///< enum cordwood_dtype; bool rows are UINT8
+  int64_t row_stride = 0;     ///< bytes
+  int64_t column_stride = 0;  ///< bytes
+  uint64_t n_rows = 0;
+  uint32_t n_features = 0;
+
+  /// The same columns, rows [first, first + count).
+  [[nodiscard]] RowsView slice(uint64_t first, uint64_t count) const noexcept {
+    RowsView part = *this;
+    part.data = static_cast<const char*>(data) + static_cast<int64_t>(first) * row_stride;
+    part.n_rows = count;
+    return part;
+  }
+};
+
+}  // namespace cordwood::runtime
