@@ -1,0 +1,9 @@
+// The extension module `cordwood._core`: each room registers what Python may see of it.
+#include <pybind11/pybind11.h>
+
+namespace py = pybind11;
+
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+  m.doc() = "The native half of cordwood.";
+  m.attr("__version__") = CORDWOOD_VERSION;
+}
