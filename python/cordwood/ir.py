@@ -1,7 +1,9 @@
 """The Graph: one meaning for every source, as a closed list of operators over flat arrays.
 
-``docs/graph.md`` is the table of all operators with their numeric contracts. This module holds the
-ones that front ends produce today; an operator outside the list has no opcode and cannot be packed.
+``docs/graph.md`` is the table of all operators with their numeric contracts. This module numbers
+them all and holds the ones that front ends produce today; an operator outside the list has no
+opcode and cannot be packed. A Graph is immutable: its arrays are kept as read-only views, and its
+rules are checked once, on construction, by ``cordwood.ir_checks``.
 """
 
 from __future__ import annotations
@@ -10,15 +12,22 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-
 from cordwood.errors import GraphError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
+    from cordwood._typing import (
+        AnyArray,
+        BoolArray,
+        Float64Array,
+        FloatArray,
+        Int32Array,
+        Int64Array,
+    )
 
 __all__ = [
+    "MAX_DEPTH",
     "Decide",
     "Graph",
     "Link",
@@ -39,7 +48,7 @@ LinkKind = Literal["identity", "sigmoid", "exp", "softmax"]
 DecideRule = Literal["argmax", "greater", "greater_equal"]
 
 MAX_DEPTH = 4096
-"""Deepest tree that a Graph may hold: bounds every stack below the border."""
+"""Most edges between a root and a leaf: bounds every stack below the border."""
 
 
 class Opcode(enum.IntEnum):
@@ -48,6 +57,51 @@ class Opcode(enum.IntEnum):
     TREE_ENSEMBLE = 1
     LINK = 2
     DECIDE = 3
+    # Preprocessing
+    CAST = 16
+    SCALE = 17
+    IMPUTE = 18
+    ONE_HOT = 19
+    ORDINAL = 20
+    SELECT = 21
+    CONCAT = 22
+    BIN = 23
+    POLYNOMIAL = 24
+    NORMALIZE = 25
+    PROJECT = 26
+    # Nets: layers
+    LINEAR = 32
+    MATMUL = 33
+    CONV = 34
+    POOL = 35
+    BATCH_NORM = 36
+    LAYER_NORM = 37
+    RMS_NORM = 38
+    GROUP_NORM = 39
+    ACTIVATION = 40
+    SOFTMAX = 41
+    ATTENTION = 42
+    EMBEDDING = 43
+    LSTM = 44
+    GRU = 45
+    # Nets: elementwise and reductions
+    UNARY = 48
+    BINARY = 49
+    COMPARE = 50
+    WHERE = 51
+    QUANTIZE = 52
+    DEQUANTIZE = 53
+    REDUCE = 56
+    ARG_REDUCE = 57
+    # Nets: shape and gather
+    CONSTANT = 64
+    RESHAPE = 65
+    TRANSPOSE = 66
+    SLICE = 67
+    PAD = 68
+    EXPAND = 69
+    RESIZE = 70
+    GATHER = 71
 
 
 class Role(enum.IntEnum):
@@ -98,10 +152,10 @@ class Operator:
 class TreeEnsemble(Operator):
     """Decision trees whose leaves add up, in tree order, onto a base value.
 
-    The split rule is the source's own: a value is cast to `input_type`, values within `zero_band` of
-    zero become zero, and a numeric node sends ``x <= threshold`` (``"le"``) or ``x < threshold``
-    (``"lt"``) to the left, comparing in float64. NaN goes where `missing_left` says; where
-    `zero_missing` is set, so does zero.
+    The split rule is the source's own. A value is cast to `input_type`. At a numeric node, values
+    within `zero_band` of zero then become zero, and ``x <= threshold`` (``"le"``) or
+    ``x < threshold`` (``"lt"``) goes to the left, compared in float64. NaN goes where
+    `missing_left` says; where `zero_missing` is set, so does zero.
 
     A category node first turns the value into a code by `category_rule`: ``"floor"`` takes
     ``floor(x)`` and ``"truncate"`` drops the fraction towards zero, both for results in
@@ -110,7 +164,8 @@ class TreeEnsemble(Operator):
     `category_members`; any other value goes to the opposite side, NaN where `missing_left` says.
 
     Nodes are flat arrays over all trees, root first within each tree; ``left`` and ``right`` count
-    from the tree's first node. A leaf has ``left == right == -1``.
+    from the tree's first node. A leaf has ``left == right == -1``. Arrays are C-contiguous and are
+    kept as read-only views of what was given (no copy).
 
     Parameters
     ----------
@@ -123,7 +178,7 @@ class TreeEnsemble(Operator):
     comparison : {"le", "lt"}
         Which comparison sends a numeric value to the left.
     zero_band : float
-        Values with ``abs(x) <= zero_band`` are zero before comparing; 0.0 for none.
+        Values with ``abs(x) <= zero_band`` are zero before a numeric node compares; 0.0 for none.
     category_rule : {"none", "floor", "truncate", "exact"}
         How a value becomes a category code.
     category_members : {"left", "right"}
@@ -144,23 +199,24 @@ class TreeEnsemble(Operator):
     tree_output : ndarray of int32, shape (n_trees,)
         Output that the tree adds to; 0 where leaves are vectors of all outputs.
     tree_weight : ndarray of float64, shape (n_trees,)
-        Factor on the tree's leaves.
+        Factor on the tree's leaves; the product is taken in float64.
     left, right : ndarray of int32, shape (n_nodes,)
         Children, counted from the tree's first node; -1 at a leaf.
     feature : ndarray of int32, shape (n_nodes,)
         Feature tested; -1 at a leaf.
     threshold : ndarray of float64, shape (n_nodes,)
-        Threshold of a numeric node; 0.0 elsewhere.
+        Threshold of a numeric node, never NaN; 0.0 elsewhere.
     category_set : ndarray of int32, shape (n_nodes,)
         Set of a category node; -1 elsewhere.
     missing_left, zero_missing : ndarray of bool, shape (n_nodes,)
-        Whether NaN goes left; whether zero counts as NaN. False at leaves.
+        Whether NaN goes left; whether zero counts as NaN (numeric nodes only). False at leaves.
     leaf_row : ndarray of int32, shape (n_nodes,)
         Row of `leaf_values` at a leaf; -1 at an inner node.
     leaf_id : ndarray of int32, shape (n_nodes,)
-        What the source's ``apply`` returns for this leaf; -1 at an inner node.
+        What the source's ``apply`` returns for this leaf, distinct within a tree; -1 at an inner
+        node.
     leaf_values : ndarray of float32 or float64, shape (n_leaf_rows, leaf_width)
-        ``leaf_width`` is 1, or `n_outputs` where leaves are vectors.
+        Finite. ``leaf_width`` is 1, or `n_outputs` where leaves are vectors.
     set_start : ndarray of int64, shape (n_sets + 1,)
         First member of each category set.
     set_members : ndarray of int32, shape (n_members,)
@@ -168,7 +224,8 @@ class TreeEnsemble(Operator):
     category_start : ndarray of int64, shape (n_features + 1,)
         First category value of each feature; all equal unless `category_rule` is ``"exact"``.
     category_values : ndarray of float64, shape (n_category_values,)
-        Values of each feature's categories in code order; the code is the position.
+        Values of each feature's categories in code order, distinct and not NaN; the code is the
+        position.
 
     Raises
     ------
@@ -191,24 +248,24 @@ class TreeEnsemble(Operator):
     divisor: float = 1.0
     accepts_nan: bool
     accepts_infinity: bool
-    base_value: np.ndarray
-    tree_start: np.ndarray
-    tree_output: np.ndarray
-    tree_weight: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
-    feature: np.ndarray
-    threshold: np.ndarray
-    category_set: np.ndarray
-    missing_left: np.ndarray
-    zero_missing: np.ndarray
-    leaf_row: np.ndarray
-    leaf_id: np.ndarray
-    leaf_values: np.ndarray
-    set_start: np.ndarray
-    set_members: np.ndarray
-    category_start: np.ndarray
-    category_values: np.ndarray
+    base_value: FloatArray
+    tree_start: Int64Array
+    tree_output: Int32Array
+    tree_weight: Float64Array
+    left: Int32Array
+    right: Int32Array
+    feature: Int32Array
+    threshold: Float64Array
+    category_set: Int32Array
+    missing_left: BoolArray
+    zero_missing: BoolArray
+    leaf_row: Int32Array
+    leaf_id: Int32Array
+    leaf_values: FloatArray
+    set_start: Int64Array
+    set_members: Int32Array
+    category_start: Int64Array
+    category_values: Float64Array
 
     @property
     def n_trees(self) -> int:
@@ -226,9 +283,11 @@ class TreeEnsemble(Operator):
         return int(self.leaf_values.shape[1])
 
     def __post_init__(self) -> None:
+        """Check the rules."""
         from cordwood import ir_checks
 
         ir_checks.check_tree_ensemble(self)
+        ir_checks.freeze_arrays(self)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -287,7 +346,8 @@ class Graph:
     feature_names : tuple of str, optional
         Names of the columns, where the source knows them.
     classes : ndarray, optional
-        Labels by class index: int64, float64, bool or str (object arrays of str are converted).
+        Labels by class index: int64, float64, bool or str; other integers and floats widen to
+        these, and object arrays of str are converted.
     methods : tuple of str
         Methods that the source offers, among ``predict``, ``predict_proba``, ``decision_function``
         and ``apply``, in that order.
@@ -304,13 +364,15 @@ class Graph:
     values: tuple[Value, ...]
     operators: tuple[Operator, ...]
     feature_names: tuple[str, ...] | None = None
-    classes: np.ndarray | None = None
+    classes: AnyArray | None = None
     methods: tuple[str, ...] = ("predict",)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        """Check the rules."""
         from cordwood import ir_checks
 
+        ir_checks.normalize_classes(self)
         ir_checks.check_graph(self)
 
     def value(self, name: str) -> Value:

@@ -1,0 +1,304 @@
+"""The rules of a tree_ensemble's arrays; every failure names the array and the entry.
+
+All checks are whole-array NumPy, so that forests of millions of nodes take about a second.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, get_args
+
+import numpy as np
+
+from cordwood import ir
+from cordwood.errors import GraphError
+from cordwood.ir import MAX_DEPTH
+
+if TYPE_CHECKING:
+    from cordwood._typing import AnyArray, BoolArray, Int64Array
+    from cordwood.ir import TreeEnsemble
+
+__all__ = ["check_choice", "check_tree_ensemble", "freeze_arrays"]
+
+
+class ArrayRule(NamedTuple):
+    """Element type and length of one array of a tree_ensemble."""
+
+    name: str
+    dtype: str
+    length: str
+
+
+TREE_ARRAYS = (
+    ArrayRule("base_value", "accumulate_type", "n_outputs"),
+    ArrayRule("tree_start", "int64", "n_trees + 1"),
+    ArrayRule("tree_output", "int32", "n_trees"),
+    ArrayRule("tree_weight", "float64", "n_trees"),
+    ArrayRule("left", "int32", "n_nodes"),
+    ArrayRule("right", "int32", "n_nodes"),
+    ArrayRule("feature", "int32", "n_nodes"),
+    ArrayRule("threshold", "float64", "n_nodes"),
+    ArrayRule("category_set", "int32", "n_nodes"),
+    ArrayRule("missing_left", "bool", "n_nodes"),
+    ArrayRule("zero_missing", "bool", "n_nodes"),
+    ArrayRule("leaf_row", "int32", "n_nodes"),
+    ArrayRule("leaf_id", "int32", "n_nodes"),
+    ArrayRule("leaf_values", "float", "any"),
+    ArrayRule("set_start", "int64", "any"),
+    ArrayRule("set_members", "int32", "any"),
+    ArrayRule("category_start", "int64", "n_features + 1"),
+    ArrayRule("category_values", "float64", "any"),
+)
+
+
+def freeze_arrays(op: TreeEnsemble) -> None:
+    """Replace the arrays of `op` by read-only views, so that a checked Graph stays true."""
+    for rule in TREE_ARRAYS:
+        view = getattr(op, rule.name).view()
+        view.setflags(write=False)
+        object.__setattr__(op, rule.name, view)
+
+
+def check_tree_ensemble(op: TreeEnsemble) -> None:
+    """Check every rule of a tree_ensemble.
+
+    Parameters
+    ----------
+    op : TreeEnsemble
+        The operator; nothing about it is assumed.
+
+    Raises
+    ------
+    GraphError
+        A rule is broken; the message names the array, the entry, what it holds and what was
+        expected.
+    """
+    _check_attributes(op)
+    _check_arrays(op)
+    _check_values(op)
+    _check_sets(op)
+    leaf = _check_shape(op)
+    _check_inner(op, ~leaf)
+    _check_leaves(op, leaf)
+
+
+def _fail(message: str) -> NoReturn:
+    raise GraphError(message)
+
+
+def _expect(good: Any, name: str, array: AnyArray, expected: str, index: Any = None) -> None:
+    """Fail at the first false entry of `good`; `index` maps its entries to those of `array`."""
+    if np.all(good):
+        return
+    first = int(np.argmin(good))
+    entry = first if index is None else int(index[first])
+    _fail(f"{name}[{entry}] is {array[entry]!s}, expected {expected}")
+
+
+def _check_attributes(op: TreeEnsemble) -> None:
+    choices = {
+        "input_type": ir.FloatName,
+        "integer_cast": ir.IntegerCast,
+        "comparison": ir.Comparison,
+        "category_rule": ir.CategoryRule,
+        "category_members": ir.Side,
+        "accumulate_type": ir.FloatName,
+        "aggregate": ir.Aggregate,
+    }
+    for name, choice in choices.items():
+        check_choice(f"tree_ensemble.{name}", getattr(op, name), choice)
+    for name in ("n_features", "n_outputs"):
+        number = getattr(op, name)
+        if not isinstance(number, int) or not 1 <= number < 2**31:
+            _fail(f"{name} is {number!r}, expected an int from 1 to {2**31 - 1}")
+    if not (np.isfinite(op.zero_band) and op.zero_band >= 0):
+        _fail(f"zero_band is {op.zero_band!r}, expected a finite number of at least 0")
+    if op.aggregate == "sum" and op.divisor != 1.0:
+        _fail(f"divisor is {op.divisor!r}, expected 1.0 because the aggregate is a sum")
+    if not (np.isfinite(op.divisor) and op.divisor > 0):
+        _fail(f"divisor is {op.divisor!r}, expected a finite number above 0")
+
+
+def check_choice(name: str, given: object, choice: Any) -> None:
+    """Fail unless `given` is one of the values of the ``Literal`` `choice`."""
+    if given not in get_args(choice):
+        _fail(f"{name} is {given!r}, expected one of {', '.join(map(repr, get_args(choice)))}")
+
+
+def _check_arrays(op: TreeEnsemble) -> None:
+    """Check kind, element type, rank and length of every array."""
+    for rule in TREE_ARRAYS:
+        array = getattr(op, rule.name)
+        if not isinstance(array, np.ndarray):
+            _fail(f"{rule.name} is a {type(array).__name__}, expected a numpy array")
+        dtype = op.accumulate_type if rule.dtype == "accumulate_type" else rule.dtype
+        allowed = ("float32", "float64") if dtype == "float" else (dtype,)
+        if array.dtype.name not in allowed or not array.dtype.isnative:
+            _fail(f"{rule.name} has dtype {array.dtype}, expected {' or '.join(allowed)}")
+        rank = 2 if rule.name == "leaf_values" else 1
+        if array.ndim != rank or not array.flags.c_contiguous:
+            _fail(f"{rule.name} has {array.ndim} axes, expected {rank} in C order")
+    if len(op.tree_start) == 0 or op.n_nodes >= 2**31:
+        _fail(f"tree_start has {len(op.tree_start)} entries for {op.n_nodes} nodes, expected "
+              f"n_trees + 1 entries and fewer than 2**31 nodes")  # fmt: skip
+    lengths = {
+        "n_outputs": op.n_outputs,
+        "n_trees": op.n_trees,
+        "n_trees + 1": op.n_trees + 1,
+        "n_nodes": op.n_nodes,
+        "n_features + 1": op.n_features + 1,
+    }
+    for rule in TREE_ARRAYS:
+        given = len(getattr(op, rule.name))
+        if rule.length in lengths and given != lengths[rule.length]:
+            _fail(f"{rule.name} has {given} entries, expected {rule.length} = "
+                  f"{lengths[rule.length]}")  # fmt: skip
+    if op.leaf_width not in (1, op.n_outputs):
+        _fail(f"leaf_values has {op.leaf_width} columns, expected 1 or n_outputs = {op.n_outputs}")
+
+
+def _check_values(op: TreeEnsemble) -> None:
+    """Check that numbers are finite, also after weighting, and that trees name their outputs."""
+    _expect(np.isfinite(op.base_value), "base_value", op.base_value, "a finite number")
+    _expect(np.isfinite(op.tree_weight), "tree_weight", op.tree_weight, "a finite number")
+    finite = np.isfinite(op.leaf_values).all(axis=1)
+    _expect(finite, "leaf_values", op.leaf_values, "finite numbers")
+    outputs = op.n_outputs if op.leaf_width == 1 else 1
+    good = (op.tree_output >= 0) & (op.tree_output < outputs)
+    _expect(good, "tree_output", op.tree_output, f"0 to {outputs - 1}")
+
+
+def _check_starts(name: str, starts: Int64Array, total: int, *, strict: bool) -> None:
+    """Check that `starts` cuts ``range(total)`` into runs, each non-empty where `strict`."""
+    if len(starts) == 0 or starts[0] != 0 or starts[-1] != total:
+        ends = f"{starts[0]} to {starts[-1]}" if len(starts) else "nowhere: it is empty"
+        _fail(f"{name} runs from {ends}, expected 0 to {total}")
+    step = np.diff(starts)
+    expected = "more than the entry before" if strict else "at least the entry before"
+    _expect(step >= (1 if strict else 0), name, starts, expected, np.arange(1, len(starts)))
+
+
+def _check_sets(op: TreeEnsemble) -> None:
+    """Check category sets and category values."""
+    _check_starts("set_start", op.set_start, len(op.set_members), strict=False)
+    good = op.set_members >= 0
+    _expect(good, "set_members", op.set_members, "a code of at least 0")
+    rises = np.empty(len(op.set_members), bool)
+    rises[1:] = np.diff(op.set_members.astype(np.int64)) > 0
+    rises[op.set_start[:-1][np.diff(op.set_start) > 0]] = True
+    _expect(rises, "set_members", op.set_members, "more than the member before it in its set")
+
+    values = op.category_values
+    _check_starts("category_start", op.category_start, len(values), strict=False)
+    if op.category_rule != "exact" and len(values):
+        _fail(f"category_values has {len(values)} entries, expected none because category_rule is "
+              f"{op.category_rule!r}")  # fmt: skip
+    _expect(~np.isnan(values), "category_values", values, "a number, not NaN")
+    owner = np.repeat(np.arange(op.n_features), np.diff(op.category_start))
+    order = np.lexsort((values, owner))
+    same = (values[order][1:] == values[order][:-1]) & (owner[order][1:] == owner[order][:-1])
+    _expect(~same, "category_values", values, "a value not listed before", order[1:])
+
+
+def _check_shape(op: TreeEnsemble) -> BoolArray:
+    """Check that the nodes of each tree form one tree under its root; return which are leaves."""
+    _check_starts("tree_start", op.tree_start, op.n_nodes, strict=True)
+    leaf = op.left == -1
+    _expect((op.right == -1) == leaf, "right", op.right, "-1 exactly where left is -1")
+    inner = np.flatnonzero(~leaf)
+    size = np.repeat(np.diff(op.tree_start), np.diff(op.tree_start))[inner]
+    start = np.repeat(op.tree_start[:-1], np.diff(op.tree_start))[inner]
+    parents = np.zeros(op.n_nodes, np.int64)
+    for name, child in (("left", op.left), ("right", op.right)):
+        good = (child[inner] >= 1) & (child[inner] < size)
+        _expect(good, name, child, "a node of its tree other than the root, or -1", inner)
+        parents += np.bincount(start + child[inner], minlength=op.n_nodes)
+    expected = np.ones(op.n_nodes, np.int64)
+    expected[op.tree_start[:-1]] = 0
+    if not np.array_equal(parents, expected):
+        node = int(np.argmax(parents != expected))
+        _fail(f"node {node} is the child of {parents[node]} nodes, expected {expected[node]}")
+    _check_depth(op)
+    return leaf
+
+
+def _check_depth(op: TreeEnsemble) -> None:
+    """Walk all trees level by level: a node that is never met hangs on a cycle."""
+    node = start = op.tree_start[:-1]
+    met = np.zeros(op.n_nodes, bool)
+    for _ in range(MAX_DEPTH + 1):
+        if len(node) == 0:
+            break
+        met[node] = True
+        inner = op.left[node] != -1
+        node, start = node[inner], start[inner]
+        node = np.concatenate((start + op.left[node], start + op.right[node]))
+        start = np.concatenate((start, start))
+    if len(node):
+        tree = int(np.searchsorted(op.tree_start, node[0], side="right")) - 1
+        _fail(f"tree {tree} is deeper than {MAX_DEPTH} levels, expected at most {MAX_DEPTH}")
+    if not met.all():
+        _fail(f"node {int(np.argmin(met))} lies on a cycle, expected a path from its tree's root")
+
+
+def _check_inner(op: TreeEnsemble, inner: BoolArray) -> None:
+    """Check what inner nodes test, and that leaves carry no trace of a test."""
+    good = np.where(inner, (op.feature >= 0) & (op.feature < op.n_features), op.feature == -1)
+    expected = f"0 to {op.n_features - 1} at an inner node and -1 at a leaf"
+    _expect(good, "feature", op.feature, expected)
+
+    category = op.category_set != -1
+    n_sets = len(op.set_start) - 1 if op.category_rule != "none" else 0
+    good = ~category | (inner & (op.category_set >= 0) & (op.category_set < n_sets))
+    expected = f"0 to {n_sets - 1} at a category node and -1 elsewhere"
+    if op.category_rule == "none":
+        expected = "-1 because category_rule is 'none'"
+    _expect(good, "category_set", op.category_set, expected)
+    if op.category_rule == "exact":
+        _check_members_listed(op, np.flatnonzero(category))
+
+    numeric = inner & ~category
+    good = np.where(numeric, ~np.isnan(op.threshold), op.threshold == 0.0)
+    _expect(good, "threshold", op.threshold, "a number at a numeric node and 0.0 elsewhere")
+    _expect(~op.missing_left | inner, "missing_left", op.missing_left, "False at a leaf")
+    expected = "False except at a numeric node"
+    _expect(~op.zero_missing | numeric, "zero_missing", op.zero_missing, expected)
+
+
+def _check_members_listed(op: TreeEnsemble, nodes: Int64Array) -> None:
+    """Check that the codes in each category node's set are positions in its feature's list."""
+    sets = op.category_set[nodes]
+    filled = np.diff(op.set_start)[sets] > 0
+    nodes, sets = nodes[filled], sets[filled]
+    highest = op.set_members[op.set_start[sets + 1] - 1]
+    listed = np.diff(op.category_start)[op.feature[nodes]]
+    if np.any(highest >= listed):
+        at = int(np.argmax(highest >= listed))
+        _fail(f"node {nodes[at]} tests feature {op.feature[nodes[at]]} for code {highest[at]}, "
+              f"expected codes below {listed[at]}, the number of its category_values")  # fmt: skip
+
+
+def _check_leaves(op: TreeEnsemble, leaf: BoolArray) -> None:
+    """Check the leaf rows, the weighted leaf values and the numbers that ``apply`` returns."""
+    rows = len(op.leaf_values)
+    good = np.where(leaf, (op.leaf_row >= 0) & (op.leaf_row < rows), op.leaf_row == -1)
+    _expect(good, "leaf_row", op.leaf_row, f"0 to {rows - 1} at a leaf and -1 at an inner node")
+    good = np.where(leaf, op.leaf_id >= 0, op.leaf_id == -1)
+    _expect(good, "leaf_id", op.leaf_id, "at least 0 at a leaf and -1 at an inner node")
+
+    nodes = np.flatnonzero(leaf)
+    tree = np.repeat(np.arange(op.n_trees, dtype=np.int64), np.diff(op.tree_start))[nodes]
+    key = tree << 32 | op.leaf_id[nodes]
+    if np.any(np.diff(key) <= 0):
+        order = np.argsort(key, kind="stable")
+        same = np.diff(key[order]) == 0
+        _expect(~same, "leaf_id", op.leaf_id, "a number no other leaf of its tree has",
+                nodes[order[1:]])  # fmt: skip
+
+    # Weighting may overflow the accumulate type. The largest product bounds all of them.
+    most = float(np.abs(op.leaf_values).max(initial=0.0))
+    if most * float(np.abs(op.tree_weight).max(initial=0.0)) > np.finfo(op.accumulate_type).max:
+        heaviest = np.abs(op.leaf_values).max(axis=1).astype(np.float64)[op.leaf_row[nodes]]
+        with np.errstate(over="ignore"):
+            product = (heaviest * op.tree_weight[tree]).astype(op.accumulate_type)
+        expected = f"a row that times its tree's weight is finite in {op.accumulate_type}"
+        _expect(np.isfinite(product), "leaf_row", op.leaf_row, expected, nodes)
