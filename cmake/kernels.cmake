@@ -40,9 +40,11 @@ function(cordwood_kernel_row isa family)
   endif()
 
   # -O2 for every row: the scalar row is the reference, and a vector row says what it wants.
+  # Without exceptions no object refers to the C++ library's handler, a weak symbol.
   add_library(cordwood_kernels_${isa} OBJECT ${sources})
   target_link_libraries(cordwood_kernels_${isa} PRIVATE cordwood_options)
-  target_compile_options(cordwood_kernels_${isa} PRIVATE $<$<CONFIG:Release>:-O2> ${ARGN})
+  target_compile_options(cordwood_kernels_${isa} PRIVATE
+    $<$<CONFIG:Release>:-O2> -fno-exceptions ${ARGN})
   set(CORDWOOD_KERNEL_OBJECTS ${CORDWOOD_KERNEL_OBJECTS}
       $<TARGET_OBJECTS:cordwood_kernels_${isa}> PARENT_SCOPE)
   set(CORDWOOD_KERNEL_DEFINITIONS ${CORDWOOD_KERNEL_DEFINITIONS}
