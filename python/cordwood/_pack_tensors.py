@@ -1,0 +1,112 @@
+"""Tensors on their way into a file: element types, bit strings, and the choice of an encoding."""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Dtype", "Encoding", "Tensor", "bit_length", "field_bits", "smallest_unsigned"]
+
+
+class Dtype(enum.IntEnum):
+    """Element types, as ``enum cordwood_dtype`` in ``csrc/format/layout.h``."""
+
+    BIT = 1
+    INT8 = 5
+    UINT8 = 6
+    INT16 = 7
+    UINT16 = 8
+    INT32 = 9
+    UINT32 = 10
+    INT64 = 11
+    UINT64 = 12
+    FLOAT16 = 13
+    FLOAT32 = 15
+    FLOAT64 = 16
+
+
+class Encoding(enum.IntEnum):
+    """Payload encodings, as ``enum cordwood_tensor_encoding``."""
+
+    RAW = 0
+    PLANES = 1
+
+
+def encode_planes(data: bytes, element_bytes: int) -> bytes:
+    """Return `data` as byte planes, each in its shortest form."""
+    from cordwood import _core
+
+    return _core.encode_planes(data, element_bytes)
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One tensor of a file: element type, shape, and little-endian elements in C order."""
+
+    dtype: Dtype
+    shape: tuple[int, ...]
+    data: bytes
+    element_bytes: int
+
+    @classmethod
+    def of(cls, array: np.ndarray) -> Tensor:
+        """Hold an array of a NumPy type that has a counterpart in `Dtype`."""
+        little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        return cls(Dtype[array.dtype.name.upper()], array.shape, little.tobytes(), little.itemsize)
+
+    @classmethod
+    def of_bits(cls, bits: np.ndarray) -> Tensor:
+        """Hold a string of bits, given one to an element; the least significant bit comes first."""
+        data = np.packbits(bits.astype(np.bool_, copy=False), bitorder="little").tobytes()
+        return cls(Dtype.BIT, (bits.size,), data, 1)
+
+    @cached_property
+    def encoded(self) -> tuple[Encoding, bytes]:
+        """The shorter of the two encodings, and its bytes; raw where they tie."""
+        planes = encode_planes(self.data, self.element_bytes)
+        if len(planes) < len(self.data):
+            return Encoding.PLANES, planes
+        return Encoding.RAW, self.data
+
+
+def smallest_unsigned(values: np.ndarray) -> np.ndarray:
+    """Return `values` in the narrowest of uint8, uint16 and uint32 that holds them all."""
+    top = int(values.max(initial=0))
+    return values.astype(np.uint8 if top < 1 << 8 else np.uint16 if top < 1 << 16 else np.uint32)
+
+
+def bit_length(count: int) -> int:
+    """Return how many bits tell `count` things apart: 0 for one thing or none."""
+    return max(count - 1, 0).bit_length()
+
+
+def field_bits(fields: Sequence[tuple[np.ndarray, int]]) -> np.ndarray:
+    """Lay integers out as bits, one run after the other.
+
+    Parameters
+    ----------
+    fields : sequence of (ndarray of integers, int)
+        Numbers below ``2**32``, and the width in bits that each of the run is written with.
+
+    Returns
+    -------
+    ndarray of uint8, shape (sum of lengths times widths,)
+        One bit an element, least significant first.
+    """
+    bits = np.empty(sum(len(numbers) * width for numbers, width in fields), dtype=np.uint8)
+    at = 0
+    for numbers, width in fields:
+        n_bytes = math.ceil(width / 8)
+        octets = np.ascontiguousarray(numbers, dtype="<u4").view(np.uint8).reshape(-1, 4)
+        spread = np.unpackbits(octets[:, :n_bytes], axis=1, bitorder="little")[:, :width]
+        bits[at : at + spread.size] = spread.reshape(-1)
+        at += spread.size
+    return bits

@@ -1,0 +1,150 @@
+"""A tree ensemble as attributes and tensors: the compact encoding of ``docs/format.md``."""
+
+from __future__ import annotations
+
+import enum
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cordwood._pack_columns import ColumnKind, build_columns
+from cordwood._pack_order import tree_order
+from cordwood._pack_tensors import Dtype, Tensor, bit_length, field_bits, smallest_unsigned
+
+if TYPE_CHECKING:
+    from cordwood._pack_order import TreeOrder
+    from cordwood.ir import TreeEnsemble
+
+__all__ = ["LeafNumbering", "tree_record"]
+
+_ATTRIBUTES = struct.Struct("<IIIIQQI8B4xdd")
+_COMPACT = 0
+_ACCEPT_NAN, _ACCEPT_INFINITY = 1, 2
+_INTEGER_CASTS = {"direct": 0, "float32": 1}
+_CATEGORY_RULES = {"none": 0, "floor": 1, "truncate": 2, "exact": 3}
+_AGGREGATES = {"sum": 0, "average": 1}
+
+
+class LeafNumbering(enum.IntEnum):
+    """Where the source's leaf numbers come from, as ``enum cordwood_leaf_numbering``."""
+
+    PREORDER = 0
+    LEVEL = 1
+    LISTED = 2
+
+
+def tree_record(trees: TreeEnsemble) -> tuple[bytes, list[Tensor | None]]:
+    """Pack an ensemble whose thresholds are folded.
+
+    Parameters
+    ----------
+    trees : TreeEnsemble
+        Compares by ``"le"`` with cuts of the input type.
+
+    Returns
+    -------
+    attributes : bytes
+        ``struct cordwood_tree_attributes``.
+    tensors : list of Tensor or None
+        In the order of ``enum cordwood_tree_tensor``; None where a tensor is absent.
+
+    Raises
+    ------
+    GraphError
+        A category rule has no column to say it.
+    """
+    order = tree_order(trees)
+    is_inner = trees.left[order.preorder] >= 0
+    inner, leaves = order.preorder[is_inner], order.preorder[~is_inner]
+    columns = build_columns(trees, inner)
+    leaf_row, leaf_values = _leaf_tensors(trees, order, leaves)
+    numbering, leaf_number = _leaf_numbers(trees, order, leaves)
+    zero_missing = bool((columns.kind == ColumnKind.NUMERIC_ZERO_MISSING).any())
+    attributes = _ATTRIBUTES.pack(
+        trees.n_features,
+        trees.n_outputs,
+        trees.n_trees,
+        len(columns.feature),
+        len(inner),
+        leaf_values.shape[0],
+        trees.leaf_width,
+        Dtype[trees.input_type.upper()],
+        Dtype[trees.accumulate_type.upper()],
+        _INTEGER_CASTS[trees.integer_cast],
+        _CATEGORY_RULES[trees.category_rule],
+        _AGGREGATES[trees.aggregate],
+        numbering,
+        _COMPACT,
+        _ACCEPT_NAN * trees.accepts_nan + _ACCEPT_INFINITY * trees.accepts_infinity,
+        trees.divisor,
+        trees.zero_band if zero_missing else 0.0,
+    )
+    return attributes, [
+        Tensor.of_bits(is_inner),
+        Tensor.of(columns.feature),
+        Tensor.of(columns.kind),
+        Tensor.of(columns.size),
+        Tensor.of(columns.cuts),
+        Tensor.of(columns.category_count),
+        Tensor.of(columns.category_values),
+        Tensor.of_bits(columns.set_bits),
+        Tensor.of(smallest_unsigned(columns.node_column)),
+        Tensor.of_bits(columns.node_rank_bits),
+        Tensor.of_bits(_missing_left(trees, inner)),
+        Tensor.of(smallest_unsigned(trees.tree_output)),
+        Tensor.of(trees.base_value),
+        leaf_row,
+        leaf_values,
+        leaf_number,
+    ]
+
+
+def _missing_left(trees: TreeEnsemble, inner: np.ndarray) -> np.ndarray:
+    """Return each node's missing route; all zero where no row can take it."""
+    if trees.accepts_nan or trees.category_rule == "exact":
+        return trees.missing_left[inner]
+    return trees.missing_left[inner] & trees.zero_missing[inner]
+
+
+def _leaf_tensors(
+    trees: TreeEnsemble, order: TreeOrder, leaves: np.ndarray
+) -> tuple[Tensor | None, Tensor]:
+    """Fold the trees' weights into the leaves; share equal rows where that is shorter.
+
+    Rows are equal when their bits are: ``+0.0`` and ``-0.0`` are two values.
+    """
+    weight = trees.tree_weight[order.tree[leaves], np.newaxis]
+    values = trees.leaf_values[trees.leaf_row[leaves]].astype(np.float64) * weight
+    values = np.ascontiguousarray(values, dtype=trees.accumulate_type)
+    listed = Tensor.of(values)
+    table, row = _distinct_rows(values)
+    if len(table) == len(values):
+        return None, listed
+    shared = Tensor.of(table)
+    index = Tensor.of_bits(field_bits([(row, bit_length(len(table)))]))
+    if len(shared.encoded[1]) + len(index.encoded[1]) < len(listed.encoded[1]):
+        return index, shared
+    return None, listed
+
+
+def _distinct_rows(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows that differ in any bit, and each row's index among them."""
+    width = values.shape[1] * values.itemsize
+    if not values.size:
+        return values, np.zeros(len(values), dtype=np.intp)
+    bits = values.view(f"u{width}" if width in (4, 8) else f"V{width}").reshape(-1)
+    _, first, row = np.unique(bits, return_index=True, return_inverse=True)
+    return values[first], row
+
+
+def _leaf_numbers(
+    trees: TreeEnsemble, order: TreeOrder, leaves: np.ndarray
+) -> tuple[LeafNumbering, Tensor | None]:
+    """Find the order of nodes that the source's leaf numbers follow, or list them."""
+    number, start = trees.leaf_id[leaves], trees.tree_start
+    if np.array_equal(number, order.place_in_tree(start)[leaves]):
+        return LeafNumbering.PREORDER, None
+    if np.array_equal(number, order.level_place_in_tree(start)[leaves]):
+        return LeafNumbering.LEVEL, None
+    return LeafNumbering.LISTED, Tensor.of(smallest_unsigned(number))
