@@ -15,8 +15,8 @@ void complement(const LinkTask<T>& task) noexcept {
   for (uint64_t row = 0; row < task.n_rows; ++row) {
     const double margin = static_cast<double>(task.margin[row]);
     double p = margin;
-    if (task.kind == CORDWOOD_LINK_SIGMOID) p = cordwood_sigmoid(margin, task.scale);
-    if (task.kind == CORDWOOD_LINK_EXP) p = cordwood_exp({margin, 0.0});
+    if (task.kind == CORDWOOD_LINK_SIGMOID) p = cordwood_link_sigmoid(margin, task.scale);
+    if (task.kind == CORDWOOD_LINK_EXP) p = cordwood_link_exp(margin);
     const T rounded = static_cast<T>(p);
     task.out[2 * row] = T{1} - rounded;
     task.out[2 * row + 1] = rounded;
@@ -35,10 +35,10 @@ void softmax_row(const T* margin, T* out, uint64_t n_columns) noexcept {
     const double x = static_cast<double>(margin[k]);
     total = cordwood_add(total, cordwood_exp(cordwood_difference(x, top)));
   }
-  const double sum = total.hi + total.lo;
   for (uint64_t k = 0; k < n_columns; ++k) {
     const double x = static_cast<double>(margin[k]);
-    out[k] = static_cast<T>(cordwood_exp(cordwood_difference(x, top)) / sum);
+    const cordwood_pair e = cordwood_exp(cordwood_difference(x, top));
+    out[k] = static_cast<T>(cordwood_one_nan(cordwood_quotient(e, total)));
   }
 }
 
@@ -50,12 +50,12 @@ void link(const LinkTask<T>& task) noexcept {
     case CORDWOOD_LINK_SIGMOID:
       for (uint64_t i = 0; i < n_values; ++i) {
         task.out[i] =
-            static_cast<T>(cordwood_sigmoid(static_cast<double>(task.margin[i]), task.scale));
+            static_cast<T>(cordwood_link_sigmoid(static_cast<double>(task.margin[i]), task.scale));
       }
       return;
     case CORDWOOD_LINK_EXP:
       for (uint64_t i = 0; i < n_values; ++i) {
-        task.out[i] = static_cast<T>(cordwood_exp({static_cast<double>(task.margin[i]), 0.0}));
+        task.out[i] = static_cast<T>(cordwood_link_exp(static_cast<double>(task.margin[i])));
       }
       return;
     case CORDWOOD_LINK_SOFTMAX:

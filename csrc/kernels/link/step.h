@@ -50,8 +50,12 @@ static inline double cordwood_power_of_two(int64_t n) {
   return power;
 }
 
-static inline double cordwood_exp(struct cordwood_pair x) {
-  if (x.hi != x.hi) return x.hi;
+/* exp as a pair whose first half is the rounded answer. */
+static inline struct cordwood_pair cordwood_exp(struct cordwood_pair x) {
+  if (x.hi != x.hi) {
+    const struct cordwood_pair missing = {x.hi, 0.0};
+    return missing;
+  }
   const double lo = x.lo > -1.0 && x.lo < 1.0 ? x.lo : 0.0; /* not so where hi is infinite */
   double hi = x.hi > CORDWOOD_EXP_HIGHEST ? CORDWOOD_EXP_HIGHEST : x.hi;
   hi = hi < CORDWOOD_EXP_LOWEST ? CORDWOOD_EXP_LOWEST : hi;
@@ -74,15 +78,18 @@ static inline double cordwood_exp(struct cordwood_pair x) {
   const double q = q_low + (q_middle + q_high * r4) * r4;
 
   const double top = 1.0 + r;
-  const double top_error = (1.0 - top) + r;
-  const double mantissa = top + (top_error + (r_error + r2 * q));
+  const double tail = ((1.0 - top) + r) + (r_error + r2 * q);
+  const double mantissa = top + tail;
+  const double mantissa_low = (top - mantissa) + tail;
 
   /* Two factors reach every result, the subnormal ones with a single rounding. */
   uint64_t bits;
   memcpy(&bits, &shifted, sizeof bits);
   const int64_t exponent = (int32_t)(uint32_t)bits;
-  const int64_t half = exponent >> 1;
-  return mantissa * cordwood_power_of_two(half) * cordwood_power_of_two(exponent - half);
+  const double first = cordwood_power_of_two(exponent >> 1);
+  const double second = cordwood_power_of_two(exponent - (exponent >> 1));
+  const struct cordwood_pair result = {mantissa * first * second, mantissa_low * first * second};
+  return result;
 }
 
 /* a * b as a pair (Dekker's product). */
@@ -108,22 +115,46 @@ static inline struct cordwood_pair cordwood_difference(double a, double b) {
   return pair;
 }
 
+/* a / b, good to one unit in the last place. */
+static inline double cordwood_quotient(struct cordwood_pair a, struct cordwood_pair b) {
+  const double first = a.hi / b.hi;
+  return first + (a.lo - first * b.lo) / b.hi;
+}
+
+/* One NaN for all: which of two NaNs an addition keeps is not for a compiler to decide. */
+static inline double cordwood_one_nan(double x) {
+  const uint64_t bits = UINT64_C(0x7ff8000000000000);
+  double nan;
+  memcpy(&nan, &bits, sizeof nan);
+  return x == x ? x : nan;
+}
+
+/* exp(x). */
+static inline double cordwood_link_exp(double x) {
+  const struct cordwood_pair exact = {x, 0.0};
+  return cordwood_one_nan(cordwood_exp(exact).hi);
+}
+
 /* 1 / (1 + exp(-scale x)), by the exponential that cannot overflow. */
-static inline double cordwood_sigmoid(double x, double scale) {
+static inline double cordwood_link_sigmoid(double x, double scale) {
   const struct cordwood_pair z = cordwood_product(x, scale);
   const int negative = z.hi < 0.0;
   const struct cordwood_pair below = {negative ? z.hi : -z.hi, negative ? z.lo : -z.lo};
-  const double e = cordwood_exp(below);
-  return (negative ? e : 1.0) / (1.0 + e);
+  const struct cordwood_pair e = cordwood_exp(below);
+  const double sum = 1.0 + e.hi;
+  const struct cordwood_pair whole = {sum, ((1.0 - sum) + e.hi) + e.lo};
+  const struct cordwood_pair part = {negative ? e.hi : 1.0, negative ? e.lo : 0.0};
+  return cordwood_one_nan(cordwood_quotient(part, whole));
 }
 
-/* Running sum of a softmax: `sum` plus what rounding took from it. */
-static inline struct cordwood_pair cordwood_add(struct cordwood_pair total, double term) {
-  const double sum = total.hi + term;
+/* One more term of a softmax's sum. */
+static inline struct cordwood_pair cordwood_add(struct cordwood_pair total,
+                                                struct cordwood_pair term) {
+  const double sum = total.hi + term.hi;
   const double back = sum - total.hi;
-  const double lost = (total.hi - (sum - back)) + (term - back);
-  const struct cordwood_pair pair = {sum, total.lo + lost};
-  return pair;
+  const double lost = (total.hi - (sum - back)) + (term.hi - back);
+  const struct cordwood_pair next = {sum, total.lo + (lost + term.lo)};
+  return next;
 }
 
 #endif
