@@ -1,0 +1,347 @@
+"""Reads LightGBM models: Boosters, scikit-learn wrappers and model files.
+
+A live model is read through its own text, which prints every threshold and leaf with 17 digits and
+so loses nothing. The rules of its splits stand in ``docs/exactness.md``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from cordwood.errors import (
+    FileAccessError,
+    MissingDependencyError,
+    NotFittedError,
+    SourceFileError,
+    UnsupportedModelError,
+)
+from cordwood.frontends import _lightgbm_text
+from cordwood.frontends._lightgbm_trees import tree_ensemble
+from cordwood.ir import Decide, Graph, Link, LinkKind, Operator, Role, Value
+
+if TYPE_CHECKING:
+    from cordwood.frontends._lightgbm_text import Header, TextModel
+
+__all__ = ["read", "read_file"]
+
+LINKS: dict[str, LinkKind] = {
+    "regression": "identity",
+    "regression_l1": "identity",
+    "huber": "identity",
+    "fair": "identity",
+    "quantile": "identity",
+    "mape": "identity",
+    "lambdarank": "identity",
+    "rank_xendcg": "identity",
+    "custom": "identity",
+    "poisson": "exp",
+    "gamma": "exp",
+    "tweedie": "exp",
+    "binary": "sigmoid",
+    "cross_entropy": "sigmoid",
+    "multiclassova": "sigmoid",
+    "multiclass": "softmax",
+}
+"""What LightGBM's ``predict`` does to the margin, by objective."""
+
+CLASSIFYING = ("binary", "multiclass", "multiclassova")
+"""Objectives whose response is a probability of classes."""
+
+PROBE_ROWS = 64
+"""Rows that tell two sigmoid scales apart; one with a margin other than zero is enough."""
+
+
+class Objective(NamedTuple):
+    """An objective by name, and the link that ``predict`` applies."""
+
+    name: str
+    link: LinkKind
+    scale: float
+
+
+def read(source: Any) -> Graph:
+    """Read a fitted LightGBM model.
+
+    Parameters
+    ----------
+    source : lightgbm.Booster, LGBMClassifier, LGBMRegressor, LGBMRanker or LGBMModel
+        The model; it is cut at its best iteration, as its own ``predict`` does.
+
+    Returns
+    -------
+    Graph
+        The same splits, leaves and link.
+
+    Raises
+    ------
+    MissingDependencyError
+        LightGBM is not installed.
+    NotFittedError
+        The model has no trees yet.
+    UnsupportedModelError
+        The object is none of the above, or has linear trees or an objective whose link has no
+        exact counterpart.
+    """
+    try:
+        import lightgbm
+    except ImportError as error:
+        message = "reading a LightGBM object needs lightgbm, which is not installed"
+        raise MissingDependencyError(message) from error
+    kind = type(source).__name__
+    if isinstance(source, lightgbm.Booster):
+        return _library_graph(_live_builder(source, lightgbm.__version__, kind))
+    if not isinstance(source, lightgbm.LGBMModel):
+        message = (
+            f"got {kind}, expected lightgbm.Booster, LGBMClassifier, LGBMRegressor, LGBMRanker or "
+            f"LGBMModel"
+        )
+        raise UnsupportedModelError(message)
+    if hasattr(source, "to_local"):
+        message = f"got {kind}, a distributed model; expected the local one: pass model.to_local()"
+        raise UnsupportedModelError(message)
+    if getattr(source, "_Booster", None) is None:
+        message = f"this {kind} is not fitted; call fit first"
+        raise NotFittedError(message)
+    builder = _live_builder(source.booster_, lightgbm.__version__, kind)
+    names = _names_of(source, builder.model.header)
+    if isinstance(source, lightgbm.LGBMClassifier) and not callable(source.objective_):
+        classes = np.asarray(source.classes_)
+        return _classifier_graph(builder, names, classes)
+    methods: tuple[str, ...] = ("predict", "apply")
+    if isinstance(source, lightgbm.LGBMClassifier):
+        # With an objective of the user's own, its predict returns raw scores.
+        methods = ("predict", "decision_function", "apply")
+    return _response_graph(builder, names, methods)
+
+
+def read_file(path: str | Path) -> Graph:
+    """Read a model file that LightGBM's ``save_model`` wrote; LightGBM itself is not needed.
+
+    Parameters
+    ----------
+    path : str or Path
+        The text file. All its trees are used: ``save_model`` has already cut at the best iteration.
+
+    Returns
+    -------
+    Graph
+        The model, with the methods of a Booster.
+
+    Raises
+    ------
+    FileAccessError
+        The file cannot be read.
+    SourceFileError
+        It is not a LightGBM model, is cut short, or contradicts itself.
+    UnsupportedModelError
+        It has linear trees, an old format, or an objective whose link has no exact counterpart.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        message = f"cannot read the model file {str(path)!r}: {error.strerror}"
+        raise FileAccessError(message) from error
+    model = _lightgbm_text.parse(data, str(path))
+    objective = _objective(model.header, str(path))
+    return _library_graph(_Builder(model, objective, model.header.version, "model file"))
+
+
+def _live_builder(booster: Any, version: str, kind: str) -> _Builder:
+    """Read a live model, up to the iteration that its predict uses."""
+    if booster.num_trees() == 0:
+        message = f"this {kind} has no trees; train it first"
+        raise NotFittedError(message)
+    text = booster.model_to_string(num_iteration=booster.best_iteration)
+    model = _lightgbm_text.parse(text.encode(), f"the text of this {kind}")
+    return _Builder(model, _live_objective(booster, model.header, kind), version, kind)
+
+
+def _names_of(estimator: Any, header: Header) -> tuple[str, ...] | None:
+    """Return the feature names where the wrapper was fitted on named columns."""
+    if not hasattr(type(estimator), "feature_names_in_"):  # before LightGBM 4.5
+        return _given_names(header)
+    return None if getattr(estimator, "feature_names_in_", None) is None else header.feature_names
+
+
+def _given_names(header: Header) -> tuple[str, ...] | None:
+    """Return the feature names, or None where LightGBM made them up."""
+    made_up = tuple(f"Column_{column}" for column in range(header.n_features))
+    return None if header.feature_names == made_up else header.feature_names
+
+
+def _objective(header: Header, name: str) -> Objective:
+    """Return the objective that the header names."""
+    if header.objective is None:
+        return Objective("custom", "identity", 1.0)
+    kind, *words = header.objective.split(" ")
+    settings = dict(word.partition(":")[::2] for word in words)
+    if kind not in LINKS or "sqrt" in settings:
+        message = (
+            f"{name} has the objective {header.objective!r}, expected one of {', '.join(LINKS)}, "
+            f"without reg_sqrt"
+        )
+        raise UnsupportedModelError(message)
+    scale = 1.0
+    if kind in ("binary", "multiclassova"):
+        scale = _setting(settings, "sigmoid", header, name)
+    classes = 1
+    if kind in ("multiclass", "multiclassova"):
+        classes = int(_setting(settings, "num_class", header, name))
+    if header.n_outputs != classes and LINKS[kind] != "identity":
+        message = (
+            f"{name}: the objective {header.objective!r} has {classes} outputs, but "
+            f"num_tree_per_iteration is {header.n_outputs}; expected the same number"
+        )
+        raise SourceFileError(message)
+    return Objective(kind, LINKS[kind], scale)
+
+
+def _setting(settings: dict[str, str], key: str, header: Header, name: str) -> float:
+    try:
+        number = float(settings[key])
+    except (KeyError, ValueError):
+        number = 0.0
+    if not 0.0 < number < np.inf:
+        message = (
+            f"{name}: the objective is {header.objective!r}, expected it to give {key} as a number "
+            f"above 0"
+        )
+        raise SourceFileError(message)
+    return number
+
+
+def _live_objective(booster: Any, header: Header, name: str) -> Objective:
+    """Return the objective of a live model, with the scale that it really uses.
+
+    The text gives six digits of ``sigmoid``. A freshly trained model uses all of them, and one that
+    was saved or pickled since uses the six, while its `params` hold the full number in both
+    cases. A few rows tell which it is.
+    """
+    objective = _objective(header, name)
+    given = booster.params.get("sigmoid")
+    if objective.link != "sigmoid" or not isinstance(given, (int, float)):
+        return objective
+    scales = np.array([objective.scale, float(given)])
+    if scales[0] == scales[1] or f"{scales[1]:.6g}" != f"{scales[0]:.6g}":
+        return objective
+    rows = np.random.default_rng(0).normal(size=(PROBE_ROWS, header.n_features))
+    options = {"num_threads": 1, "predict_disable_shape_check": True}
+    margin = booster.predict(rows, raw_score=True, **options)
+    if header.average_output:
+        margin = margin / (booster.best_iteration if booster.best_iteration > 0
+                           else booster.current_iteration())  # fmt: skip
+    response = booster.predict(rows, **options)
+    with np.errstate(over="ignore"):
+        gap = [np.abs(1.0 / (1.0 + np.exp(-scale * margin)) - response).max() for scale in scales]
+    return objective._replace(scale=float(scales[int(np.argmin(gap))]))
+
+
+class _Builder:
+    """Collects the values and operators of one Graph."""
+
+    def __init__(self, model: TextModel, objective: Objective, version: str, kind: str) -> None:
+        self.model = model
+        self.objective = objective
+        header = model.header
+        rows = Value("rows", "float64", ("batch", header.n_features), Role.ROWS)
+        self.values = [rows]
+        self.operators: list[Operator] = []
+        self.provenance: dict[str, Any] = {
+            "library": "lightgbm",
+            "version": version,
+            "kind": kind,
+            "format": header.version,
+            "objective": objective.name,
+            "iterations": len(model.trees.n_leaves) // header.n_outputs,
+        }
+        if header.boosting is not None:
+            self.provenance["boosting"] = header.boosting
+        if header.pandas_categories:
+            # Rows hold the codes of these columns; the categories' own values stay in the source.
+            self.provenance["pandas_categories"] = list(header.pandas_categories)
+
+    @property
+    def has_margin(self) -> bool:
+        """Whether the ensemble's output is what ``predict(raw_score=True)`` returns.
+
+        A random forest's raw score is the sum of its trees, and its response is made from their
+        mean; the Graph keeps the mean.
+        """
+        return not self.model.header.average_output
+
+    def add_trees(self, role: Role) -> str:
+        """Add the ensemble, and return the name of its output."""
+        outputs = self.model.header.n_outputs
+        if role is Role.MARGIN and not self.has_margin:
+            role = Role.NONE
+        self.operators.append(tree_ensemble(self.model, source="rows", target="margin"))
+        self.values.append(Value("margin", "float64", ("batch", outputs), role))
+        return "margin"
+
+    def add_link(self, name: str, role: Role, *, complement: bool = False) -> None:
+        """Add the objective's link on the margin."""
+        columns = 2 if complement else self.model.header.n_outputs
+        self.values.append(Value(name, "float64", ("batch", columns), role))
+        self.operators.append(
+            Link(source="margin", target=name, kind=self.objective.link,
+                 scale=self.objective.scale, complement=complement)
+        )  # fmt: skip
+
+    def graph(
+        self,
+        methods: tuple[str, ...],
+        names: tuple[str, ...] | None,
+        classes: np.ndarray | None = None,
+    ) -> Graph:
+        """Return the finished Graph, without ``decision_function`` where there is no margin."""
+        if not self.has_margin:
+            methods = tuple(method for method in methods if method != "decision_function")
+        return Graph(values=tuple(self.values), operators=tuple(self.operators),
+                     feature_names=names, classes=classes, methods=methods,
+                     provenance=self.provenance)  # fmt: skip
+
+
+def _library_graph(builder: _Builder) -> Graph:
+    """Build what a Booster offers: its predict, and class probabilities where it has classes."""
+    methods: tuple[str, ...] = ("predict", "decision_function", "apply")
+    if builder.objective.name in CLASSIFYING:
+        methods = ("predict", "predict_proba", "decision_function", "apply")
+    return _response_graph(builder, _given_names(builder.model.header), methods)
+
+
+def _response_graph(
+    builder: _Builder, names: tuple[str, ...] | None, methods: tuple[str, ...]
+) -> Graph:
+    """Build a model whose predict returns the response."""
+    if builder.objective.link == "identity":
+        builder.add_trees(Role.RESPONSE)
+        return builder.graph(methods, names)
+    builder.add_trees(Role.MARGIN)
+    builder.add_link("response", Role.RESPONSE)
+    if "predict_proba" in methods:
+        complement = builder.model.header.n_outputs == 1
+        builder.add_link("probability", Role.PROBABILITY, complement=complement)
+    return builder.graph(methods, names)
+
+
+def _classifier_graph(
+    builder: _Builder, names: tuple[str, ...] | None, classes: np.ndarray
+) -> Graph:
+    """Build an LGBMClassifier: the larger probability names the class, the first one at a tie."""
+    outputs = builder.model.header.n_outputs
+    columns = 2 if outputs == 1 else outputs
+    if len(classes) != columns:
+        message = (
+            f"this {builder.provenance['kind']} was fitted on {len(classes)} class(es) but gives "
+            f"{columns} probabilities; expected as many classes"
+        )
+        raise UnsupportedModelError(message)
+    builder.add_trees(Role.MARGIN)
+    builder.add_link("probability", Role.PROBABILITY, complement=outputs == 1)
+    builder.values.append(Value("label", "int64", ("batch",), Role.LABEL))
+    builder.operators.append(Decide(source="probability", target="label", rule="argmax"))
+    methods = ("predict", "predict_proba", "decision_function", "apply")
+    return builder.graph(methods, names, classes)
