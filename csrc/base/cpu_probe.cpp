@@ -26,7 +26,9 @@ Registers cpuid(uint32_t leaf) noexcept {
   return r;
 }
 
-constexpr uint32_t bit(unsigned position) noexcept { return uint32_t{1} << position; }
+constexpr uint32_t bit(unsigned position) noexcept {
+  return uint32_t{1} << position;
+}
 
 constexpr bool has_all(uint32_t value, uint32_t wanted) noexcept {
   return (value & wanted) == wanted;
@@ -50,7 +52,7 @@ constexpr uint32_t kAvx512vbmi = bit(1);
 constexpr uint32_t kGfni = bit(8);
 constexpr uint32_t kAvx512vnni = bit(11);
 // XCR0: registers that the operating system saves across a switch of threads.
-constexpr uint32_t kSavesAvx = bit(1) | bit(2);                        // xmm, ymm
+constexpr uint32_t kSavesAvx = bit(1) | bit(2);                          // xmm, ymm
 constexpr uint32_t kSavesAvx512 = kSavesAvx | bit(5) | bit(6) | bit(7);  // masks, zmm 0-15, 16-31
 
 bool os_saves(uint32_t wanted) noexcept {
@@ -78,7 +80,9 @@ bool cpu_has_avx512icl() noexcept {
 
 #else
 
-bool cpu_has_avx512icl() noexcept { return false; }
+bool cpu_has_avx512icl() noexcept {
+  return false;
+}
 
 #endif
 
