@@ -1,0 +1,104 @@
+// tree_slice: all nodes of all trees for a block of 512 rows, one bit a row.
+//
+// No tree is walked. Number a tree's inner nodes in order: node i stands between leaf i and leaf
+// i + 1. With c the bit vector "goes right at node i", and hi and lo the nearest ancestors to the
+// right and to the left (zeros and ones where there is none),
+//
+//     r[i] = (c | r[hi]) & r[lo]
+//
+// says "the exit leaf is beyond i", for trees of any shape: one three-input operation a node for all
+// rows. The r[i] are a thermometer code of the exit leaf; digit p of its number is the exclusive or of
+// r at the multiples of 2^p, less one. Conditions are shared: each distinct (column, rank) is
+// compared once a block, however many trees ask for it.
+//
+// Four trees make a group, so that one node's store-to-load latency hides behind the other three. A
+// group is a straight list of operations on one file of bit vectors, scheduled at load:
+//
+//     slot 0: zeros | slot 1: ones | tree 0: 63 slots | tree 1: 63 slots | ...
+#pragma once
+
+#include <cstdint>
+
+namespace cordwood::kernels {
+
+inline constexpr uint32_t kSliceRows = 512;
+inline constexpr uint32_t kSliceMaxLeaves = 64;
+inline constexpr uint32_t kSliceTrees = 4;  // of a group
+inline constexpr uint32_t kSliceWords = kSliceRows / 64;
+inline constexpr uint32_t kSliceZeros = 0;
+inline constexpr uint32_t kSliceOnes = 1;
+inline constexpr uint32_t kSliceTreeSlots = kSliceMaxLeaves - 1;
+inline constexpr uint32_t kSliceSlots = 2 + kSliceTrees * kSliceTreeSlots;
+
+/// Slot of inner node `node` (in order) of tree `tree` of its group.
+constexpr uint32_t slice_slot(uint32_t tree, uint32_t node) {
+  return 2 + tree * kSliceTreeSlots + node;
+}
+
+/// The conditions that read one column of bins: ranks (goes right where bin > rank) or, for a
+/// category column, tables of 256 bits (goes right where the bin's bit is set).
+struct SliceColumn {
+  uint32_t first_condition;
+  uint32_t n_ranks;
+  uint32_t n_tables;
+  const uint8_t* ranks;
+  const uint8_t* tables;  ///< 32 bytes each
+};
+
+/// r[self] = (condition | r[above]) & r[below].
+struct SliceOperation {
+  uint32_t condition;
+  uint16_t self;
+  uint16_t above;
+  uint16_t below;
+  uint16_t reserved;
+};
+
+struct SliceGroup {
+  uint32_t first_operation;
+  uint32_t n_operations;
+  uint32_t n_trees;
+  uint32_t digits;  ///< binary digits of the group's largest leaf number
+};
+
+/// Trees come in order: group g holds trees 4g to 4g + 3.
+struct SliceModel {
+  const SliceColumn* columns;
+  const SliceOperation* operations;
+  const SliceGroup* groups;
+  const uint32_t* tree_output;  ///< [n_trees] first output that the tree's leaves add to
+  const uint8_t* planes;  ///< [n_trees][leaf_width][bytes of a value][64]: byte b of leaf l
+  uint32_t n_columns;
+  uint32_t n_groups;
+  uint32_t n_conditions;
+  uint32_t leaf_width;
+};
+
+/// One block. Bins past the last row may hold anything; their answers are not meant to be read.
+struct SliceTask {
+  const uint8_t* bins;   ///< [n_columns][512]
+  uint64_t* conditions;  ///< scratch [n_conditions][8], 64-byte aligned
+  uint64_t* slots;       ///< scratch [kSliceSlots][8], 64-byte aligned
+  uint8_t* leaves;       ///< scratch [4][512], 64-byte aligned; tree_slice_leaves: out [n_trees][512]
+  void* sums;            ///< [n_outputs][512] of the accumulate type, holding the base values;
+                         ///< 64-byte aligned; tree_slice_leaves leaves it alone
+  void* spare;           ///< scratch [512] of the accumulate type, 64-byte aligned
+  uint32_t n_outputs;
+};
+
+using TreeSlice = void (*)(const SliceModel& model, const SliceTask& task) noexcept;
+
+#define CORDWOOD_DECLARE_TREE_SLICE(isa)                                                    \
+  namespace isa {                                                                           \
+  /* Adds the leaves of every tree, in tree order, to `sums`. */                            \
+  void tree_slice_f32(const SliceModel& model, const SliceTask& task) noexcept;             \
+  void tree_slice_f64(const SliceModel& model, const SliceTask& task) noexcept;             \
+  /* Writes the in-order number of each row's exit leaf, tree by tree. */                   \
+  void tree_slice_leaves(const SliceModel& model, const SliceTask& task) noexcept;          \
+  }
+
+CORDWOOD_DECLARE_TREE_SLICE(scalar)
+CORDWOOD_DECLARE_TREE_SLICE(avx512icl)
+#undef CORDWOOD_DECLARE_TREE_SLICE
+
+}  // namespace cordwood::kernels
