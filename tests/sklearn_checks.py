@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import oracle
 
+import oracle
 from cordwood.frontends import sklearn as frontend
 from cordwood.ir import Graph, Role
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import oracle
 import pytest
 from sklearn import ensemble, tree
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import LinearRegression
-from sklearn_checks import assert_equal_to_source, same_bits, training_rows
 
+import oracle
 from cordwood.errors import UnsupportedModelError
 from cordwood.frontends import sklearn as frontend
 from cordwood.ir import Link, Role
+from sklearn_checks import assert_equal_to_source, same_bits, training_rows
 
 
 def targets(X: np.ndarray, kind: str) -> np.ndarray:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import oracle
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn_checks import assert_equal_to_source, probe_rows, same_bits, training_rows
 from threadpoolctl import threadpool_limits
 
+import oracle
 from cordwood.errors import UnsupportedModelError
 from cordwood.frontends import sklearn as frontend
 from cordwood.ir import Graph, Role
+from sklearn_checks import assert_equal_to_source, probe_rows, same_bits, training_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

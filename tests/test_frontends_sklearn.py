@@ -1,0 +1,164 @@
+"""What the scikit-learn front end takes, what it refuses by name, and what it records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn import ensemble, tree
+from sklearn.linear_model import LogisticRegression
+
+from cordwood.errors import NotFittedError, UnsupportedModelError
+from cordwood.frontends import sklearn as frontend
+from sklearn_checks import assert_equal_to_source, training_rows
+
+X = training_rows(0, n_rows=80)
+Y = X[:, 0] > 0
+
+
+@pytest.mark.parametrize("name", frontend.SUPPORTED)
+def test_unfitted_estimator_is_refused(name: str) -> None:
+    family = getattr(ensemble, name, None) or getattr(tree, name)
+    with pytest.raises(NotFittedError, match=f"this {name} is not fitted"):
+        frontend.read(family())
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        LogisticRegression(),
+        ensemble.IsolationForest(),
+        ensemble.RandomTreesEmbedding(),
+        ensemble.AdaBoostClassifier(),
+        ensemble.RandomForestClassifier,
+        object(),
+        None,
+    ],
+)
+def test_other_sources_are_refused_by_name(source: Any) -> None:
+    with pytest.raises(
+        UnsupportedModelError, match=r"is not supported; supported are DecisionTree"
+    ):
+        frontend.read(source)
+
+
+class Tuned(ensemble.RandomForestClassifier):
+    """Changes training alone."""
+
+    def fit(self, X: Any, y: Any) -> Tuned:
+        self.set_params(max_depth=3)
+        return super().fit(X, y)
+
+
+class Calibrated(ensemble.RandomForestClassifier):
+    """Changes an answer."""
+
+    def predict_proba(self, X: Any) -> Any:
+        return super().predict_proba(X) ** 2
+
+
+class Reversed:
+    """Changes an answer from the side."""
+
+    def _raw_predict(self, X: Any) -> Any:
+        return -super()._raw_predict(X)
+
+
+class Mixed(Reversed, ensemble.HistGradientBoostingRegressor):
+    """Inherits the change."""
+
+
+def test_subclass_that_leaves_prediction_alone_is_read() -> None:
+    graph = assert_equal_to_source(Tuned(4, random_state=0).fit(X, Y), X)
+    assert graph.provenance["kind"] == "RandomForestClassifier"
+
+
+@pytest.mark.parametrize(
+    ("family", "replaced"), [(Calibrated, "predict_proba"), (Mixed, "_raw_predict")]
+)
+def test_subclass_that_changes_prediction_is_refused(family: Any, replaced: str) -> None:
+    estimator = family(max_depth=2).fit(X, Y)
+    with pytest.raises(UnsupportedModelError, match=f"but replaces {replaced};"):
+        frontend.read(estimator)
+
+
+def test_method_replaced_on_the_object_is_refused() -> None:
+    estimator = tree.DecisionTreeClassifier(max_depth=2).fit(X, Y)
+    estimator.predict = lambda rows: np.zeros(len(rows))
+    with pytest.raises(UnsupportedModelError, match="but replaces predict;"):
+        frontend.read(estimator)
+
+
+def test_foreign_tree_in_a_forest_is_refused() -> None:
+    estimator = ensemble.RandomForestClassifier(3, max_depth=2).fit(X, Y)
+    estimator.estimators_[1] = LogisticRegression().fit(X, Y)
+    with pytest.raises(UnsupportedModelError, match="holds a LogisticRegression"):
+        frontend.read(estimator)
+
+
+def test_tree_deeper_than_a_graph_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cordwood.ir.MAX_DEPTH", 3)
+    for family in (tree.DecisionTreeClassifier, ensemble.HistGradientBoostingClassifier):
+        options = {"min_samples_leaf": 1} if family is not tree.DecisionTreeClassifier else {}
+        estimator = family(random_state=0, **options).fit(X, X[:, 0] * X[:, 1] > 0)
+        with pytest.raises(UnsupportedModelError, match=r"depth \d+, supported are depths up to 3"):
+            frontend.read(estimator)
+
+
+@pytest.mark.parametrize(
+    ("labels", "dtype"),
+    [
+        ([0, 1], "int64"),
+        (np.array([3, 200], np.uint8), "int64"),
+        (np.array([-1.0, 2.0], np.float32), "float64"),
+        ([False, True], "bool"),
+        (["oak", "pine"], "str"),
+        (np.array(["oak", "pine"], object), "str"),
+    ],
+)
+def test_labels_keep_their_values(labels: Any, dtype: str) -> None:
+    labels = np.asarray(labels)
+    estimator = ensemble.RandomForestClassifier(3, max_depth=2).fit(X, labels[Y.astype(int)])
+    graph = assert_equal_to_source(estimator, X)
+    assert graph.classes is not None
+    assert graph.classes.dtype.name.startswith(dtype)
+
+
+@pytest.mark.parametrize("labels", [np.array([b"oak", b"pine"]), np.array([1, 2**63], np.uint64)])
+def test_other_labels_are_refused(labels: np.ndarray) -> None:
+    estimator = ensemble.RandomForestClassifier(3, max_depth=2).fit(X, labels[Y.astype(int)])
+    with pytest.raises(UnsupportedModelError, match="labels such as"):
+        frontend.read(estimator)
+
+
+def test_names_and_provenance() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=list("abcde"))
+    estimator = ensemble.GradientBoostingClassifier(n_estimators=2).fit(frame, Y)
+    graph = frontend.read(estimator)
+    assert graph.feature_names == ("a", "b", "c", "d", "e")
+    assert graph.methods == ("predict", "predict_proba", "decision_function", "apply")
+    assert graph.provenance == {
+        "library": "scikit-learn",
+        "version": sklearn.__version__,
+        "kind": "GradientBoostingClassifier",
+        "loss": "log_loss",
+    }
+    assert frontend.read(estimator.fit(X, Y)).feature_names is None
+
+
+def test_old_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sklearn, "__version__", "1.4.2")
+    with pytest.raises(UnsupportedModelError, match=r"scikit-learn 1\.4\.2.*from 1\.5 on"):
+        frontend.read(tree.DecisionTreeClassifier().fit(X, Y))
+
+
+def test_reading_changes_nothing_in_the_source() -> None:
+    estimator = ensemble.RandomForestClassifier(3, random_state=0).fit(X, Y)
+    graph = frontend.read(estimator)
+    assert not graph.trees.leaf_values.flags.writeable
+    before = graph.trees.threshold.copy()
+    estimator.fit(X, ~Y)
+    assert np.array_equal(graph.trees.threshold, before)
