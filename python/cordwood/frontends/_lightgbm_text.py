@@ -150,6 +150,7 @@ class _Reader:
 
     def read(self) -> TextModel:
         fields, body = self.read_header()
+        self.check_version(fields.get(b"version", b"none"))
         sizes = self.integers("header", "tree_sizes", fields.get(b"tree_sizes"), None)
         end = self.check_sizes(sizes, body)
         header = self.make_header(fields, end)
@@ -181,6 +182,14 @@ class _Reader:
             fields[key] = value
         return fields, body
 
+    def check_version(self, version: bytes) -> None:
+        if version.decode("utf-8", "replace") not in VERSIONS:
+            message = (
+                f"{self.name} has format version {version[:20]!r}, expected one of "
+                f"{', '.join(VERSIONS)}; load it with LightGBM and save it again"
+            )
+            raise UnsupportedModelError(message)
+
     def check_sizes(self, sizes: Int64Array, body: int) -> int:
         """Return where the trees end, after checking that the end marker stands there."""
         if len(sizes) == 0:
@@ -197,13 +206,6 @@ class _Reader:
         return end
 
     def make_header(self, fields: dict[bytes, bytes], end: int) -> Header:
-        version = fields.get(b"version", b"none").decode("utf-8", "replace")
-        if version not in VERSIONS:
-            message = (
-                f"{self.name} has format version {version}, expected one of {', '.join(VERSIONS)}; "
-                f"load it with LightGBM and save it again"
-            )
-            raise UnsupportedModelError(message)
         outputs = self.count(fields, b"num_tree_per_iteration", 1)
         n_features = self.count(fields, b"max_feature_idx", 0) + 1
         names = tuple(self.text(fields, b"feature_names").split(" "))
@@ -211,7 +213,7 @@ class _Reader:
             self.fail(f"feature_names has {len(names)} names, expected {n_features} by "
                       f"max_feature_idx", self.data.find(b"\nfeature_names=") + 1)  # fmt: skip
         return Header(
-            version=version,
+            version=fields[b"version"].decode(),
             n_features=n_features,
             n_outputs=outputs,
             objective=self.text(fields, b"objective") if b"objective" in fields else None,
