@@ -160,7 +160,7 @@ def make_ensemble(shape: Shape) -> TreeEnsemble:
         leaf_row=leaf_row.astype(np.int32),
         leaf_id=np.concatenate(leaf_id).astype(np.int32),
         leaf_values=(rng.normal(size=(n_rows, width)) * magnitude).astype(shape.leaf_type),
-        **_splits(rng, shape, inner),
+        **_splits(rng, shape, inner, _in_order(*trees[0]) if trees else np.zeros(0, np.int64)),
     )
 
 
@@ -197,19 +197,38 @@ def _number_leaves(rng: np.random.Generator, order: str, left: Array, right: Arr
     return np.where(left == -1, number, -1)
 
 
-def _splits(rng: np.random.Generator, shape: Shape, inner: Array) -> dict[str, Array]:
-    """Fill what each inner node tests: features, thresholds, category sets and missing routes."""
+def _in_order(left: Array, right: Array) -> Array:
+    """Return the inner nodes of one tree from left to right: cuts in this order all matter."""
+    visited, path, node = [], [], 0
+    while path or left[node] != -1:
+        while left[node] != -1:
+            path.append(node)
+            node = int(left[node])
+        visited.append(path[-1])
+        node = int(right[path.pop()])
+    return np.array(visited, np.int64)
+
+
+def _splits(
+    rng: np.random.Generator, shape: Shape, inner: Array, first_tree: Array
+) -> dict[str, Array]:
+    """Fill what each inner node tests: features, thresholds, category sets and missing routes.
+
+    With `many_cuts` the inner nodes `first_tree`, given from left to right, take ascending cuts on
+    feature 0, so that rows reach every leaf between them.
+    """
     n = len(inner)
     feature = np.where(inner, rng.integers(shape.n_features, size=n), -1)
     if shape.many_cuts:
-        first_tree = slice(0, 2 * MANY_CUTS - 1)
-        feature[first_tree] = np.where(inner[first_tree], 0, -1)
-    pools = [_cut_pool(rng, shape, i) for i in range(shape.n_features)]
+        feature[: 2 * MANY_CUTS - 1] = np.where(inner[: 2 * MANY_CUTS - 1], 0, -1)
+    pools = [_cut_pool(rng, shape) for _ in range(shape.n_features)]
     cut = np.array([pools[i][int(rng.integers(len(pools[i])))] for i in feature])
     kinds = rng.random(shape.n_features) < 0.6  # features whose tests are mostly on categories
     kinds[0] &= not shape.many_cuts
     category = inner & kinds[feature] & (rng.random(n) < 0.9) & (shape.category_rule != "none")
     numeric = inner & ~category
+    if shape.many_cuts:
+        cut[first_tree] = np.sort(rng.normal(size=len(first_tree)))
 
     codes = np.arange(len(LISTED)) if shape.category_rule == "exact" else CODES
     n_sets = int(rng.integers(1, 6)) if category.any() else 0
@@ -231,10 +250,8 @@ def _splits(rng: np.random.Generator, shape: Shape, inner: Array) -> dict[str, A
     }
 
 
-def _cut_pool(rng: np.random.Generator, shape: Shape, feature: int) -> Array:
+def _cut_pool(rng: np.random.Generator, shape: Shape) -> Array:
     """Return the thresholds that nodes of one feature share."""
-    if shape.many_cuts and feature == 0:
-        return rng.normal(size=16 * MANY_CUTS)
     special = SPECIAL[rng.integers(len(SPECIAL), size=4)]
     near = np.nextafter(special[:2], rng.choice([-np.inf, np.inf]))
     coarse = np.float64(np.float32(rng.normal(size=2)))
