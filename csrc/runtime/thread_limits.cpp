@@ -59,7 +59,8 @@ unsigned quota_of_v1(const std::string& folder, unsigned most) {
 
 /// The tightest quota from a group up to the root: any ancestor may hold the limit.
 template <class QuotaOf>
-unsigned tightest(const std::string& root, std::string_view group, unsigned most, QuotaOf quota_of) {
+unsigned tightest(const std::string& root, std::string_view group, unsigned most,
+                  QuotaOf quota_of) {
   std::string path(group == "/" ? "" : group);
   for (;;) {
     most = std::min(most, quota_of(root + path, most));
@@ -106,8 +107,12 @@ unsigned cores_by_affinity() noexcept {
 
 #else
 
-unsigned cores_by_affinity() noexcept { return std::max(1u, std::thread::hardware_concurrency()); }
-unsigned apply_quotas(unsigned most) { return most; }
+unsigned cores_by_affinity() noexcept {
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+unsigned apply_quotas(unsigned most) {
+  return most;
+}
 
 #endif
 

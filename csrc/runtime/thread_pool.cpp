@@ -134,7 +134,9 @@ std::atomic<ThreadPool*> the_pool{nullptr};
 
 #if defined(CORDWOOD_HAS_PTHREADS)
 /// Only the forking thread lives on in a child: the pool's workers and locks are lost to it.
-void forget_pool() noexcept { the_pool.store(nullptr, std::memory_order_relaxed); }
+void forget_pool() noexcept {
+  the_pool.store(nullptr, std::memory_order_relaxed);
+}
 #endif
 
 ThreadPool* pool() noexcept {
