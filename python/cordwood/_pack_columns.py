@@ -1,4 +1,4 @@
-"""The test columns of an ensemble: a feature's cuts or category sets, and each node's rank there."""
+"""The columns of an ensemble: a feature's cuts or category sets, and each node's rank there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cordwood._pack_tensors import bit_length, field_bits
-from cordwood.errors import GraphError
 
 if TYPE_CHECKING:
     from cordwood.ir import TreeEnsemble
@@ -70,7 +69,6 @@ def build_columns(trees: TreeEnsemble, inner: np.ndarray) -> Columns:
         Its inner nodes, in the order that the file keeps.
     """
     is_category = trees.category_set[inner] >= 0
-    _check_category_rule(trees, bool(is_category.any()))
     kind = np.where(is_category, ColumnKind.CATEGORY, trees.zero_missing[inner]).astype(np.int64)
     keys, node_column = np.unique(
         trees.feature[inner].astype(np.int64) * len(ColumnKind) + kind, return_inverse=True
@@ -111,16 +109,6 @@ def build_columns(trees: TreeEnsemble, inner: np.ndarray) -> Columns:
         node_column=node_column,
         node_rank_bits=field_bits(ranks),
     )
-
-
-def _check_category_rule(trees: TreeEnsemble, any_category: bool) -> None:
-    """Refuse a zero band that changes category codes: a category column has no word for it."""
-    if any_category and trees.zero_band > 0.0 and trees.category_rule != "truncate":
-        message = (
-            f"category_rule is {trees.category_rule!r} and zero_band is {trees.zero_band!r}; beside a"
-            " zero band the format knows category_rule 'truncate' only, whose codes it never changes"
-        )
-        raise GraphError(message)
 
 
 def _category_column(

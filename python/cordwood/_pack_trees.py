@@ -48,11 +48,6 @@ def tree_record(trees: TreeEnsemble) -> tuple[bytes, list[Tensor | None]]:
         ``struct cordwood_tree_attributes``.
     tensors : list of Tensor or None
         In the order of ``enum cordwood_tree_tensor``; None where a tensor is absent.
-
-    Raises
-    ------
-    GraphError
-        A category rule has no column to say it.
     """
     order = tree_order(trees)
     is_inner = trees.left[order.preorder] >= 0
@@ -102,9 +97,10 @@ def tree_record(trees: TreeEnsemble) -> tuple[bytes, list[Tensor | None]]:
 
 def _missing_left(trees: TreeEnsemble, inner: np.ndarray) -> np.ndarray:
     """Return each node's missing route; all zero where no row can take it."""
-    if trees.accepts_nan or trees.category_rule == "exact":
-        return trees.missing_left[inner]
-    return trees.missing_left[inner] & trees.zero_missing[inner]
+    route: np.ndarray = trees.missing_left[inner]
+    if not trees.accepts_nan and trees.category_rule != "exact":
+        route &= trees.zero_missing[inner]
+    return route
 
 
 def _leaf_tensors(

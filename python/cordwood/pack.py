@@ -142,7 +142,8 @@ def _record(operator: Operator) -> _Record:
 def _program(graph: Graph, records: Sequence[_Record]) -> tuple[bytes, bytes, bytes]:
     """Write operator records, their operands and their attributes."""
     value_id = {value.name: index for index, value in enumerate(graph.values)}
-    program, operands, attributes = [], [], bytearray()
+    operands: list[int] = []
+    program, attributes = [], bytearray()
     next_tensor = 0
     for operator, attribute, tensors in records:
         first_operand = len(operands)

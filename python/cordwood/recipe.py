@@ -42,7 +42,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse a name that is not known."""
-        if not isinstance(self.name, str) or self.name not in PRESETS:
+        given: object = self.name
+        if not isinstance(given, str) or given not in PRESETS:
             message = f"recipe {self.name!r} is unknown; known recipes: {_known()}"
             raise InputError(message)
 

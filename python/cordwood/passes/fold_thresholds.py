@@ -1,8 +1,8 @@
 """Folds comparison, input cast and zero band of every numeric split into one exact cut.
 
 Afterwards each numeric node reads ``x <= cut`` with a cut that the input type can hold, and means
-what the source meant for every representable `x`. The values that a source sends left are always a
-run from below: if `x` goes left, so does everything smaller. The cut is the largest value that does.
+what the source meant for every representable `x`. The values that go left are always a run from
+below: if `x` goes left, so does everything smaller. The cut is the largest value that does.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ def exact_cuts(
         index = int(np.flatnonzero(wrong)[0])
         message = (
             f"threshold {threshold[index]!r} has no exact cut in {input_type}: {cut[index]!r} was"
-            f" found for comparison {comparison!r} and zero_band {zero_band!r}; is the floating-point"
-            " unit set to flush denormals to zero?"
+            f" found for comparison {comparison!r} and zero_band {zero_band!r}; does the"
+            " floating-point unit flush denormals to zero?"
         )
         raise GraphError(message)
     return cut, never
@@ -148,11 +148,10 @@ def _folded(trees: TreeEnsemble) -> TreeEnsemble:
         left, right, missing_left = left.copy(), right.copy(), missing_left.copy()
         left[exchange], right[exchange] = trees.right[exchange], trees.left[exchange]
         missing_left[exchange] = ~trees.missing_left[exchange]
-    band_in_use = bool(trees.zero_missing.any() or (trees.category_set >= 0).any())
     return dataclasses.replace(
         trees,
         comparison="le",
-        zero_band=trees.zero_band if band_in_use else 0.0,
+        zero_band=trees.zero_band if trees.zero_missing.any() else 0.0,
         threshold=threshold,
         left=left,
         right=right,

@@ -1,0 +1,138 @@
+"""The packed trees mean what the Graph means, and lie in the file as the format says."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+import oracle
+import unpack
+from cordwood.pack import pack
+from drawn import Shape, make_graph, make_rows
+from strategies import graphs, graphs_and_rows
+
+if TYPE_CHECKING:
+    from cordwood.ir import Graph
+
+
+def _trees(graph: Graph) -> unpack.Trees:
+    return unpack.trees_of(unpack.read(pack(graph)))
+
+
+@given(graph_and_rows=graphs_and_rows(infinite_cuts=True))
+def test_bytes_answer_as_the_graph(graph_and_rows: tuple[Graph, np.ndarray]) -> None:
+    graph, rows = graph_and_rows
+    answer = dataclasses.replace(
+        graph,
+        operators=(unpack.ensemble(_trees(graph)),),
+        values=graph.values[:2],
+        classes=None,
+        methods=("predict",),
+    )
+    np.testing.assert_array_equal(oracle.apply(answer, rows), oracle.apply(graph, rows))
+    expected = oracle.predict_margin(graph, rows)
+    given_margin = oracle.predict_margin(answer, rows)
+    assert given_margin.dtype == expected.dtype
+    assert given_margin.tobytes() == expected.tobytes()
+
+
+@given(graph=graphs())
+def test_columns_are_canonical(graph: Graph) -> None:
+    trees = _trees(graph)
+    keys = list(zip(trees.column_feature.tolist(), trees.column_kind.tolist(), strict=True))
+    assert keys == sorted(set(keys))
+    assert trees.column_size.min(initial=1) >= 1
+    assert set(trees.node_column.tolist()) == set(range(trees.n_columns))
+    first = 0
+    for size, kind in zip(trees.column_size.tolist(), trees.column_kind.tolist(), strict=True):
+        if kind != 2:
+            cuts = trees.cuts[first : first + size]
+            assert all(a < b for a, b in itertools.pairwise(cuts.tolist()))
+            assert not np.signbit(cuts[cuts == 0]).any()
+            first += size
+    assert first == trees.cuts.size
+    assert not trees.category_count[trees.column_kind != 2].any()
+    assert trees.zero_band == 0.0 or 1 in trees.column_kind
+
+
+@given(graph=graphs(leaf_order="preorder", infinite_cuts=False))
+def test_preorder_numbers_are_not_listed(graph: Graph) -> None:
+    trees = _trees(graph)
+    assert trees.leaf_numbering == 0
+    assert trees.leaf_number is None
+
+
+@given(graph=graphs(leaf_order="level", infinite_cuts=False))
+def test_level_numbers_are_not_listed(graph: Graph) -> None:
+    trees = _trees(graph)
+    assert trees.leaf_numbering in (0, 1)
+    assert trees.leaf_number is None
+
+
+@given(graph=graphs())
+def test_same_graph_same_bytes(graph: Graph) -> None:
+    assert pack(graph) == pack(graph)
+
+
+def test_equal_leaves_are_shared_where_that_is_smaller() -> None:
+    shape = Shape(n_trees=12, max_leaves=70, head="multiclass", n_outputs=4, vector_leaves=True)
+    shared = _trees(make_graph(dataclasses.replace(shape, shared_leaves=True)))
+    assert shared.leaf_row is not None
+    assert len(shared.leaf_values) < (shared.structure == 0).sum()
+    distinct = _trees(make_graph(shape))
+    assert distinct.leaf_row is None
+    assert len(distinct.leaf_values) == (distinct.structure == 0).sum()
+
+
+def test_zeros_of_both_signs_stay_apart() -> None:
+    graph = make_graph(Shape(n_trees=12, max_leaves=70))
+    values = np.zeros_like(graph.trees.leaf_values)
+    values[::2] = -0.0
+    trees = dataclasses.replace(graph.trees, leaf_values=values)
+    packed = _trees(dataclasses.replace(graph, operators=(trees,)))
+    assert packed.leaf_row is not None
+    assert np.signbit(packed.leaf_values).tolist() in ([[False], [True]], [[True], [False]])
+
+
+def test_a_split_that_sends_nothing_left_is_exchanged() -> None:
+    graph = make_graph(Shape(n_trees=1, max_leaves=2, comparison="lt", seed=5))
+    trees = graph.trees
+    assert trees.n_nodes == 3
+    threshold = np.where(trees.left >= 0, -np.inf, 0.0)
+    never = dataclasses.replace(trees, threshold=threshold)
+    graph = dataclasses.replace(graph, operators=(never,))
+    packed = _trees(graph)
+    assert packed.cuts.tolist() == [np.inf]
+    assert packed.missing_left.tolist() == [not trees.missing_left[0]]
+    rows = np.repeat([[-np.inf], [0.0], [np.inf], [np.nan]], trees.n_features, axis=1)
+    found = unpack.ensemble(packed)
+    reached = found.leaf_id[oracle.leaves(found, rows)]
+    np.testing.assert_array_equal(reached, oracle.apply(graph, rows))
+
+
+def test_missing_routes_that_no_row_takes_are_dropped() -> None:
+    shape = Shape(n_trees=8, max_leaves=31, seed=3)
+    assert _trees(make_graph(shape)).missing_left.any()
+    assert not _trees(make_graph(dataclasses.replace(shape, accepts_nan=False))).missing_left.any()
+
+
+def test_tree_of_four_thousand_levels_packs() -> None:
+    graph = make_graph(Shape(n_trees=1, max_leaves=4097, growth="skewed", seed=161))
+    assert graph.trees.n_nodes == 2 * 4054 - 1
+    rows = make_rows(graph.trees, 20)
+    found = unpack.ensemble(_trees(graph))
+    np.testing.assert_array_equal(
+        found.leaf_id[oracle.leaves(found, rows)], oracle.apply(graph, rows)
+    )
+
+
+@pytest.mark.parametrize(("n_features", "width"), [(3, "uint8"), (300, "uint16")])
+def test_columns_are_as_narrow_as_their_number(n_features: int, width: str) -> None:
+    trees = _trees(make_graph(Shape(n_features=n_features, n_trees=40, max_leaves=70)))
+    assert trees.node_column.dtype.name == width
+    assert trees.node_column.max() == trees.n_columns - 1
