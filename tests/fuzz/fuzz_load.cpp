@@ -1,16 +1,24 @@
-// The door under attack: any bytes at all must give a named Status or a model that runs.
+// The door under attack: any bytes at all must give a named Status, or a model that runs and gives
+// the same bits on every instruction-set row of this machine.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <span>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/result.hpp"
 #include "format/trees.hpp"
 #include "format/view.hpp"
 #include "mend.hpp"
+#include "runtime/dispatch.hpp"
+#include "runtime/memory.hpp"
+#include "runtime/program.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size,
@@ -64,6 +72,96 @@ void check_trees(const format::TreeArrays& trees) {
           "leaf values fill their table");
 }
 
+constexpr uint64_t kRows = 5;
+constexpr uint64_t kColumns = 61;  ///< distinct columns; wider models see them again and again
+
+using Table = std::array<double, kRows * kColumns>;
+
+/// Values that routing could get wrong, spread so that each column meets several.
+Table hard_values() {
+  using limits = std::numeric_limits<double>;
+  constexpr std::array kHard = {0.0,  -0.0, 1.0,   -1.0,  limits::quiet_NaN(),  limits::infinity(),
+                                -7.0, 2.5,  1e300, 1e-36, limits::denorm_min(), -limits::infinity(),
+                                0.5,  3.0,  1e9,   -2.5,  limits::min()};
+  Table table{};
+  for (size_t i = 0; i < table.size(); ++i) table[i] = kHard[i * 5 % kHard.size()];
+  return table;
+}
+
+/// Refused rows leave no answer; what is refused must not depend on the kernels either.
+struct Answer {
+  cordwood_status code = CORDWOOD_STATUS_ok;
+  std::vector<std::byte> bytes;
+  bool operator==(const Answer&) const = default;
+};
+
+Answer answer(const runtime::Program& program, const runtime::Target& target,
+              const runtime::RowsView& rows, std::span<std::byte> scratch) {
+  const runtime::ValueInfo info = program.target_info(target);
+  Answer result;
+  if (info.row_bytes() > (uint64_t{1} << 22)) return result;
+  result.bytes.resize(kRows * info.row_bytes());
+  const Status status = program.run(target, rows, result.bytes.data(), scratch);
+  if (!status.ok()) {
+    check_failure(status);
+    result.code = status.code;
+    result.bytes.clear();
+  }
+  return result;
+}
+
+/// Answers of a program for every target, with all the hard rows and without NaN and infinity.
+std::vector<Answer> answers(const runtime::Program& program) {
+  static const Table table = hard_values();
+  static const std::array<int16_t, kRows> whole = {-1, 0, 1, 2, 3};
+  const uint32_t n_features = program.n_features();
+  const bool narrow = n_features <= kColumns;
+  const runtime::RowsView hard{.data = table.data(),
+                               .dtype = CORDWOOD_DTYPE_FLOAT64,
+                               .row_stride = kColumns * sizeof(double),
+                               .column_stride = narrow ? int64_t{sizeof(double)} : 0,
+                               .n_rows = kRows,
+                               .n_features = n_features};
+  const runtime::RowsView calm{.data = whole.data(),
+                               .dtype = CORDWOOD_DTYPE_INT16,
+                               .row_stride = sizeof(int16_t),
+                               .column_stride = 0,
+                               .n_rows = kRows,
+                               .n_features = n_features};
+  std::vector<Answer> all;
+  runtime::Arena arena;
+  if (!arena.reserve(program.scratch_bytes(kRows)).ok()) return all;
+  for (const auto& rows : {hard, calm}) {
+    for (uint32_t value = 0; value < program.values().size(); ++value) {
+      if (program.values()[value].role == CORDWOOD_ROLE_ROWS) continue;
+      all.push_back(answer(program, {.value = value, .leaves = false}, rows, arena.bytes()));
+    }
+    if (program.trees().size() == 1) {
+      const runtime::Target leaves{.value = program.margin_value(), .leaves = true};
+      all.push_back(answer(program, leaves, rows, arena.bytes()));
+    }
+  }
+  return all;
+}
+
+/// Prepares and runs the file on each row of this machine; the last one is the scalar reference.
+void run_everywhere(const format::FileView& file) {
+  std::vector<Answer> reference;
+  bool first = true;
+  for (const runtime::KernelRow& kernels : runtime::all_rows()) {
+    if (!runtime::row_available(kernels)) continue;
+    const auto program = runtime::Program::build(file, kernels);
+    if (!program.ok()) {
+      check_failure(program.status());
+      return;
+    }
+    std::vector<Answer> now = answers(*program);
+    promise(first || now == reference, "every row gives the same bits");
+    reference = std::move(now);
+    first = false;
+  }
+}
+
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -83,6 +181,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     check_trees(*trees);
   }
+  run_everywhere(*file);
   return 0;
 }
 
