@@ -22,7 +22,7 @@ __all__ = ["parse"]
 MAX_NESTING = 64
 """Deepest nesting of arrays and objects; XGBoost's files reach about eight."""
 
-NUMBERS = {
+NUMBERS: dict[bytes, np.dtype[Any]] = {
     b"i": np.dtype("i1"),
     b"U": np.dtype("u1"),
     b"I": np.dtype(">i2"),
@@ -171,6 +171,6 @@ class _Reader:
         left = len(self.data) - self.at
         if count * dtype.itemsize > left:
             self.fail(f"{left} bytes before the end", f"an array of {count} {dtype.name} values")
-        values = np.frombuffer(self.data, dtype, count, self.at)
+        values: np.ndarray = np.frombuffer(self.data, dtype, count, self.at)
         self.at += values.nbytes
         return values
