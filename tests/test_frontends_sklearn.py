@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import sklearn
 from sklearn import ensemble, tree
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
+import oracle
 from cordwood.errors import NotFittedError, UnsupportedModelError
 from cordwood.frontends import sklearn as frontend
 from sklearn_checks import assert_equal_to_source, training_rows
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 X = training_rows(0, n_rows=80)
 Y = X[:, 0] > 0
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Keep the source's thread pool out of small work, where it only waits."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.mark.parametrize("name", frontend.SUPPORTED)
@@ -79,7 +91,8 @@ def test_subclass_that_leaves_prediction_alone_is_read() -> None:
     ("family", "replaced"), [(Calibrated, "predict_proba"), (Mixed, "_raw_predict")]
 )
 def test_subclass_that_changes_prediction_is_refused(family: Any, replaced: str) -> None:
-    estimator = family(max_depth=2).fit(X, Y)
+    size = {"max_iter": 2} if family is Mixed else {"n_estimators": 2}
+    estimator = family(**size).fit(X, Y)
     with pytest.raises(UnsupportedModelError, match=f"but replaces {replaced};"):
         frontend.read(estimator)
 
@@ -101,8 +114,10 @@ def test_foreign_tree_in_a_forest_is_refused() -> None:
 def test_tree_deeper_than_a_graph_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cordwood.ir.MAX_DEPTH", 3)
     for family in (tree.DecisionTreeClassifier, ensemble.HistGradientBoostingClassifier):
-        options = {"min_samples_leaf": 1} if family is not tree.DecisionTreeClassifier else {}
-        estimator = family(random_state=0, **options).fit(X, X[:, 0] * X[:, 1] > 0)
+        options = {} if family is tree.DecisionTreeClassifier else {"max_iter": 2}
+        estimator = family(random_state=0, min_samples_leaf=1, **options).fit(
+            X, X[:, 0] * X[:, 1] > 0
+        )
         with pytest.raises(UnsupportedModelError, match=r"depth \d+, supported are depths up to 3"):
             frontend.read(estimator)
 
@@ -153,6 +168,25 @@ def test_old_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sklearn, "__version__", "1.4.2")
     with pytest.raises(UnsupportedModelError, match=r"scikit-learn 1\.4\.2.*from 1\.5 on"):
         frontend.read(tree.DecisionTreeClassifier().fit(X, Y))
+
+
+@pytest.mark.parametrize("name", frontend.SUPPORTED)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300, 3.5e38])
+def test_refuses_the_rows_that_the_source_refuses(name: str, value: float) -> None:
+    family = getattr(ensemble, name, None) or getattr(tree, name)
+    size = {"max_iter": 2} if name.startswith("Hist") else {"max_depth": 3}
+    estimator = family(random_state=0, **size)
+    estimator.fit(X, Y if name.endswith("Classifier") else X[:, 1])
+    op = frontend.read(estimator).trees
+    rows = X[:4].copy()
+    rows[2, 1] = value
+    try:
+        with np.errstate(over="ignore"):
+            estimator.predict(rows)
+    except ValueError:
+        assert oracle.refused(op, rows) == (2, 1)
+    else:
+        assert oracle.refused(op, rows) is None
 
 
 def test_reading_changes_nothing_in_the_source() -> None:

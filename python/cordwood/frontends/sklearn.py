@@ -112,20 +112,18 @@ def _supported_class(source: Any) -> str | None:
     import sklearn.ensemble
     import sklearn.tree
 
+    modules = {"tree": sklearn.tree, "ensemble": sklearn.ensemble}
     changed = set(PREDICTION) & set(getattr(source, "__dict__", {}))
     for base in type(source).__mro__:
-        module = {"tree": sklearn.tree, "ensemble": sklearn.ensemble}
-        if base.__name__ in READERS:
-            home = module[READERS[base.__name__][0]]
-            if base is getattr(home, base.__name__):
-                if changed:
-                    message = (
-                        f"{type(source).__name__} derives from {base.__name__} but replaces "
-                        f"{', '.join(sorted(changed))}; supported are subclasses that leave "
-                        f"prediction alone"
-                    )
-                    raise UnsupportedModelError(message)
-                return base.__name__
+        name: str = base.__name__
+        if name in READERS and base is getattr(modules[READERS[name][0]], name):
+            if not changed:
+                return name
+            message = (
+                f"{type(source).__name__} derives from {name} but replaces "
+                f"{', '.join(sorted(changed))}; supported are subclasses that leave it alone"
+            )
+            raise UnsupportedModelError(message)
         changed |= set(PREDICTION) & set(vars(base))
     return None
 
