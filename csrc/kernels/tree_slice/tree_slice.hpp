@@ -31,7 +31,7 @@ inline constexpr uint32_t kSliceTreeSlots = kSliceMaxLeaves - 1;
 inline constexpr uint32_t kSliceSlots = 2 + kSliceTrees * kSliceTreeSlots;
 
 /// Slot of inner node `node` (in order) of tree `tree` of its group.
-constexpr uint32_t slice_slot(uint32_t tree, uint32_t node) {
+static constexpr uint32_t slice_slot(uint32_t tree, uint32_t node) {
   return 2 + tree * kSliceTreeSlots + node;
 }
 
