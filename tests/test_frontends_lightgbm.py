@@ -52,7 +52,8 @@ def probe_rows(graph: Graph, seed: int, n: int = 2000) -> np.ndarray:
     X = np.empty((n, trees.n_features))
     for column in range(trees.n_features):
         exact = trees.threshold[(trees.feature == column) & (trees.category_set == -1)]
-        single = exact.astype(np.float32)
+        with np.errstate(over="ignore"):
+            single = exact.astype(np.float32)
         pool = np.concatenate((
             exact, np.nextafter(exact, np.inf), np.nextafter(exact, -np.inf), single,
             np.nextafter(single, np.float32(np.inf)), np.nextafter(single, np.float32(-np.inf)),
@@ -186,6 +187,23 @@ def test_a_tie_is_the_first_class() -> None:
     check(graph, model.booster_)
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.7, 3.0])
+def test_labels_of_margins_beside_zero(scale: float) -> None:
+    """Margins this small have a probability of 0.5 or its neighbour."""
+    X = np.arange(200.0)[:, np.newaxis]
+    model = lgb.LGBMClassifier(n_estimators=1, num_leaves=60, min_child_samples=1, sigmoid=scale,
+                               verbose=-1, learning_rate=1.0)  # fmt: skip
+    model.fit(X, np.random.default_rng(0).integers(0, 2, 200))
+    steps = np.arange(model.booster_.predict(X, pred_leaf=True).max() + 1)
+    for leaf in steps:
+        value = (1.5 * 2.0**-53 / scale) * (1 + (leaf - len(steps) // 2) * 2.0**-52)
+        model.booster_.set_leaf_output(0, int(leaf), value)
+    graph = read(model)
+    labels = model.predict(X)
+    assert 0 < labels.sum() < len(X)
+    np.testing.assert_array_equal(graph.classes[oracle.run(graph, X, Role.LABEL)], labels)
+
+
 def test_best_iteration_cuts_the_model(tmp_path: Any) -> None:
     X = training_rows(11)
     booster = lgb.train({"verbose": -1}, lgb.Dataset(X, target(X)), 9, keep_training_booster=True)
@@ -296,5 +314,7 @@ def test_refusals() -> None:
         read(lgb.LGBMRegressor(reg_sqrt=True, **common).fit(X, y))
     with pytest.raises(UnsupportedModelError, match="cross_entropy_lambda"):
         read(lgb.LGBMRegressor(objective="cross_entropy_lambda", **common).fit(X, y > 0))
+    with pytest.raises(UnsupportedModelError, match="pred_early_stop=True, so its predict skips"):
+        read(lgb.LGBMRegressor(pred_early_stop=True, **common).fit(X, y))
     with pytest.raises(UnsupportedModelError, match=r"fitted on 1 class\(es\)"):
         read(lgb.LGBMClassifier(**common).fit(X, np.zeros(len(X))))

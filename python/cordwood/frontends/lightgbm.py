@@ -6,6 +6,7 @@ so loses nothing. The rules of its splits stand in ``docs/exactness.md``.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -49,6 +50,12 @@ LINKS: dict[str, LinkKind] = {
 
 CLASSIFYING = ("binary", "multiclass", "multiclassova")
 """Objectives whose response is a probability of classes."""
+
+TIE = 1.5 * 2.0**-53
+"""Largest scaled margin whose sigmoid is not above 0.5 in float64.
+
+Up to it ``exp(-x)`` rounds to ``1 - 2**-53`` or more, and adding 1 to that rounds to 2.
+"""
 
 PROBE_ROWS = 64
 """Rows that tell two sigmoid scales apart; one with a margin other than zero is enough."""
@@ -105,6 +112,12 @@ def read(source: Any) -> Graph:
     if getattr(source, "_Booster", None) is None:
         message = f"this {kind} is not fitted; call fit first"
         raise NotFittedError(message)
+    if source.get_params().get("pred_early_stop"):
+        message = (
+            f"this {kind} has pred_early_stop={source.get_params()['pred_early_stop']!r}, so its "
+            f"predict skips trees; expected False: call set_params(pred_early_stop=False)"
+        )
+        raise UnsupportedModelError(message)
     builder = _live_builder(source.booster_, lightgbm.__version__, kind)
     names = _names_of(source, builder.model.header)
     if isinstance(source, lightgbm.LGBMClassifier) and not callable(source.objective_):
@@ -330,7 +343,10 @@ def _response_graph(
 def _classifier_graph(
     builder: _Builder, names: tuple[str, ...] | None, classes: np.ndarray
 ) -> Graph:
-    """Build an LGBMClassifier: the larger probability names the class, the first one at a tie."""
+    """Build an LGBMClassifier: the larger probability names the class, the first one at a tie.
+
+    With one sigmoid that is a comparison of the margin, which is exact where a link is not.
+    """
     outputs = builder.model.header.n_outputs
     columns = 2 if outputs == 1 else outputs
     if len(classes) != columns:
@@ -342,6 +358,20 @@ def _classifier_graph(
     builder.add_trees(Role.MARGIN)
     builder.add_link("probability", Role.PROBABILITY, complement=outputs == 1)
     builder.values.append(Value("label", "int64", ("batch",), Role.LABEL))
-    builder.operators.append(Decide(source="probability", target="label", rule="argmax"))
+    decide = Decide(source="probability", target="label", rule="argmax")
+    if outputs == 1 and builder.objective.link == "sigmoid":
+        cut = _last_of_first_class(builder.objective.scale)
+        decide = Decide(source="margin", target="label", rule="greater", cut=cut)
+    builder.operators.append(decide)
     methods = ("predict", "predict_proba", "decision_function", "apply")
     return builder.graph(methods, names, classes)
+
+
+def _last_of_first_class(scale: float) -> float:
+    """Return the largest margin whose ``sigmoid(scale * margin)`` is not above 0.5."""
+    margin = TIE / scale
+    while scale * margin > TIE:
+        margin = math.nextafter(margin, -math.inf)
+    while scale * math.nextafter(margin, math.inf) <= TIE:
+        margin = math.nextafter(margin, math.inf)
+    return margin
