@@ -45,6 +45,10 @@ function(cordwood_kernel_row isa family)
   target_link_libraries(cordwood_kernels_${isa} PRIVATE cordwood_options)
   target_compile_options(cordwood_kernels_${isa} PRIVATE
     $<$<CONFIG:Release>:-O2> -fno-exceptions ${ARGN})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    # GCC 12 blames its own headers: _mm512_undefined_epi32 initialises a variable by itself.
+    target_compile_options(cordwood_kernels_${isa} PRIVATE -Wno-uninitialized -Wno-maybe-uninitialized)
+  endif()
   set(CORDWOOD_KERNEL_OBJECTS ${CORDWOOD_KERNEL_OBJECTS}
       $<TARGET_OBJECTS:cordwood_kernels_${isa}> PARENT_SCOPE)
   set(CORDWOOD_KERNEL_DEFINITIONS ${CORDWOOD_KERNEL_DEFINITIONS}
