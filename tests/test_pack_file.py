@@ -18,8 +18,6 @@ from drawn import Shape, make_graph
 from strategies import graphs
 
 BINARY = make_graph(Shape(head="binary"))
-LINKS = ("identity", "sigmoid", "exp", "softmax")
-RULES = ("argmax", "greater", "greater_equal")
 
 
 @given(graph=graphs())
@@ -29,7 +27,7 @@ def test_program_is_the_graph(graph: Graph) -> None:
     values = list(struct.iter_unpack("<BBB5x8B6Q", file.sections["values"]))
     assert len(values) == len(names)
     for value, (dtype, role, rank, *rest) in zip(graph.values, values, strict=True):
-        assert {15: "float32", 16: "float64", 11: "int64"}[dtype] == value.dtype
+        assert unpack.VALUE_TYPES[dtype] == value.dtype
         assert (Role(role), rank) == (value.role, len(value.shape))
         assert rest[:8] == [1, *[0] * 7]
         assert rest[8:] == [0, *value.shape[1:], *[0] * (6 - rank)]
@@ -41,11 +39,11 @@ def test_program_is_the_graph(graph: Graph) -> None:
         assert [names[i] for i in outputs] == [operator.target]
         if isinstance(operator, Link):
             kind, complement, scale = struct.unpack("<IId", attributes)
-            assert LINKS[kind] == operator.kind
+            assert unpack.LINKS[kind] == operator.kind
             assert (bool(complement), scale) == (operator.complement, operator.scale)
         elif isinstance(operator, Decide):
             rule, reserved, cut = struct.unpack("<IId", attributes)
-            assert (RULES[rule], reserved, cut) == (operator.rule, 0, operator.cut)
+            assert (unpack.RULES[rule], reserved, cut) == (operator.rule, 0, operator.cut)
 
 
 @given(graph=graphs())

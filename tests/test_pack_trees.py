@@ -12,6 +12,7 @@ from hypothesis import given
 
 import oracle
 import unpack
+from cordwood.ir import Role
 from cordwood.pack import pack
 from drawn import Shape, make_graph, make_rows
 from strategies import graphs, graphs_and_rows
@@ -27,18 +28,14 @@ def _trees(graph: Graph) -> unpack.Trees:
 @given(graph_and_rows=graphs_and_rows(infinite_cuts=True))
 def test_bytes_answer_as_the_graph(graph_and_rows: tuple[Graph, np.ndarray]) -> None:
     graph, rows = graph_and_rows
-    answer = dataclasses.replace(
-        graph,
-        operators=(unpack.ensemble(_trees(graph)),),
-        values=graph.values[:2],
-        classes=None,
-        methods=("predict",),
-    )
-    np.testing.assert_array_equal(oracle.apply(answer, rows), oracle.apply(graph, rows))
-    expected = oracle.predict_margin(graph, rows)
-    given_margin = oracle.predict_margin(answer, rows)
-    assert given_margin.dtype == expected.dtype
-    assert given_margin.tobytes() == expected.tobytes()
+    found = unpack.graph(pack(graph))
+    np.testing.assert_array_equal(oracle.apply(found, rows), oracle.apply(graph, rows))
+    for value in graph.values:
+        if value.role not in (Role.ROWS, Role.NONE):
+            expected = oracle.run(graph, rows, value.role)
+            answer = oracle.run(found, rows, value.role)
+            assert answer.dtype == expected.dtype
+            assert answer.tobytes() == expected.tobytes()
 
 
 @given(graph=graphs())

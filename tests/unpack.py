@@ -6,6 +6,7 @@ come back as a `TreeEnsemble`, so that the NumPy oracle can answer from the byte
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import struct
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cordwood import _core
-from cordwood.ir import TreeEnsemble
+from cordwood.ir import Decide, Graph, Link, Operator, Role, TreeEnsemble, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,9 @@ SECTIONS = (
 DTYPES = {5: "i1", 6: "u1", 7: "i2", 8: "u2", 9: "i4", 10: "u4", 11: "i8", 12: "u8"}
 DTYPES |= {13: "f2", 15: "f4", 16: "f8"}
 FLOATS = {15: "float32", 16: "float64"}
+VALUE_TYPES = {**FLOATS, 11: "int64"}
+LINKS = ("identity", "sigmoid", "exp", "softmax")
+RULES = ("argmax", "greater", "greater_equal")
 NO_TENSOR = 0xFFFFFFFF
 
 
@@ -166,6 +170,38 @@ def trees_of(file: Unpacked) -> Trees:
     numbers = struct.unpack("<IIIIQQI8B4xdd", attributes)
     return Trees(
         dict(zip(ATTRIBUTES, numbers, strict=True)), dict(zip(TENSORS, given, strict=True))
+    )
+
+
+def graph(data: bytes) -> Graph:
+    """Read a file back into a Graph that answers as the file does; labels stay class indices."""
+    file = read(data)
+    values = [
+        Value(f"value {index}", VALUE_TYPES[dtype], ("batch", *rest[9 : 8 + rank]), Role(role))
+        for index, (dtype, role, rank, *rest) in enumerate(
+            struct.iter_unpack("<BBB5x8B6Q", file.sections["values"])
+        )
+    ]
+    operators: list[Operator] = []
+    for opcode, (source,), (target,), _, attributes in file.operators:
+        names = {"source": values[source].name, "target": values[target].name}
+        if opcode == 1:
+            operators.append(dataclasses.replace(ensemble(trees_of(file)), **names))
+        elif opcode == 2:
+            kind, complement, scale = struct.unpack("<IId", attributes)
+            link = LINKS[kind]
+            operators.append(Link(**names, kind=link, scale=scale, complement=bool(complement)))
+        else:
+            rule, _, cut = struct.unpack("<IId", attributes)
+            operators.append(Decide(**names, rule=RULES[rule], cut=cut))
+    labels = np.array(file.classes) if "classes" in file.sections else None
+    return Graph(
+        values=tuple(values),
+        operators=tuple(operators),
+        feature_names=file.names if "names" in file.sections else None,
+        classes=labels,
+        methods=tuple(file.provenance["methods"]),
+        provenance=file.provenance["source"],
     )
 
 

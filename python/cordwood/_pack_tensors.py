@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Dtype", "Encoding", "Tensor", "bit_length", "field_bits", "smallest_unsigned"]
 
+_LONGEST_PLANE = 0xFFFFFFFF
+
 
 class Dtype(enum.IntEnum):
     """Element types, as ``enum cordwood_dtype`` in ``csrc/format/layout.h``."""
@@ -71,9 +73,10 @@ class Tensor:
     @cached_property
     def encoded(self) -> tuple[Encoding, bytes]:
         """The shorter of the two encodings, and its bytes; raw where they tie."""
-        planes = encode_planes(self.data, self.element_bytes)
-        if len(planes) < len(self.data):
-            return Encoding.PLANES, planes
+        if len(self.data) // self.element_bytes <= _LONGEST_PLANE:
+            planes = encode_planes(self.data, self.element_bytes)
+            if len(planes) < len(self.data):
+                return Encoding.PLANES, planes
         return Encoding.RAW, self.data
 
 

@@ -1,0 +1,87 @@
+"""Write the golden files that do not exist yet; those that exist are never touched.
+
+Each is a small packed model. The answers that it must give for ever lie beside it in an ``.npz`` of
+plain arrays: ``rows``, ``leaves``, and one array for each role of the Graph (``margin``, ...). They
+come from the NumPy oracle of the tests, not from the runtime that they are to judge.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = ROOT / "tests" / "golden"
+sys.path.insert(0, str(ROOT / "tests"))
+
+import oracle  # noqa: E402 - found through the line above
+from cordwood.ir import Role  # noqa: E402
+from cordwood.pack import pack  # noqa: E402
+from drawn import LIGHTGBM_ZERO, Shape, make_graph, make_rows  # noqa: E402
+
+MODELS = {
+    "regression_float32": Shape(
+        seed=101, n_features=5, n_trees=6, max_leaves=20, input_type="float32", comparison="lt",
+        accumulate_type="float32", leaf_type="float32", leaf_order="level",
+    ),
+    "regression_float64": Shape(
+        seed=102, n_features=4, n_trees=6, max_leaves=20, leaf_order="preorder",
+        aggregate="average", infinite_cuts=True,
+    ),
+    "binary_categories_truncate": Shape(
+        seed=103, n_features=6, n_trees=8, max_leaves=20, head="binary", category_rule="truncate",
+        zero_band=LIGHTGBM_ZERO, integer_cast="float32",
+    ),
+    "binary_categories_floor": Shape(
+        seed=104, n_features=6, n_trees=8, max_leaves=20, head="binary_cut", category_rule="floor",
+        category_members="right", input_type="float32", accumulate_type="float32", comparison="lt",
+    ),
+    "multiclass_categories_exact": Shape(
+        seed=106, n_features=6, n_trees=9, max_leaves=20, head="multiclass", n_outputs=3,
+        category_rule="exact",
+    ),
+    "forest_vector_leaves": Shape(
+        seed=107, n_features=5, n_trees=6, max_leaves=20, head="forest", n_outputs=4,
+        vector_leaves=True, aggregate="average", shared_leaves=True, leaf_order="preorder",
+        input_type="float32", accepts_nan=False, accepts_infinity=False,
+    ),
+    "exponential_zero_missing": Shape(
+        seed=108, n_features=4, n_trees=6, max_leaves=20, head="exponential", zero_missing=True,
+        zero_band=LIGHTGBM_ZERO, weighted=True,
+    ),
+    "numbers_listed": Shape(seed=109, n_trees=4, max_leaves=20, leaf_order="shuffled"),
+    "many_cuts": Shape(seed=110, n_features=2, n_trees=2, many_cuts=True, leaf_order="preorder"),
+    "no_trees": Shape(seed=111, n_trees=0, n_outputs=2),
+}  # fmt: skip
+"""The models by file name; a later format version adds files and changes none."""
+
+N_ROWS = 60
+
+
+def answers(shape: Shape) -> dict[str, np.ndarray]:
+    """Return rows and what the Graph of `shape` answers to them."""
+    graph = make_graph(shape)
+    rows = make_rows(graph.trees, N_ROWS, "float64", shape.seed)
+    found = {"rows": rows, "leaves": oracle.apply(graph, rows)}
+    for value in graph.values:
+        if value.role is not Role.ROWS:
+            found[value.role.name.lower()] = oracle.run(graph, rows, value.role)
+    return found
+
+
+def main() -> None:
+    """Write what is missing, and say what was written."""
+    GOLDEN.mkdir(exist_ok=True)
+    for name, shape in MODELS.items():
+        path = GOLDEN / f"{name}.cord"
+        if path.exists():
+            continue
+        np.savez_compressed(path.with_suffix(".npz"), **answers(shape))
+        path.write_bytes(pack(make_graph(shape)))
+        print(f"wrote {path.relative_to(ROOT)} and its answers")
+
+
+if __name__ == "__main__":
+    main()

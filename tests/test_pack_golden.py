@@ -1,0 +1,55 @@
+"""Files of every released format version stay readable, and answer what they always answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import oracle
+import unpack
+from cordwood.ir import Link, Role
+
+GOLDEN = Path(__file__).resolve().parent / "golden"
+FILES = sorted(GOLDEN.glob("*.cord"))
+LINKED = ("response", "probability")
+
+
+def _answers(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path.with_suffix(".npz"), allow_pickle=False) as stored:
+        return dict(stored)
+
+
+def test_files_cover_the_format() -> None:
+    graphs = [unpack.graph(path.read_bytes()) for path in FILES]
+    trees = [unpack.trees_of(unpack.read(path.read_bytes())) for path in FILES]
+    assert {t.input_type for t in trees} == {t.accumulate_type for t in trees} == {15, 16}
+    assert {t.category_rule for t in trees} == {0, 1, 2, 3}
+    assert {int(kind) for t in trees for kind in t.column_kind} == {0, 1, 2}
+    assert {t.aggregate for t in trees} == {t.integer_cast for t in trees} == {0, 1}
+    assert {t.leaf_numbering for t in trees} == {0, 1, 2}
+    assert {t.leaf_width for t in trees} > {1}
+    assert {t.n_trees == 0 for t in trees} == {t.leaf_row is None for t in trees} == {False, True}
+    assert max(int(t.column_size.max(initial=0)) for t in trees) > 256
+    links = {op.kind for graph in graphs for op in graph.operators if isinstance(op, Link)}
+    assert links == {"exp", "sigmoid", "softmax"}
+    roles = {value.role for graph in graphs for value in graph.values}
+    assert roles >= {Role.MARGIN, Role.RESPONSE, Role.PROBABILITY, Role.LABEL}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_bytes_say_what_they_always_said(path: Path) -> None:
+    expected = _answers(path)
+    rows, graph = expected.pop("rows"), unpack.graph(path.read_bytes())
+    np.testing.assert_array_equal(oracle.apply(graph, rows), expected.pop("leaves"))
+    assert set(expected) == {v.role.name.lower() for v in graph.values} - {"rows", "none"}
+    for role, answer in expected.items():
+        found = oracle.run(graph, rows, Role[role.upper()])
+        assert found.dtype == answer.dtype
+        if role in LINKED and any(isinstance(op, Link) for op in graph.operators):
+            # The oracle's links are those of this machine's C library: two units in the last place.
+            bound = 2 * np.finfo(answer.dtype).eps
+            np.testing.assert_allclose(found, answer, rtol=bound, atol=0, err_msg=role)
+        else:
+            np.testing.assert_array_equal(found, answer, err_msg=role)
