@@ -41,7 +41,7 @@ test: $(MADE)/extra-test $(MADE)/build
 	$(PYTHON) -m pytest $(ARGS)
 
 test-full: $(MADE)/extra-test $(MADE)/build
-	$(PYTHON) -m pytest -m 'slow or not slow' $(ARGS)
+	CORDWOOD_HYPOTHESIS=full $(PYTHON) -m pytest -m 'slow or not slow' $(ARGS)
 
 bench: $(MADE)/extra-bench $(MADE)/build
 	$(BIN)/cordwood bench $(ARGS)
