@@ -6,6 +6,10 @@
 
 #include "base/result.hpp"
 #include "kernels/link/link.hpp"
+#include "kernels/tree_bin/tree_bin.hpp"
+#include "kernels/tree_mask/tree_mask.hpp"
+#include "kernels/tree_slice/tree_slice.hpp"
+#include "kernels/tree_walk/tree_walk.hpp"
 
 namespace cordwood::runtime {
 
@@ -15,6 +19,17 @@ struct KernelRow {
   bool (*probe)() noexcept;
   kernels::LinkF32 link_f32;
   kernels::LinkF64 link_f64;
+  kernels::TreeBinF32U8 tree_bin_f32_u8;
+  kernels::TreeBinF64U8 tree_bin_f64_u8;
+  kernels::TreeBinF32U16 tree_bin_f32_u16;
+  kernels::TreeBinF64U16 tree_bin_f64_u16;
+  kernels::TreeBinRowF32U8 tree_bin_row_f32_u8;
+  kernels::TreeBinRowF64U8 tree_bin_row_f64_u8;
+  kernels::TreeWalkU16 tree_walk_u16;
+  kernels::TreeSlice tree_slice_f32;
+  kernels::TreeSlice tree_slice_f64;
+  kernels::TreeSlice tree_slice_leaves;
+  kernels::TreeMask tree_mask_u8;
 };
 
 /// All rows of this build, best first; the last one is `scalar`, which every machine has.

@@ -12,12 +12,14 @@ struct RowsView {
   int64_t column_stride = 0;  ///< bytes
   uint64_t n_rows = 0;
   uint32_t n_features = 0;
+  uint64_t first_row = 0;     ///< number of the first row in the caller's batch, for messages
 
   /// The same columns, rows [first, first + count).
   [[nodiscard]] RowsView slice(uint64_t first, uint64_t count) const noexcept {
     RowsView part = *this;
     part.data = static_cast<const char*>(data) + static_cast<int64_t>(first) * row_stride;
     part.n_rows = count;
+    part.first_row = first_row + first;
     return part;
   }
 };

@@ -1,7 +1,8 @@
 // tree_bin: the rank of each value among a column's cuts, as a small integer.
 //
 // Splits then compare integers: exact, four to eight times denser than floats, and independent of a
-// host's flush-to-zero mode. One call bins one column of one block of rows.
+// host's flush-to-zero mode. One call bins one column of one block of rows; tree_bin_row bins all
+// columns of one row.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,11 @@ namespace cordwood::kernels {
 ///
 ///     rank = number of cuts below x        slots: [-, c8, c4, c12, c2, c6, c10, c14, c1, ...]
 ///
+/// At least kBinMinSlots slots are readable whatever the depth.
 /// A numeric column's bin is the rank. A category column (`listed` not null) first turns x into a
 /// code by `rule`; its bin is the position of the code among the listed values, or `other_bin`.
+inline constexpr uint32_t kBinMinSlots = 16;
+
 struct BinColumn {
   const void* levels;     ///< float or double [1 << depth]
   const void* listed;     ///< category: the listed values, ascending, `count` of them; else null
@@ -23,6 +27,7 @@ struct BinColumn {
   uint32_t missing_bin;   ///< bin of NaN
   uint32_t other_bin;     ///< category: bin of a value that is not listed
   uint32_t rule;          ///< enum cordwood_category_rule
+  uint32_t feature;       ///< tree_bin_row: which value of the row
   double zero_band;       ///< values with |x| <= zero_band count as NaN; negative: none do
 };
 
@@ -30,6 +35,10 @@ using TreeBinF32U8 = void (*)(const float* values, uint64_t n_rows, const BinCol
                               uint8_t* bins) noexcept;
 using TreeBinF64U8 = void (*)(const double* values, uint64_t n_rows, const BinColumn& column,
                               uint8_t* bins) noexcept;
+using TreeBinRowF32U8 = void (*)(const float* row, const BinColumn* columns, uint32_t n_columns,
+                                 uint8_t* bins) noexcept;
+using TreeBinRowF64U8 = void (*)(const double* row, const BinColumn* columns, uint32_t n_columns,
+                                 uint8_t* bins) noexcept;
 using TreeBinF32U16 = void (*)(const float* values, uint64_t n_rows, const BinColumn& column,
                                uint16_t* bins) noexcept;
 using TreeBinF64U16 = void (*)(const double* values, uint64_t n_rows, const BinColumn& column,
@@ -46,6 +55,13 @@ using TreeBinF64U16 = void (*)(const double* values, uint64_t n_rows, const BinC
   void tree_bin_f64_u16(const double* values, uint64_t n_rows, const BinColumn& column,          \
                         uint16_t* bins) noexcept;                                                \
   }
+
+namespace scalar {
+void tree_bin_row_f32_u8(const float* row, const BinColumn* columns, uint32_t n_columns,
+                         uint8_t* bins) noexcept;
+void tree_bin_row_f64_u8(const double* row, const BinColumn* columns, uint32_t n_columns,
+                         uint8_t* bins) noexcept;
+}  // namespace scalar
 
 CORDWOOD_DECLARE_TREE_BIN(scalar)
 CORDWOOD_DECLARE_TREE_BIN(avx512icl)

@@ -1,0 +1,120 @@
+#include "runtime/load_rows.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <type_traits>
+
+namespace cordwood::runtime {
+namespace {
+
+// Rows of a strip: a strip of a usual table stays in the L1 while its columns are taken out.
+constexpr uint64_t kStrip = 64;
+
+template <class Source, class Float>
+Float cast(Source value, bool integers_via_float32) {
+  if constexpr (std::is_integral_v<Source> && std::is_same_v<Float, double>) {
+    // The detour rounds twice, as the source library does.
+    if (integers_via_float32) return static_cast<double>(static_cast<float>(value));
+  }
+  return static_cast<Float>(value);
+}
+
+template <class Source, class Float>
+void load_strip(const RowsView& rows, bool via_float32, std::span<const uint32_t> features,
+                uint64_t first, uint64_t count, Float* out, uint64_t stride) {
+  const char* base =
+      static_cast<const char*>(rows.data) + static_cast<int64_t>(first) * rows.row_stride;
+  for (size_t i = 0; i < features.size(); ++i) {
+    const char* at = base + int64_t{features[i]} * rows.column_stride;
+    Float* column = out + i * stride + first;
+    for (uint64_t row = 0; row < count; ++row) {
+      Source value;
+      std::memcpy(&value, at, sizeof value);  // rows need not be aligned
+      column[row] = cast<Source, Float>(value, via_float32);
+      at += rows.row_stride;
+    }
+  }
+}
+
+template <class Float>
+Status judge(const LoadRule& rule, const RowsView& rows, uint32_t feature, const Float* column) {
+  // Zero times a finite value is zero; times NaN or infinity it is NaN.
+  Float sum = 0;
+  for (uint64_t row = 0; row < rows.n_rows; ++row) sum += column[row] * Float{0};
+  if (sum == 0) return {};
+  for (uint64_t row = 0; row < rows.n_rows; ++row) {
+    if (rule.refuse_nan && std::isnan(column[row])) {
+      return fail(CORDWOOD_STATUS_nan_refused, "rows",
+                  "row {}, feature {} is NaN, which the source model refuses; impute it first",
+                  rows.first_row + row, feature);
+    }
+    if (rule.refuse_infinity && std::isinf(column[row])) {
+      return fail(CORDWOOD_STATUS_infinity_refused, "rows",
+                  "row {}, feature {} is infinite or too large for the model's input type, which "
+                  "the source model refuses; clip it first",
+                  rows.first_row + row, feature);
+    }
+  }
+  return {};
+}
+
+template <class Source, class Float>
+Status load_as(const RowsView& rows, const LoadRule& rule, std::span<const uint32_t> features,
+               Float* out, uint64_t stride) {
+  for (uint64_t first = 0; first < rows.n_rows; first += kStrip) {
+    load_strip<Source>(rows, rule.integers_via_float32, features, first,
+                       std::min(kStrip, rows.n_rows - first), out, stride);
+  }
+  if (!rule.refuses()) return {};
+  for (size_t i = 0; i < features.size(); ++i) {
+    CORDWOOD_RETURN_IF_FAILED(judge(rule, rows, features[i], out + i * stride));
+  }
+  return {};
+}
+
+template <class Float>
+Status load_any(const RowsView& rows, const LoadRule& rule, std::span<const uint32_t> features,
+                Float* out, uint64_t stride) {
+  switch (rows.dtype) {
+    case CORDWOOD_DTYPE_FLOAT64: return load_as<double>(rows, rule, features, out, stride);
+    case CORDWOOD_DTYPE_FLOAT32: return load_as<float>(rows, rule, features, out, stride);
+    case CORDWOOD_DTYPE_INT8: return load_as<int8_t>(rows, rule, features, out, stride);
+    case CORDWOOD_DTYPE_UINT8: return load_as<uint8_t>(rows, rule, features, out, stride);
+    case CORDWOOD_DTYPE_INT16: return load_as<int16_t>(rows, rule, features, out, stride);
+    case CORDWOOD_DTYPE_UINT16: return load_as<uint16_t>(rows, rule, features, out, stride);
+    case CORDWOOD_DTYPE_INT32: return load_as<int32_t>(rows, rule, features, out, stride);
+    case CORDWOOD_DTYPE_UINT32: return load_as<uint32_t>(rows, rule, features, out, stride);
+    case CORDWOOD_DTYPE_INT64: return load_as<int64_t>(rows, rule, features, out, stride);
+    case CORDWOOD_DTYPE_UINT64: return load_as<uint64_t>(rows, rule, features, out, stride);
+    default:
+      return fail(CORDWOOD_STATUS_dtype_not_supported, "rows",
+                  "element type number {} is not one that rows may have", rows.dtype);
+  }
+}
+
+}  // namespace
+
+LoadRule LoadRule::of(const cordwood_tree_attributes& trees) noexcept {
+  return {trees.integer_cast == CORDWOOD_INTEGER_VIA_FLOAT32,
+          (trees.flags & CORDWOOD_TREES_ACCEPT_NAN) == 0,
+          (trees.flags & CORDWOOD_TREES_ACCEPT_INFINITY) == 0};
+}
+
+Status check_rows(const RowsView& rows, uint32_t n_features) noexcept {
+  if (rows.n_features == n_features) return {};
+  return fail(CORDWOOD_STATUS_feature_count_mismatch, "rows",
+              "rows have {} features, the model expects {}", rows.n_features, n_features);
+}
+
+Status load_columns(const RowsView& rows, const LoadRule& rule, std::span<const uint32_t> features,
+                    float* out, uint64_t stride) noexcept {
+  return load_any(rows, rule, features, out, stride);
+}
+
+Status load_columns(const RowsView& rows, const LoadRule& rule, std::span<const uint32_t> features,
+                    double* out, uint64_t stride) noexcept {
+  return load_any(rows, rule, features, out, stride);
+}
+
+}  // namespace cordwood::runtime

@@ -1,0 +1,176 @@
+#include "runtime/tree_columns.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+
+#include "runtime/load_rows.hpp"
+
+namespace cordwood::runtime {
+namespace {
+
+constexpr uint32_t kUnused = 0xFFFFFFFFu;
+constexpr uint32_t kMissing16 = 0xFFFFu;
+
+uint32_t segment_size(BinWidth width, bool category) {
+  if (width == BinWidth::k8) return category ? 0xFFFFFFFFu : 255u;
+  return category ? 65536u : 65534u;
+}
+
+bool is_category(const format::TreeColumn& column) {
+  return column.kind == CORDWOOD_COLUMN_CATEGORY;
+}
+
+// Eight-bit numeric columns come in two: NaN to the right, NaN to the left.
+uint32_t sides(BinWidth width, bool category) {
+  return width == BinWidth::k8 && !category ? 2 : 1;
+}
+
+uint64_t slots_of(BinWidth width, const format::TreeColumn& column) {
+  const bool category = is_category(column);
+  const uint32_t size = segment_size(width, category);
+  return (uint64_t{column.size} + size - 1) / size * sides(width, category);
+}
+
+// Sorted values to level order (see BinColumn); slots beyond the values hold +infinity.
+template <class Float>
+void lay_levels(const double* sorted, uint32_t count, uint32_t depth, Float* slots) {
+  for (uint32_t level = 0; level < depth; ++level) {
+    for (uint32_t i = 0; i < (1u << level); ++i) {
+      const uint32_t at = ((2 * i + 1) << (depth - 1 - level)) - 1;
+      slots[(1u << level) + i] = at < count ? static_cast<Float>(sorted[at])
+                                            : std::numeric_limits<Float>::infinity();
+    }
+  }
+}
+
+}  // namespace
+
+bool TreeColumns::categories_fit(const format::TreeArrays& arrays, BinWidth width) noexcept {
+  // Bins: the listed values, "any other", NaN.
+  const uint32_t most = (width == BinWidth::k8 ? 256u : 65536u) - 2;
+  for (const format::TreeColumn& column : arrays.columns) {
+    if (is_category(column) && column.category_count > most) return false;
+  }
+  return true;
+}
+
+void TreeColumns::number_keys(const format::TreeArrays& arrays) {
+  uint64_t slots = 0;
+  for (const format::TreeColumn& column : arrays.columns) {
+    first_slot_.push_back(slots);
+    slots += slots_of(width_, column);
+  }
+  slot_column_.assign(slots, kUnused);
+}
+
+TreeColumns::Key TreeColumns::key(const format::TreeArrays& arrays, uint64_t node) const noexcept {
+  const uint32_t file_column = arrays.column[node];
+  const bool category = is_category(arrays.columns[file_column]);
+  const uint32_t size = segment_size(width_, category);
+  const uint32_t segment = arrays.rank[node] / size;
+  const uint32_t side = sides(width_, category) == 2 ? arrays.missing_left[node] : 0;
+  return {first_slot_[file_column] + uint64_t{segment} * sides(width_, category) + side,
+          arrays.rank[node] % size};
+}
+
+void TreeColumns::mark_used(const format::TreeArrays& arrays) {
+  for (uint64_t node = 0; node < arrays.right.size(); ++node) {
+    if (arrays.right[node] != 0) slot_column_[key(arrays, node).slot] = 0;
+  }
+}
+
+void TreeColumns::list_features(const format::TreeArrays& arrays) {
+  const bool all = LoadRule::of(arrays.attributes).refuses();
+  std::vector<bool> used(arrays.attributes.n_features, all);
+  for (const format::TreeColumn& column : arrays.columns) used[column.feature] = true;
+  for (uint32_t feature = 0; feature < used.size(); ++feature) {
+    if (used[feature]) features_.push_back(feature);
+  }
+}
+
+template <class Float>
+void TreeColumns::build(const format::TreeArrays& arrays, AlignedVector<Float>& storage) {
+  // Offsets first: the storage moves while it grows.
+  std::vector<uint64_t> level_at;
+  std::vector<uint64_t> listed_at;
+  for (uint32_t c = 0; c < arrays.columns.size(); ++c) {
+    const format::TreeColumn& source = arrays.columns[c];
+    const bool category = is_category(source);
+    const uint32_t size = segment_size(width_, category);
+    for (uint64_t slot = 0; slot < slots_of(width_, source); ++slot) {
+      uint32_t& number = slot_column_[first_slot_[c] + slot];
+      if (number == kUnused) continue;
+      number = static_cast<uint32_t>(columns_.size());
+      const auto segment = static_cast<uint32_t>(slot / sides(width_, category));
+      const bool missing_left = slot % sides(width_, category) == 1;
+      const uint32_t first = category ? 0 : segment * size;
+      const uint32_t count =
+          category ? source.category_count : std::min(size, source.size - first);
+      const double* sorted = category ? arrays.category_values.data() + source.first_category
+                                      : arrays.cuts.data() + source.first_cut + first;
+      kernels::BinColumn column{};
+      column.feature = static_cast<uint32_t>(
+          std::lower_bound(features_.begin(), features_.end(), source.feature) - features_.begin());
+      column.count = count;
+      column.depth = static_cast<uint32_t>(std::bit_width(count));
+      column.rule = arrays.attributes.category_rule;
+      column.zero_band = source.kind == CORDWOOD_COLUMN_NUMERIC_ZERO_MISSING
+                             ? arrays.attributes.zero_band
+                             : -1.0;
+      if (width_ == BinWidth::k16) {
+        column.missing_bin = kMissing16;
+      } else {
+        column.missing_bin = category ? count + 1 : (missing_left ? 0 : count);
+      }
+      const bool exact = arrays.attributes.category_rule == CORDWOOD_CATEGORY_EXACT;
+      column.other_bin = exact ? column.missing_bin : count;
+      level_at.push_back(storage.size());
+      storage.resize(storage.size() + std::max(1u << column.depth, kernels::kBinMinSlots),
+                     std::numeric_limits<Float>::infinity());
+      lay_levels(sorted, count, column.depth, storage.data() + level_at.back());
+      listed_at.push_back(storage.size());
+      if (category) {
+        for (uint32_t i = 0; i < count; ++i) storage.push_back(static_cast<Float>(sorted[i]));
+        storage.resize((storage.size() + 15) / 16 * 16);  // the next table's alignment
+      }
+      columns_.push_back(column);
+      file_column_.push_back(c);
+      first_rank_.push_back(segment * size);
+    }
+  }
+  for (uint64_t i = 0; i < columns_.size(); ++i) {
+    columns_[i].levels = storage.data() + level_at[i];
+    const bool category = is_category(arrays.columns[file_column_[i]]);
+    columns_[i].listed = category ? storage.data() + listed_at[i] : nullptr;
+  }
+}
+
+Result<TreeColumns> TreeColumns::plan(const format::TreeArrays& arrays, BinWidth width) noexcept {
+  return guard_memory("columns of the trees", [&]() -> Result<TreeColumns> {
+    TreeColumns plan;
+    plan.width_ = width;
+    plan.number_keys(arrays);
+    plan.list_features(arrays);
+    plan.mark_used(arrays);
+    if (arrays.attributes.input_type == CORDWOOD_DTYPE_FLOAT32) {
+      plan.build<float>(arrays, plan.float_storage_);
+    } else {
+      plan.build<double>(arrays, plan.double_storage_);
+    }
+    return plan;
+  });
+}
+
+NodeTest TreeColumns::test(const format::TreeArrays& arrays, uint64_t node) const noexcept {
+  const Key where = key(arrays, node);
+  return {slot_column_[where.slot], where.rank, is_category(arrays.columns[arrays.column[node]])};
+}
+
+uint64_t TreeColumns::resident_bytes() const noexcept {
+  return first_slot_.size() * sizeof(uint64_t) + slot_column_.size() * sizeof(uint32_t) +
+         columns_.size() * sizeof(kernels::BinColumn) + float_storage_.size() * sizeof(float) +
+         double_storage_.size() * sizeof(double);
+}
+
+}  // namespace cordwood::runtime

@@ -1,0 +1,108 @@
+#include "runtime/tree_operator.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+#include "runtime/load_rows.hpp"
+#include "runtime/tree_engine.hpp"
+#include "runtime/tree_shape.hpp"
+#include "runtime/tree_slice_engine.hpp"
+#include "runtime/tree_walk_engine.hpp"
+
+namespace cordwood::runtime {
+
+struct TreeOperator::State {
+  cordwood_tree_attributes attributes{};
+  std::unique_ptr<TreeEngine> engine;
+  std::string_view name;
+  std::array<char, 128> reason{};
+};
+
+namespace {
+
+// The whole choice of engine: trees of up to 64 leaves are evaluated, larger ones are walked.
+constexpr const char* kSliceReason = "at most %llu leaves a tree (64 fit), bins fit a byte";
+constexpr const char* kLeavesReason = "up to %llu leaves a tree (64 fit the slice engine)";
+constexpr const char* kCategoriesReason = "a category column lists more than 254 values";
+
+template <class Sum>
+void divide(Sum* sums, uint64_t count, double divisor) {
+  // The divisor is a count of trees, exact in either type.
+  const auto by = static_cast<Sum>(divisor);
+  for (uint64_t i = 0; i < count; ++i) sums[i] /= by;
+}
+
+}  // namespace
+
+Result<TreeOperator> TreeOperator::prepare(format::TreeArrays&& arrays,
+                                           const KernelRow& kernels) noexcept {
+  return guard_memory("tree operator", [&]() -> Result<TreeOperator> {
+    auto state = std::make_unique<State>();
+    state->attributes = arrays.attributes;
+    const bool slice = slice_fits(arrays);
+    const auto most = static_cast<unsigned long long>(most_leaves(arrays));
+    const char* reason = slice                                ? kSliceReason
+                         : most > kernels::kSliceMaxLeaves ? kLeavesReason
+                                                              : kCategoriesReason;
+    std::snprintf(state->reason.data(), state->reason.size(), reason, most);
+    state->name = slice ? "slice" : "walk";
+    Result<std::unique_ptr<TreeEngine>> engine =
+        slice ? make_slice_engine(arrays, kernels) : make_walk_engine(arrays, kernels);
+    CORDWOOD_RETURN_IF_FAILED(engine.status());
+    state->engine = std::move(*engine);
+    return TreeOperator(std::move(state));
+  });
+}
+
+TreeOperator::TreeOperator(std::unique_ptr<State> state) noexcept : state_(std::move(state)) {}
+TreeOperator::TreeOperator(TreeOperator&&) noexcept = default;
+TreeOperator& TreeOperator::operator=(TreeOperator&&) noexcept = default;
+TreeOperator::~TreeOperator() = default;
+
+Status TreeOperator::margin(const RowsView& rows, void* out,
+                            std::span<std::byte> scratch) const noexcept {
+  const cordwood_tree_attributes& trees = state_->attributes;
+  CORDWOOD_RETURN_IF_FAILED(check_rows(rows, trees.n_features));
+  CORDWOOD_RETURN_IF_FAILED(state_->engine->sums(rows, out, scratch));
+  if (trees.aggregate != CORDWOOD_AGGREGATE_AVERAGE) return {};
+  const uint64_t count = rows.n_rows * trees.n_outputs;
+  if (trees.accumulate_type == CORDWOOD_DTYPE_FLOAT32) {
+    divide(static_cast<float*>(out), count, trees.divisor);
+  } else {
+    divide(static_cast<double*>(out), count, trees.divisor);
+  }
+  return {};
+}
+
+Status TreeOperator::leaves(const RowsView& rows, int32_t* out,
+                            std::span<std::byte> scratch) const noexcept {
+  CORDWOOD_RETURN_IF_FAILED(check_rows(rows, state_->attributes.n_features));
+  return state_->engine->leaves(rows, out, scratch);
+}
+
+size_t TreeOperator::scratch_bytes(uint64_t n_rows) const noexcept {
+  return state_->engine->scratch_bytes(n_rows);
+}
+
+uint64_t TreeOperator::preferred_rows() const noexcept {
+  return state_->engine->preferred_rows();
+}
+
+uint64_t TreeOperator::resident_bytes() const noexcept {
+  return state_->engine->resident_bytes();
+}
+
+std::string_view TreeOperator::engine() const noexcept {
+  return state_->name;
+}
+
+std::string_view TreeOperator::engine_reason() const noexcept {
+  return state_->reason.data();
+}
+
+const cordwood_tree_attributes& TreeOperator::attributes() const noexcept {
+  return state_->attributes;
+}
+
+}  // namespace cordwood::runtime

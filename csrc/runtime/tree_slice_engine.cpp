@@ -1,0 +1,294 @@
+#include "runtime/tree_slice_engine.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+
+#include "runtime/load_rows.hpp"
+#include "runtime/tree_shape.hpp"
+#include "runtime/tree_slice_plan.hpp"
+
+namespace cordwood::runtime {
+namespace {
+
+using kernels::kSliceRows;
+
+// A block costs the same for one row and for 512; tree_mask costs by the row. Up to this many rows
+// the latter is cheaper: both walk over all nodes, and one of its steps decides 64 of them for one
+// row where a node of a block takes about three operations on 512.
+constexpr uint64_t kMaskRows = 48;
+constexpr uint64_t kTaskBlocks = 16;
+
+template <class Float>
+void copy_out(const Float* sums, uint64_t n_rows, uint32_t n_outputs, Float* out) {
+  if (n_outputs == 1) {
+    std::memcpy(out, sums, n_rows * sizeof(Float));
+    return;
+  }
+  for (uint64_t row = 0; row < n_rows; ++row) {
+    for (uint32_t k = 0; k < n_outputs; ++k) {
+      out[row * n_outputs + k] = sums[uint64_t{k} * kSliceRows + row];
+    }
+  }
+}
+
+/// Input is the type rows are cast to, Sum the type leaves are added in.
+template <class Input, class Sum>
+class SliceEngine final : public TreeEngine {
+ public:
+  SliceEngine(const format::TreeArrays& arrays, TreeColumns&& columns, const KernelRow& kernels)
+      : attributes_(arrays.attributes),
+        rule_(LoadRule::of(arrays.attributes)),
+        columns_(std::move(columns)),
+        conditions_(arrays, columns_),
+        slice_(arrays, conditions_),
+        mask_(arrays, columns_, conditions_),
+        tree_output_(arrays.tree_output),
+        kernels_(kernels) {
+    conditions_.forget_nodes();
+    for (const double base : arrays.base_value) base_value_.push_back(static_cast<Sum>(base));
+    leaf_numbers_ = leaf_numbers(arrays);
+    for (const uint32_t row : leaf_rows(arrays)) {
+      for (uint32_t w = 0; w < attributes_.leaf_width; ++w) {
+        leaf_values_.push_back(
+            static_cast<Sum>(arrays.leaf_values[uint64_t{row} * attributes_.leaf_width + w]));
+      }
+    }
+    uint32_t first_leaf = 0;
+    for (uint64_t tree = 0; tree < attributes_.n_trees; ++tree) {
+      first_leaf_.push_back(first_leaf);
+      first_leaf += static_cast<uint32_t>(leaf_count(arrays, tree));
+    }
+  }
+
+  Status sums(const RowsView& rows, void* out,
+              std::span<std::byte> scratch) const noexcept override {
+    auto* to = static_cast<Sum*>(out);
+    for (uint64_t first = 0; first < rows.n_rows;) {
+      const uint64_t count = std::min<uint64_t>(kSliceRows, rows.n_rows - first);
+      const RowsView part = rows.slice(first, count);
+      CORDWOOD_RETURN_IF_FAILED(prefers_mask(count) ? sum_rows(part, to, scratch)
+                                                    : sum_block(part, to, scratch));
+      to += count * attributes_.n_outputs;
+      first += count;
+    }
+    return {};
+  }
+
+  Status leaves(const RowsView& rows, int32_t* out,
+                std::span<std::byte> scratch) const noexcept override {
+    for (uint64_t first = 0; first < rows.n_rows;) {
+      const uint64_t count = std::min<uint64_t>(kSliceRows, rows.n_rows - first);
+      const RowsView part = rows.slice(first, count);
+      CORDWOOD_RETURN_IF_FAILED(number_block(part, out, scratch));
+      out += count * attributes_.n_trees;
+      first += count;
+    }
+    return {};
+  }
+
+  [[nodiscard]] size_t scratch_bytes(uint64_t) const noexcept override {
+    const size_t leaves = std::max<size_t>(kernels::kSliceTrees, attributes_.n_trees) * kSliceRows;
+    const size_t block = Scratch::bytes_for<Input>(columns_.features().size() * kSliceRows) +
+                         Scratch::bytes_for<uint8_t>(n_columns() * kSliceRows) +
+                         Scratch::bytes_for<uint64_t>(size_t{conditions_.count()} * kernels::kSliceWords) +
+                         Scratch::bytes_for<uint64_t>(kernels::kSliceSlots * kernels::kSliceWords) +
+                         Scratch::bytes_for<uint8_t>(leaves) +
+                         Scratch::bytes_for<Sum>(size_t{attributes_.n_outputs} * kSliceRows) +
+                         Scratch::bytes_for<Sum>(kSliceRows);
+    const size_t row = Scratch::bytes_for<Input>(columns_.features().size()) +
+                       Scratch::bytes_for<uint8_t>(kernels::kMaskMaxColumns) +
+                       Scratch::bytes_for<uint32_t>(mask_.groups.size() * mask_.lanes);
+    return std::max(block, row);
+  }
+
+  [[nodiscard]] uint64_t preferred_rows() const noexcept override {
+    return kTaskBlocks * kSliceRows;
+  }
+
+  [[nodiscard]] uint64_t resident_bytes() const noexcept override {
+    return columns_.resident_bytes() + conditions_.tables().size() +
+           slice_.operations.size() * sizeof(kernels::SliceOperation) + slice_.planes.size() +
+           mask_.columns.size() + mask_.ranks.size() + mask_.keep32.size() * sizeof(uint32_t) +
+           mask_.keep64.size() * sizeof(uint64_t) + leaf_values_.size() * sizeof(Sum) +
+           leaf_numbers_.size() * sizeof(int32_t);
+  }
+
+ private:
+  [[nodiscard]] size_t n_columns() const noexcept { return columns_.columns().size(); }
+
+  [[nodiscard]] bool prefers_mask(uint64_t n_rows) const noexcept {
+    return n_rows <= kMaskRows && n_columns() <= kernels::kMaskMaxColumns;
+  }
+
+  // ---- blocks ----
+
+  [[nodiscard]] kernels::SliceModel slice_model() const noexcept {
+    return {conditions_.columns().data(), slice_.operations.data(), slice_.groups.data(),
+            tree_output_.data(), slice_.planes.data(), static_cast<uint32_t>(n_columns()),
+            static_cast<uint32_t>(slice_.groups.size()), conditions_.count(),
+            attributes_.leaf_width};
+  }
+
+  Result<kernels::SliceTask> start_block(const RowsView& rows, size_t leaf_bytes,
+                                         std::span<std::byte> block) const noexcept {
+    Scratch scratch(block);
+    auto* values = scratch.take<Input>(columns_.features().size() * kSliceRows);
+    auto* bins = scratch.take<uint8_t>(n_columns() * kSliceRows);
+    CORDWOOD_RETURN_IF_FAILED(load_columns(rows, rule_, columns_.features(), values, kSliceRows));
+    for (size_t c = 0; c < n_columns(); ++c) {
+      const kernels::BinColumn& column = columns_.columns()[c];
+      bin(values + uint64_t{column.feature} * kSliceRows, rows.n_rows, column,
+          bins + c * kSliceRows);
+    }
+    kernels::SliceTask task{};
+    task.bins = bins;
+    task.conditions = scratch.take<uint64_t>(size_t{conditions_.count()} * kernels::kSliceWords);
+    task.slots = scratch.take<uint64_t>(kernels::kSliceSlots * kernels::kSliceWords);
+    task.leaves = scratch.take<uint8_t>(leaf_bytes);
+    task.sums = scratch.take<Sum>(size_t{attributes_.n_outputs} * kSliceRows);
+    task.spare = scratch.take<Sum>(kSliceRows);
+    task.n_outputs = attributes_.n_outputs;
+    return task;
+  }
+
+  Status sum_block(const RowsView& rows, Sum* out, std::span<std::byte> scratch) const noexcept {
+    Result<kernels::SliceTask> task = start_block(rows, kernels::kSliceTrees * kSliceRows, scratch);
+    CORDWOOD_RETURN_IF_FAILED(task.status());
+    auto* sums = static_cast<Sum*>(task->sums);
+    for (uint32_t k = 0; k < attributes_.n_outputs; ++k) {
+      std::fill_n(sums + uint64_t{k} * kSliceRows, kSliceRows, base_value_[k]);
+    }
+    if constexpr (std::is_same_v<Sum, float>) {
+      kernels_.tree_slice_f32(slice_model(), *task);
+    } else {
+      kernels_.tree_slice_f64(slice_model(), *task);
+    }
+    copy_out(sums, rows.n_rows, attributes_.n_outputs, out);
+    return {};
+  }
+
+  Status number_block(const RowsView& rows, int32_t* out,
+                      std::span<std::byte> scratch) const noexcept {
+    const uint64_t n_trees = attributes_.n_trees;
+    Result<kernels::SliceTask> task =
+        start_block(rows, std::max<size_t>(n_trees, 1) * kSliceRows, scratch);
+    CORDWOOD_RETURN_IF_FAILED(task.status());
+    kernels_.tree_slice_leaves(slice_model(), *task);
+    for (uint64_t tree = 0; tree < n_trees; ++tree) {
+      const int32_t* numbers = leaf_numbers_.data() + first_leaf_[tree];
+      const uint8_t* leaf = task->leaves + tree * kSliceRows;
+      for (uint64_t row = 0; row < rows.n_rows; ++row) {
+        out[row * n_trees + tree] = numbers[leaf[row]];
+      }
+    }
+    return {};
+  }
+
+  void bin(const float* values, uint64_t n, const kernels::BinColumn& column,
+           uint8_t* bins) const noexcept {
+    kernels_.tree_bin_f32_u8(values, n, column, bins);
+  }
+  void bin(const double* values, uint64_t n, const kernels::BinColumn& column,
+           uint8_t* bins) const noexcept {
+    kernels_.tree_bin_f64_u8(values, n, column, bins);
+  }
+
+  // ---- single rows ----
+
+  Status sum_rows(const RowsView& rows, Sum* out, std::span<std::byte> block) const noexcept {
+    const uint32_t width = attributes_.leaf_width;
+    Scratch scratch(block);
+    auto* values = scratch.take<Input>(columns_.features().size());
+    auto* bins = scratch.take<uint8_t>(kernels::kMaskMaxColumns);
+    auto* leaf = scratch.take<uint32_t>(mask_.groups.size() * mask_.lanes);
+    std::memset(bins, 0, kernels::kMaskMaxColumns);
+    const kernels::MaskModel model{
+        mask_.groups.data(), mask_.columns.data(), mask_.ranks.data(), keep(),
+        mask_.categories.data(), conditions_.tables().data(),
+        static_cast<uint32_t>(mask_.groups.size()), static_cast<uint32_t>(n_columns()),
+        mask_.lanes};
+    for (uint64_t row = 0; row < rows.n_rows; ++row) {
+      CORDWOOD_RETURN_IF_FAILED(
+          load_columns(rows.slice(row, 1), rule_, columns_.features(), values, 1));
+      bin_row(values, bins);
+      kernels_.tree_mask_u8(model, bins, leaf);
+      if (attributes_.n_outputs == 1) {
+        out[row] = sum_one_output(leaf);
+        continue;
+      }
+      Sum* sums = out + row * attributes_.n_outputs;
+      std::copy(base_value_.begin(), base_value_.end(), sums);
+      for (uint64_t tree = 0; tree < attributes_.n_trees; ++tree) {
+        const Sum* value = leaf_values_.data() + uint64_t{first_leaf_[tree] + leaf[tree]} * width;
+        for (uint32_t w = 0; w < width; ++w) sums[tree_output_[tree] + w] += value[w];
+      }
+    }
+    return {};
+  }
+
+  Sum sum_one_output(const uint32_t* leaf) const noexcept {
+    Sum sum = base_value_[0];
+    for (uint64_t tree = 0; tree < attributes_.n_trees; ++tree) {
+      sum += leaf_values_[first_leaf_[tree] + leaf[tree]];
+    }
+    return sum;
+  }
+
+  [[nodiscard]] const void* keep() const noexcept {
+    return mask_.lanes == kernels::kMaskLanes32 ? static_cast<const void*>(mask_.keep32.data())
+                                                : static_cast<const void*>(mask_.keep64.data());
+  }
+
+  void bin_row(const float* values, uint8_t* bins) const noexcept {
+    kernels_.tree_bin_row_f32_u8(values, columns_.columns().data(),
+                                 static_cast<uint32_t>(n_columns()), bins);
+  }
+  void bin_row(const double* values, uint8_t* bins) const noexcept {
+    kernels_.tree_bin_row_f64_u8(values, columns_.columns().data(),
+                                 static_cast<uint32_t>(n_columns()), bins);
+  }
+
+  cordwood_tree_attributes attributes_;
+  LoadRule rule_;
+  TreeColumns columns_;
+  SliceConditions conditions_;
+  SlicePlan slice_;
+  MaskPlan mask_;
+  std::vector<uint32_t> tree_output_;
+  std::vector<Sum> base_value_;
+  std::vector<Sum> leaf_values_;
+  std::vector<uint32_t> first_leaf_;
+  std::vector<int32_t> leaf_numbers_;
+  KernelRow kernels_;
+};
+
+template <class Input>
+std::unique_ptr<TreeEngine> make(const format::TreeArrays& arrays, TreeColumns&& columns,
+                                 const KernelRow& kernels) {
+  if (arrays.attributes.accumulate_type == CORDWOOD_DTYPE_FLOAT32) {
+    return std::make_unique<SliceEngine<Input, float>>(arrays, std::move(columns), kernels);
+  }
+  return std::make_unique<SliceEngine<Input, double>>(arrays, std::move(columns), kernels);
+}
+
+}  // namespace
+
+bool slice_fits(const format::TreeArrays& arrays) noexcept {
+  return most_leaves(arrays) <= kernels::kSliceMaxLeaves &&
+         TreeColumns::categories_fit(arrays, BinWidth::k8);
+}
+
+Result<std::unique_ptr<TreeEngine>> make_slice_engine(const format::TreeArrays& arrays,
+                                                      const KernelRow& kernels) noexcept {
+  return guard_memory("tables of the slice engine", [&]() -> Result<std::unique_ptr<TreeEngine>> {
+    Result<TreeColumns> columns = TreeColumns::plan(arrays, BinWidth::k8);
+    CORDWOOD_RETURN_IF_FAILED(columns.status());
+    if (arrays.attributes.input_type == CORDWOOD_DTYPE_FLOAT32) {
+      return make<float>(arrays, std::move(*columns), kernels);
+    }
+    return make<double>(arrays, std::move(*columns), kernels);
+  });
+}
+
+}  // namespace cordwood::runtime

@@ -1,0 +1,68 @@
+// Tables of tree_slice and tree_mask, built from the packed trees.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "format/trees.hpp"
+#include "kernels/tree_mask/tree_mask.hpp"
+#include "kernels/tree_slice/tree_slice.hpp"
+#include "runtime/aligned.hpp"
+#include "runtime/tree_columns.hpp"
+
+namespace cordwood::runtime {
+
+/// The distinct questions that the nodes ask, and each node's number among them.
+class SliceConditions {
+ public:
+  SliceConditions(const format::TreeArrays& arrays, const TreeColumns& columns);
+
+  [[nodiscard]] const std::vector<kernels::SliceColumn>& columns() const noexcept {
+    return columns_;
+  }
+  [[nodiscard]] uint32_t count() const noexcept { return count_; }
+
+  /// Condition of an inner node.
+  [[nodiscard]] uint32_t of(uint64_t node) const noexcept { return node_condition_[node]; }
+
+  /// Membership tables of all category conditions, 32 bytes each; and the node's among them.
+  [[nodiscard]] const std::vector<uint8_t>& tables() const noexcept { return tables_; }
+  [[nodiscard]] uint32_t table_of(uint64_t node) const noexcept;
+
+  /// Nodes are asked for while plans are built only.
+  void forget_nodes() noexcept { node_condition_ = {}; }
+
+ private:
+  std::vector<kernels::SliceColumn> columns_;
+  std::vector<uint8_t> ranks_;
+  std::vector<uint8_t> tables_;
+  std::vector<uint32_t> node_condition_;
+  std::vector<uint32_t> condition_table_;
+  uint32_t count_ = 0;
+};
+
+struct SlicePlan {
+  std::vector<kernels::SliceOperation> operations;
+  std::vector<kernels::SliceGroup> groups;
+  AlignedVector<uint8_t> planes;
+
+  SlicePlan(const format::TreeArrays& arrays, const SliceConditions& conditions);
+};
+
+struct MaskPlan {
+  std::vector<kernels::MaskGroup> groups;
+  AlignedVector<uint8_t> columns;
+  AlignedVector<uint8_t> ranks;
+  AlignedVector<uint32_t> keep32;
+  AlignedVector<uint64_t> keep64;
+  std::vector<kernels::MaskCategory> categories;
+  uint32_t lanes = 0;
+
+  MaskPlan(const format::TreeArrays& arrays, const TreeColumns& columns,
+           const SliceConditions& conditions);
+
+ private:
+  void resize(size_t entries);  ///< new entries ask nothing: no bin is above 255
+};
+
+}  // namespace cordwood::runtime

@@ -1,0 +1,220 @@
+#include "runtime/tree_walk_engine.hpp"
+
+#include <algorithm>
+#include <type_traits>
+
+#include "runtime/load_rows.hpp"
+#include "runtime/tree_columns.hpp"
+#include "runtime/tree_shape.hpp"
+#include "runtime/tree_walk_plan.hpp"
+
+namespace cordwood::runtime {
+namespace {
+
+// Rows binned at a time on the way to a chunk.
+constexpr uint64_t kBlock = 512;
+
+// Rows that go through one tree before the next: a deep tree's nodes are then read from memory once a
+// chunk. The bins of a chunk stay within kChunkBytes, so that they keep to the last cache level.
+constexpr uint64_t kMostChunkRows = 65536;
+constexpr uint64_t kChunkBytes = 8u << 20;
+
+// Below this many rows a tree cannot fill the lanes of tree_walk: all trees go side by side instead.
+constexpr uint64_t kFewRows = 32;
+
+// Bytes past the last bin that the gathers of tree_walk may touch.
+constexpr size_t kBinTail = 8;
+
+/// Input is the type rows are cast to, Sum the type leaves are added in.
+template <class Input, class Sum>
+class WalkEngine final : public TreeEngine {
+ public:
+  WalkEngine(const format::TreeArrays& arrays, TreeColumns&& columns, WalkPlan&& plan,
+             const KernelRow& kernels)
+      : attributes_(arrays.attributes),
+        rule_(LoadRule::of(arrays.attributes)),
+        columns_(std::move(columns)),
+        plan_(std::move(plan)),
+        tree_output_(arrays.tree_output),
+        kernels_(kernels) {
+    for (const double base : arrays.base_value) base_value_.push_back(static_cast<Sum>(base));
+    for (const double value : arrays.leaf_values) leaf_values_.push_back(static_cast<Sum>(value));
+    if (attributes_.leaf_numbering == CORDWOOD_NUMBER_PREORDER) return;  // the position itself
+    node_number_.resize(arrays.right.size());
+    const std::vector<int32_t> numbers = leaf_numbers(arrays);
+    size_t leaf = 0;
+    for (size_t node = 0; node < arrays.right.size(); ++node) {
+      if (arrays.right[node] == 0) node_number_[node] = numbers[leaf++];
+    }
+  }
+
+  Status sums(const RowsView& rows, void* out,
+              std::span<std::byte> scratch) const noexcept override {
+    auto* to = static_cast<Sum*>(out);
+    return for_chunks(rows, scratch, [&](const Chunk& chunk) {
+      for (uint64_t row = 0; row < chunk.n_rows; ++row) {
+        std::copy(base_value_.begin(), base_value_.end(), to + row * attributes_.n_outputs);
+      }
+      visit_leaves(chunk, kernels::WalkAnswer::kLeafRow,
+                   [&](uint64_t row, uint64_t tree, uint32_t leaf_row) {
+                     add_leaf(leaf_row, to + row * attributes_.n_outputs + tree_output_[tree]);
+                   });
+      to += chunk.n_rows * attributes_.n_outputs;
+    });
+  }
+
+  Status leaves(const RowsView& rows, int32_t* out,
+                std::span<std::byte> scratch) const noexcept override {
+    const uint64_t n_trees = attributes_.n_trees;
+    return for_chunks(rows, scratch, [&](const Chunk& chunk) {
+      visit_leaves(chunk, kernels::WalkAnswer::kPosition,
+                   [&](uint64_t row, uint64_t tree, uint32_t position) {
+                     out[row * n_trees + tree] =
+                         node_number_.empty() ? static_cast<int32_t>(position)
+                                              : node_number_[plan_.roots[tree] + position];
+                   });
+      out += chunk.n_rows * n_trees;
+    });
+  }
+
+  [[nodiscard]] size_t scratch_bytes(uint64_t n_rows) const noexcept override {
+    const uint64_t chunk = std::min(n_rows, preferred_rows());
+    const uint64_t block = std::min(n_rows, kBlock);
+    return Scratch::bytes_for<Input>(columns_.features().size() * block) +
+           Scratch::bytes_for<uint16_t>(block) +
+           Scratch::bytes_for<uint16_t>(chunk * n_columns() + kBinTail) +
+           Scratch::bytes_for<uint32_t>(std::max<uint64_t>(chunk, attributes_.n_trees));
+  }
+
+  [[nodiscard]] uint64_t preferred_rows() const noexcept override {
+    const uint64_t row_bytes = std::max<uint64_t>(1, n_columns()) * sizeof(uint16_t);
+    return std::clamp(kChunkBytes / row_bytes / kBlock * kBlock, kBlock, kMostChunkRows);
+  }
+
+  [[nodiscard]] uint64_t resident_bytes() const noexcept override {
+    return columns_.resident_bytes() + plan_.nodes.size() * sizeof(uint64_t) +
+           plan_.set_words.size() * sizeof(uint64_t) + leaf_values_.size() * sizeof(Sum) +
+           node_number_.size() * sizeof(int32_t);
+  }
+
+ private:
+  struct Chunk {
+    const uint16_t* bins;  ///< C order [n_rows, n_columns]
+    uint32_t* answers;
+    uint64_t n_rows;
+  };
+
+  [[nodiscard]] size_t n_columns() const noexcept { return columns_.columns().size(); }
+
+  template <class Work>
+  Status for_chunks(const RowsView& rows, std::span<std::byte> block, Work&& work) const noexcept {
+    const uint64_t most = preferred_rows();
+    for (uint64_t first = 0; first < rows.n_rows; first += most) {
+      const RowsView part = rows.slice(first, std::min(most, rows.n_rows - first));
+      Scratch scratch(block);
+      const uint64_t block_rows = std::min(part.n_rows, kBlock);
+      auto* values = scratch.take<Input>(columns_.features().size() * block_rows);
+      auto* column = scratch.take<uint16_t>(block_rows);
+      auto* bins = scratch.take<uint16_t>(part.n_rows * n_columns() + kBinTail);
+      auto* answers = scratch.take<uint32_t>(std::max<uint64_t>(part.n_rows, attributes_.n_trees));
+      for (uint64_t row = 0; row < part.n_rows; row += block_rows) {
+        const RowsView few = part.slice(row, std::min(block_rows, part.n_rows - row));
+        CORDWOOD_RETURN_IF_FAILED(
+            bin_block(few, values, block_rows, column, bins + row * n_columns()));
+      }
+      work(Chunk{bins, answers, part.n_rows});
+    }
+    return {};
+  }
+
+  // A walk reads many bins of one row: they lie together.
+  Status bin_block(const RowsView& rows, Input* values, uint64_t stride, uint16_t* column,
+                   uint16_t* bins) const noexcept {
+    CORDWOOD_RETURN_IF_FAILED(load_columns(rows, rule_, columns_.features(), values, stride));
+    for (size_t c = 0; c < n_columns(); ++c) {
+      const kernels::BinColumn& rule = columns_.columns()[c];
+      bin(values + rule.feature * stride, rows.n_rows, rule, column);
+      for (uint64_t row = 0; row < rows.n_rows; ++row) bins[row * n_columns() + c] = column[row];
+    }
+    return {};
+  }
+
+  void bin(const float* values, uint64_t n, const kernels::BinColumn& rule,
+           uint16_t* bins) const noexcept {
+    kernels_.tree_bin_f32_u16(values, n, rule, bins);
+  }
+  void bin(const double* values, uint64_t n, const kernels::BinColumn& rule,
+           uint16_t* bins) const noexcept {
+    kernels_.tree_bin_f64_u16(values, n, rule, bins);
+  }
+
+  // Calls `visit(row, tree, answer)`; for each row the trees come in order.
+  template <class Visit>
+  void visit_leaves(const Chunk& chunk, kernels::WalkAnswer answer, Visit&& visit) const noexcept {
+    const kernels::WalkModel model{plan_.nodes.data(), plan_.set_words.data(),
+                                   plan_.column_set_bit.data(), plan_.column_set_step.data()};
+    const uint64_t n_trees = attributes_.n_trees;
+    if (chunk.n_rows < kFewRows) {
+      for (uint64_t row = 0; row < chunk.n_rows; ++row) {
+        kernels_.tree_walk_u16(model, {plan_.roots.data(), 0, answer,
+                                       chunk.bins + row * n_columns(), 0, n_trees, chunk.answers});
+        for (uint64_t tree = 0; tree < n_trees; ++tree) visit(row, tree, chunk.answers[tree]);
+      }
+      return;
+    }
+    for (uint64_t tree = 0; tree < n_trees; ++tree) {
+      kernels_.tree_walk_u16(model, {nullptr, plan_.roots[tree], answer, chunk.bins, n_columns(),
+                                     chunk.n_rows, chunk.answers});
+      for (uint64_t row = 0; row < chunk.n_rows; ++row) visit(row, tree, chunk.answers[row]);
+    }
+  }
+
+  void add_leaf(uint32_t leaf_row, Sum* sums) const noexcept {
+    const uint32_t width = attributes_.leaf_width;
+    const Sum* value = leaf_values_.data() + uint64_t{leaf_row} * width;
+    for (uint32_t w = 0; w < width; ++w) sums[w] += value[w];
+  }
+
+  cordwood_tree_attributes attributes_;
+  LoadRule rule_;
+  TreeColumns columns_;
+  WalkPlan plan_;
+  std::vector<uint32_t> tree_output_;
+  std::vector<Sum> base_value_;
+  std::vector<Sum> leaf_values_;
+  std::vector<int32_t> node_number_;  ///< by node; empty where the position is the number
+  KernelRow kernels_;
+};
+
+template <class Input>
+std::unique_ptr<TreeEngine> make(const format::TreeArrays& arrays, TreeColumns&& columns,
+                                 WalkPlan&& plan, const KernelRow& kernels) {
+  if (arrays.attributes.accumulate_type == CORDWOOD_DTYPE_FLOAT32) {
+    return std::make_unique<WalkEngine<Input, float>>(arrays, std::move(columns), std::move(plan),
+                                                      kernels);
+  }
+  return std::make_unique<WalkEngine<Input, double>>(arrays, std::move(columns), std::move(plan),
+                                                     kernels);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TreeEngine>> make_walk_engine(const format::TreeArrays& arrays,
+                                                     const KernelRow& kernels) noexcept {
+  return guard_memory("tables of the walk engine", [&]() -> Result<std::unique_ptr<TreeEngine>> {
+    if (!TreeColumns::categories_fit(arrays, BinWidth::k16)) {
+      return fail(CORDWOOD_STATUS_tree_set_invalid, "walk engine",
+                  "a column lists more than 65534 categories, which this build cannot number");
+    }
+    Result<TreeColumns> columns = TreeColumns::plan(arrays, BinWidth::k16);
+    CORDWOOD_RETURN_IF_FAILED(columns.status());
+    Result<WalkPlan> plan = WalkPlan::build(arrays, *columns);
+    CORDWOOD_RETURN_IF_FAILED(plan.status());
+    if (arrays.attributes.input_type == CORDWOOD_DTYPE_FLOAT32) {
+      return make<float>(arrays, std::move(*columns), std::move(*plan), kernels);
+    }
+    return make<double>(arrays, std::move(*columns), std::move(*plan), kernels);
+  });
+}
+
+}  // namespace cordwood::runtime

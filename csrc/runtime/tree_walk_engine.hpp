@@ -1,0 +1,16 @@
+// Trees of any size: rows become 16-bit ranks, then each tree is walked for many rows at once, or
+// for few rows all trees at once.
+#pragma once
+
+#include <memory>
+
+#include "format/trees.hpp"
+#include "runtime/dispatch.hpp"
+#include "runtime/tree_engine.hpp"
+
+namespace cordwood::runtime {
+
+Result<std::unique_ptr<TreeEngine>> make_walk_engine(const format::TreeArrays& arrays,
+                                                     const KernelRow& kernels) noexcept;
+
+}  // namespace cordwood::runtime
