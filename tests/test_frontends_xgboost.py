@@ -237,6 +237,17 @@ def test_unfitted_models_are_refused() -> None:
         read(xgb.Booster())
 
 
+def test_old_libraries_are_not_read_live() -> None:
+    class Old(xgb.Booster):
+        def save_raw(self, _format: str = "ubj") -> bytearray:
+            return super().save_raw("json").replace(b'"version":[3,', b'"version":[1,')
+
+    X, y = rows_and_target(10)
+    booster = xgb.train({"max_depth": 2, "nthread": 1}, xgb.DMatrix(X, y), 1)
+    with pytest.raises(UnsupportedModelError, match=r"expected 2\.0 or later"):
+        read(Old(model_file=booster.save_raw("ubj")))
+
+
 def test_unsupported_models_are_refused_by_name() -> None:
     X, y = np.nan_to_num(rows_and_target(9)[0]), rows_and_target(9)[1]
     linear = xgb.XGBRegressor(booster="gblinear", n_estimators=2).fit(X, y)

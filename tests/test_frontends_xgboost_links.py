@@ -118,12 +118,12 @@ def write_old(path: Path, objective: str, score: str, version: list[int]) -> Pat
 def test_base_scores_that_versions_read_differently_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.json"
     for objective, score, version in (
-        ("binary:logitraw", "2.5E-1", [1, 7, 6]),
+        ("binary:logitraw", "2.5E-1", [1, 3, 0]),
         ("binary:logistic", "1E-8", [3, 0, 0]),
     ):
         with pytest.raises(UnsupportedModelError, match=r"another margin since 3\.2"):
             read_file(write_old(path, objective, score, version))
-    assert read_file(write_old(path, "binary:logitraw", "2.5E-1", [2, 0, 0])).trees.n_trees == 1
+    assert read_file(write_old(path, "binary:logitraw", "2.5E-1", [1, 3, 1])).trees.n_trees == 1
     assert read_file(write_old(path, "binary:logistic", "2E-6", [1, 7, 6])).trees.n_trees == 1
     with pytest.raises(UnsupportedModelError, match="no finite margin"):
         read_file(write_old(path, "reg:gamma", "-1", [3, 2, 0]))

@@ -30,7 +30,7 @@ CLIP = np.float32(1e-6)
 """Least base_score of a logistic objective since 3.2, and the least distance from 1."""
 
 CLIP_SINCE = (3, 2, 0)
-RAW_LOGIT_UNTIL = (2, 0, 0)
+RAW_LOGIT_UNTIL = (1, 3, 1)
 CURRENT = (3, 2, 0)
 
 

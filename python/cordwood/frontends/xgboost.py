@@ -37,6 +37,9 @@ __all__ = ["read", "read_file"]
 
 Door = Literal["wrapper", "booster", "file"]
 
+OLDEST_LIVE = (2, 0, 0)
+"""Oldest installed library that is read live; older ones send unknown categories another way."""
+
 WRAPPERS = ("XGBClassifier", "XGBRFClassifier", "XGBRanker", "XGBRegressor", "XGBRFRegressor")
 
 CLASSIFIER_OBJECTIVES = (
@@ -92,7 +95,7 @@ def read(source: Any) -> Graph:
 
     kind = type(source).__name__
     if isinstance(source, xgboost.Booster):
-        return _read_library(_dump(source), kind, "booster")
+        return _read_library(_live_document(source), kind, "booster")
     if kind not in WRAPPERS or type(source) is not getattr(xgboost, kind, None):
         message = (
             f"{type(source).__module__}.{kind} is not supported, expected xgboost.Booster or one "
@@ -100,7 +103,7 @@ def read(source: Any) -> Graph:
         )
         raise UnsupportedModelError(message)
     _check_wrapper(source, kind)
-    document = read_document(_dump(source.get_booster()))
+    document = _live_document(source.get_booster())
     n_trees = _best_trees(document)
     if kind in ("XGBClassifier", "XGBRFClassifier"):
         _check_classifier(document, source)
@@ -142,24 +145,31 @@ def read_file(path: str | os.PathLike[str]) -> Graph:
     except OSError as error:
         message = f"cannot read the XGBoost model {Path(path)!s}: {error.strerror}"
         raise FileAccessError(message) from error
-    return _read_library(data, "Booster", "file")
+    return _read_library(read_document(data), "Booster", "file")
 
 
-def _read_library(data: bytes, kind: str, door: Door) -> Graph:
-    document = read_document(data)
+def _read_library(document: Document, kind: str, door: Door) -> Graph:
     return _graph(document, _library_answers(document), kind, len(document.trees), door)
 
 
-def _dump(booster: Any) -> bytes:
-    """Return the model document of a Booster."""
+def _live_document(booster: Any) -> Document:
+    """Return the document of a Booster of the installed library."""
     from xgboost.core import XGBoostError
 
     try:
-        return bytes(booster.save_raw("ubj"))
+        data = bytes(booster.save_raw("ubj"))
     except XGBoostError as error:
         reason = str(error).partition("Stack trace")[0].strip()
         message = f"this Booster has no model to read; train it or load one first ({reason})"
         raise NotFittedError(message) from error
+    document = read_document(data)
+    if document.version < OLDEST_LIVE:
+        message = (
+            f"XGBoost {'.'.join(map(str, document.version))} is installed, expected 2.0 or later; "
+            "save the model as a file and read that"
+        )
+        raise UnsupportedModelError(message)
+    return document
 
 
 def _check_wrapper(source: Any, kind: str) -> None:
