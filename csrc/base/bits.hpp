@@ -52,38 +52,45 @@ template <class T>
   return ((std::to_integer<unsigned>(bytes[index / 8]) >> (index % 8)) & 1u) != 0;
 }
 
-/// Reads runs of bits from a packed string, least significant first, a word at a time. Bits past
-/// the end read as zero: whoever opens one has compared the lengths before.
+/// `count` bits, at most 32, from bit `position` of a packed string, least significant first. Bits
+/// past the end read as zero: whoever opens a string has compared its length before.
+[[nodiscard]] inline uint32_t bits_at(std::span<const std::byte> bytes, uint64_t position,
+                                      uint32_t count) noexcept {
+  const uint64_t byte = position / 8;
+  uint64_t word = 0;
+  if (byte + sizeof word <= bytes.size()) {
+    word = load_unaligned<uint64_t>(bytes.data() + byte);
+  } else if (byte < bytes.size()) {
+    std::memcpy(&word, bytes.data() + byte, bytes.size() - byte);
+  }
+  return static_cast<uint32_t>((word >> (position % 8)) & ((uint64_t{1} << count) - 1));
+}
+
+/// Reads a packed string from its start.
 class BitReader {
  public:
-  explicit BitReader(std::span<const std::byte> bytes, uint64_t first_bit = 0) noexcept
-      : bytes_(bytes), position_(first_bit) {}
+  explicit BitReader(std::span<const std::byte> bytes) noexcept : bytes_(bytes) {}
 
   /// The next `count` bits, at most 32, as a number.
   [[nodiscard]] uint32_t read(uint32_t count) noexcept {
-    const uint64_t word = word_at(position_ / 8) >> (position_ % 8);
+    const uint32_t bits = bits_at(bytes_, position_, count);
     position_ += count;
-    return static_cast<uint32_t>(word & ((uint64_t{1} << count) - 1));
+    return bits;
   }
 
-  /// Whether every bit from here to the end of the bytes is zero.
-  [[nodiscard]] bool rest_is_zero() const noexcept {
-    for (uint64_t bit = position_; bit < bytes_.size() * 8; ++bit) {
-      if (bit_at(bytes_, bit)) return false;
-    }
-    return true;
-  }
+  /// Bits read so far.
+  [[nodiscard]] uint64_t position() const noexcept { return position_; }
 
  private:
-  [[nodiscard]] uint64_t word_at(uint64_t byte) const noexcept {
-    if (byte + 8 <= bytes_.size()) return load_unaligned<uint64_t>(bytes_.data() + byte);
-    uint64_t word = 0;
-    if (byte < bytes_.size()) std::memcpy(&word, bytes_.data() + byte, bytes_.size() - byte);
-    return word;
-  }
-
   std::span<const std::byte> bytes_;
-  uint64_t position_;
+  uint64_t position_ = 0;
 };
+
+/// Whether the bits from `first` to the end of the bytes are zero; `first` lies in the last byte or
+/// just past it.
+[[nodiscard]] inline bool padding_is_zero(std::span<const std::byte> bytes,
+                                          uint64_t first) noexcept {
+  return first % 8 == 0 || (std::to_integer<unsigned>(bytes.back()) >> (first % 8)) == 0;
+}
 
 }  // namespace cordwood

@@ -44,6 +44,9 @@
   X(string_table_invalid, 161)                                                                     \
   X(labels_invalid, 162)                                                                           \
   X(provenance_invalid, 163)                                                                       \
+  X(tensor_padding_not_zero, 164)                                                                  \
+  X(tensor_too_large, 165)                                                                         \
+  X(value_rows_missing, 166)                                                                       \
   /* operators */                                                                                  \
   X(operator_unknown, 180)                                                                         \
   X(operator_version_not_supported, 181)                                                           \

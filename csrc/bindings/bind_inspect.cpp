@@ -1,0 +1,205 @@
+// What a file holds, as dicts and lists: `cordwood inspect` prints it.
+#include <pybind11/pybind11.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "bindings/file_buffer.hpp"
+#include "format/trees_parts.hpp"
+#include "format/view.hpp"
+
+namespace py = pybind11;
+
+namespace cordwood::bindings {
+namespace {
+
+constexpr std::array<const char*, 6> kRoleNames{"none",     "rows",        "margin",
+                                                "response", "probability", "label"};
+
+py::list list_sections(const format::FileView& file) {
+  py::list sections;
+  for (std::size_t i = 0; i < file.sections.size(); ++i) {
+    const cordwood_section record = file.sections[i];
+    const std::string_view place(format::section_name(record.kind));
+    py::dict section;
+    section["kind"] = record.kind;
+    section["name"] = std::string(place.substr(std::string_view("section ").size()));
+    section["required"] = (record.flags & CORDWOOD_SECTION_REQUIRED) != 0;
+    section["offset"] = record.offset;
+    section["bytes"] = record.length;
+    section["checksum"] = record.checksum;
+    sections.append(section);
+  }
+  return sections;
+}
+
+py::list list_values(const format::FileView& file) {
+  py::list values;
+  for (std::size_t i = 0; i < file.values.size(); ++i) {
+    const cordwood_value record = file.values[i];
+    py::list shape;
+    for (uint32_t axis = 0; axis < record.rank; ++axis) {
+      const uint8_t symbol = record.symbol_of[axis];
+      if (symbol == 0) {
+        shape.append(record.dimension[axis]);
+      } else {
+        shape.append(symbol == 1 ? "batch" : "sequence");
+      }
+    }
+    py::dict value;
+    value["dtype"] = format::dtype_name(record.dtype);
+    value["role"] = kRoleNames[record.role];
+    value["shape"] = py::tuple(shape);
+    values.append(value);
+  }
+  return values;
+}
+
+/// What each tensor is to its operator; "" for a tensor of an opcode without names.
+std::vector<std::string> name_tensors(const format::FileView& file) {
+  std::vector<std::string> names(file.tensors.size());
+  for (std::size_t i = 0; i < file.operators.size(); ++i) {
+    const cordwood_operator op = file.operators[i];
+    for (uint32_t k = 0; k < op.tensor_count; ++k) {
+      const uint32_t id = file.tensor(op, k);
+      if (id != CORDWOOD_NO_TENSOR && op.opcode == CORDWOOD_OP_TREE_ENSEMBLE) {
+        names[id] = format::tree_tensor_name(static_cast<cordwood_tree_tensor>(k));
+      }
+    }
+  }
+  return names;
+}
+
+py::list list_tensors(const format::FileView& file) {
+  const std::vector<std::string> names = name_tensors(file);
+  py::list tensors;
+  for (std::size_t i = 0; i < file.tensors.size(); ++i) {
+    const cordwood_tensor record = file.tensors[i];
+    py::list shape;
+    for (uint32_t axis = 0; axis < record.rank; ++axis) shape.append(record.dimension[axis]);
+    py::dict tensor;
+    tensor["name"] = names[i];
+    tensor["dtype"] = format::dtype_name(record.dtype);
+    tensor["shape"] = py::tuple(shape);
+    tensor["encoding"] = record.encoding == CORDWOOD_ENCODING_RAW ? "raw" : "planes";
+    tensor["offset"] = record.offset;
+    tensor["encoded_bytes"] = record.length;
+    tensor["decoded_bytes"] = format::decoded_bytes(record);
+    tensors.append(tensor);
+  }
+  return tensors;
+}
+
+py::dict operator_attributes(const format::FileView& file, const cordwood_operator& op) {
+  py::dict fields;
+  if (op.opcode == CORDWOOD_OP_TREE_ENSEMBLE) {
+    return tree_attributes(file.attributes_of<cordwood_tree_attributes>(op));
+  }
+  if (op.opcode == CORDWOOD_OP_LINK) {
+    const auto link = file.attributes_of<cordwood_link_attributes>(op);
+    constexpr std::array<const char*, 4> kinds{"identity", "sigmoid", "exp", "softmax"};
+    fields["kind"] = kinds[link.kind];
+    fields["complement"] = link.complement == 1;
+    fields["scale"] = link.scale;
+  } else {
+    const auto decide = file.attributes_of<cordwood_decide_attributes>(op);
+    constexpr std::array<const char*, 3> rules{"argmax", "greater", "greater_equal"};
+    fields["rule"] = rules[decide.rule];
+    fields["cut"] = decide.cut;
+  }
+  return fields;
+}
+
+py::list list_operators(const format::FileView& file) {
+  py::list operators;
+  for (std::size_t i = 0; i < file.operators.size(); ++i) {
+    const cordwood_operator op = file.operators[i];
+    py::list tensors;
+    for (uint32_t k = 0; k < op.tensor_count; ++k) {
+      const uint32_t id = file.tensor(op, k);
+      tensors.append(id == CORDWOOD_NO_TENSOR ? py::object(py::none()) : py::object(py::int_(id)));
+    }
+    py::dict record;
+    record["name"] = format::opcode_name(op.opcode);
+    record["inputs"] = py::make_tuple(file.input(op, 0));
+    record["outputs"] = py::make_tuple(file.output(op, 0));
+    record["tensors"] = tensors;
+    record["attributes"] = operator_attributes(file, op);
+    operators.append(record);
+  }
+  return operators;
+}
+
+py::object list_strings(const format::StringsView& strings) {
+  py::list list;
+  for (std::size_t i = 0; i < strings.size(); ++i) list.append(py::str(std::string(strings[i])));
+  return list;
+}
+
+/// Labels as a list of Python values, or None where the file has none.
+py::object list_classes(const format::FileView& file) {
+  if (!file.classes) return py::none();
+  const format::LabelsView& labels = *file.classes;
+  if (labels.type == CORDWOOD_LABELS_UTF8) return list_strings(labels.strings);
+  py::list list;
+  for (std::size_t i = 0; i < labels.count; ++i) {
+    if (labels.type == CORDWOOD_LABELS_BOOL) {
+      list.append(py::bool_(labels.numbers[i] != std::byte{0}));
+    } else if (labels.type == CORDWOOD_LABELS_INT64) {
+      list.append(load_unaligned<int64_t>(labels.numbers.data() + 8 * i));
+    } else {
+      list.append(load_unaligned<double>(labels.numbers.data() + 8 * i));
+    }
+  }
+  return list;
+}
+
+}  // namespace
+
+py::dict tree_attributes(const cordwood_tree_attributes& trees) {
+  py::dict fields;
+  fields["n_features"] = trees.n_features;
+  fields["n_outputs"] = trees.n_outputs;
+  fields["n_trees"] = trees.n_trees;
+  fields["n_columns"] = trees.n_columns;
+  fields["n_inner"] = trees.n_inner;
+  fields["n_leaf_rows"] = trees.n_leaf_rows;
+  fields["leaf_width"] = trees.leaf_width;
+  fields["input_type"] = format::dtype_name(trees.input_type);
+  fields["accumulate_type"] = format::dtype_name(trees.accumulate_type);
+  fields["integer_cast"] = trees.integer_cast;
+  fields["category_rule"] = trees.category_rule;
+  fields["aggregate"] = trees.aggregate;
+  fields["leaf_numbering"] = trees.leaf_numbering;
+  fields["tree_encoding"] = trees.tree_encoding;
+  fields["accepts_nan"] = (trees.flags & CORDWOOD_TREES_ACCEPT_NAN) != 0;
+  fields["accepts_infinity"] = (trees.flags & CORDWOOD_TREES_ACCEPT_INFINITY) != 0;
+  fields["divisor"] = trees.divisor;
+  fields["zero_band"] = trees.zero_band;
+  return fields;
+}
+
+py::dict inspect(const py::buffer& buffer) {
+  const FileBuffer guard(buffer);
+  const format::FileView file = open_file(guard.bytes(), format::CheckLevel::all);
+  py::dict header;
+  header["major"] = file.header.major;
+  header["minor"] = file.header.minor;
+  header["file_bytes"] = file.header.file_bytes;
+  header["profile"] = file.header.profile == CORDWOOD_PROFILE_STANDARD ? "standard" : "edge";
+  header["checksum"] = file.header.checksum;
+  py::dict fields;
+  fields["header"] = header;
+  fields["sections"] = list_sections(file);
+  fields["values"] = list_values(file);
+  fields["tensors"] = list_tensors(file);
+  fields["operators"] = list_operators(file);
+  fields["feature_names"] =
+      file.feature_names ? list_strings(*file.feature_names) : py::object(py::none());
+  fields["classes"] = list_classes(file);
+  fields["provenance"] = py::str(std::string(file.provenance));
+  return fields;
+}
+
+}  // namespace cordwood::bindings

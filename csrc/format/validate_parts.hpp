@@ -1,0 +1,49 @@
+// The parts of the door: each judges one group of sections of a FileView that `validate` is filling.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "base/result.hpp"
+#include "format/view.hpp"
+
+namespace cordwood::format {
+
+/// Most elements that a value's constant dimensions, or a tensor, may have: sizes in bits stay far
+/// from 2^64.
+constexpr uint64_t kMaxElements = uint64_t{1} << 48;
+
+/// What all PLANES tensors of a file may decode to: kDecodedFloor + kDecodedFactor * file bytes. A
+/// few bytes can stand for any number of equal elements, so this is what keeps memory bounded.
+constexpr uint64_t kDecodedFloor = uint64_t{16} << 20;
+constexpr uint64_t kDecodedFactor = 64;
+
+/// VALUES: types, roles, shapes.
+Status check_values(const FileView& file) noexcept;
+
+/// TENSORS and PAYLOAD: types, shapes, encodings, places.
+Status check_tensors(const FileView& file) noexcept;
+
+/// PROGRAM, OPERANDS, ATTRIBUTES: operands, attributes, order, types and shapes around operators.
+Status check_program(const FileView& file) noexcept;
+
+/// Attributes of one operator, and the types and shapes of its values.
+Status check_operator(const FileView& file, const cordwood_operator& op, uint32_t index) noexcept;
+
+/// NAMES: parses the section and compares its count with the rows' columns.
+Status parse_names(std::span<const std::byte> bytes, FileView& file) noexcept;
+
+/// CLASSES: parses the section and compares its count with what decide operators choose from.
+Status parse_classes(std::span<const std::byte> bytes, FileView& file) noexcept;
+
+/// PROVENANCE: UTF-8 and one JSON object.
+Status parse_provenance(std::span<const std::byte> bytes, FileView& file) noexcept;
+
+/// Whether the bytes are well-formed UTF-8 (no surrogates, no overlong forms).
+[[nodiscard]] bool is_utf8(std::span<const std::byte> bytes) noexcept;
+
+/// Whether the text is one JSON object of bounded depth, its numbers of bounded length.
+[[nodiscard]] bool is_json_object(std::string_view text) noexcept;
+
+}  // namespace cordwood::format
