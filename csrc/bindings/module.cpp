@@ -1,9 +1,14 @@
 // The extension module `cordwood._core`: each room registers what Python may see of it.
 #include <pybind11/pybind11.h>
 
+#include "bindings/rooms.hpp"
+
 namespace py = pybind11;
 
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.doc() = "The native half of cordwood.";
   m.attr("__version__") = CORDWOOD_VERSION;
+  cordwood::bindings::register_format(m);
+  cordwood::bindings::register_kernels(m);
+  cordwood::bindings::register_model(m);
 }
