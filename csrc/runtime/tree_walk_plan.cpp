@@ -57,7 +57,9 @@ Result<WalkPlan> WalkPlan::build(const format::TreeArrays& arrays,
       plan.roots.push_back(static_cast<uint32_t>(arrays.tree_start[tree]));
     }
     plan.set_words.assign(arrays.set_bits.size() / 8 + 1, 0);
-    std::memcpy(plan.set_words.data(), arrays.set_bits.data(), arrays.set_bits.size());
+    if (!arrays.set_bits.empty()) {  // memcpy may not be given null, even for no bytes
+      std::memcpy(plan.set_words.data(), arrays.set_bits.data(), arrays.set_bits.size());
+    }
     for (uint32_t c = 0; c < columns.columns().size(); ++c) {
       const format::TreeColumn& source = arrays.columns[columns.file_column(c)];
       const uint32_t step = source.category_count + 1;
