@@ -23,9 +23,10 @@ cmake -S . -B "$build" -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_BUILD_TYPE=RelWi
 cmake --build "$build" --target fuzz_load --parallel "$(nproc)"
 
 # The fuzzer adds what it finds to its own corpus; the golden files are only read.
-mkdir -p build/fuzz-corpus
+mkdir -p build/fuzz-corpus build/fuzz-seeds
+cp tests/golden/*.cord build/fuzz-seeds/
 options=(-max_total_time="$seconds" -artifact_prefix=build/)
 if [ "$kind" = clang ]; then
   options+=(-max_len=65536 -rss_limit_mb=4096 -timeout=10 -print_final_stats=1)
 fi
-"$build/tests/fuzz/fuzz_load" "${options[@]}" build/fuzz-corpus tests/golden/*.cord
+"$build/tests/fuzz/fuzz_load" "${options[@]}" build/fuzz-corpus build/fuzz-seeds
