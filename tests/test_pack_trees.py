@@ -12,6 +12,8 @@ from hypothesis import given
 
 import oracle
 import unpack
+from cordwood import _core
+from cordwood._pack_sizes import tree_sizes
 from cordwood.ir import Role
 from cordwood.pack import pack
 from drawn import Shape, make_graph, make_rows
@@ -36,6 +38,42 @@ def test_bytes_answer_as_the_graph(graph_and_rows: tuple[Graph, np.ndarray]) -> 
             answer = oracle.run(found, rows, value.role)
             assert answer.dtype == expected.dtype
             assert answer.tobytes() == expected.tobytes()
+
+
+@given(graph=graphs(infinite_cuts=True))
+def test_native_reader_sees_the_same_trees(graph: Graph) -> None:
+    data = pack(graph)
+    native, trees = _core.expand_trees(data, 0), _trees(graph)
+    found = unpack.ensemble(trees)
+    inner = found.left >= 0
+    start = np.repeat(found.tree_start[:-1], np.diff(found.tree_start))
+    distance = np.where(inner, found.right + start - np.arange(found.n_nodes), 0)
+    np.testing.assert_array_equal(native["tree_start"], found.tree_start)
+    np.testing.assert_array_equal(native["right"], distance)
+    np.testing.assert_array_equal(native["column"][inner], trees.node_column)
+    np.testing.assert_array_equal(native["rank"][~inner], found.leaf_row[~inner])
+    np.testing.assert_array_equal(native["missing_left"], found.missing_left)
+    columns = native["columns"]
+    column = native["column"][inner]
+    numeric = columns["kind"][column] != 2
+    at = columns["first_cut"][column] + native["rank"][inner]
+    np.testing.assert_array_equal(native["cuts"][at[numeric]], found.threshold[inner][numeric])
+    np.testing.assert_array_equal(native["leaf_values"], trees.leaf_values.reshape(-1))
+    np.testing.assert_array_equal(native["base_value"], trees.base_value)
+    np.testing.assert_array_equal(native["category_values"], trees.category_values)
+
+
+@given(graph=graphs())
+def test_sizes_add_up(graph: Graph) -> None:
+    facts = _core.inspect(pack(graph))
+    sizes = tree_sizes(facts)
+    assert sizes is not None
+    parts = sizes.node_bytes + sizes.cut_bytes + sizes.category_bytes + sizes.leaf_bytes
+    assert parts == sum(tensor["encoded_bytes"] for tensor in facts["tensors"])
+    assert f"({sizes.n_inner} nodes)" in str(sizes)
+    assert sizes.bytes_per_node * sizes.n_inner == pytest.approx(
+        sizes.node_bytes if sizes.n_inner else 0
+    )
 
 
 @given(graph=graphs())
@@ -133,3 +171,19 @@ def test_columns_are_as_narrow_as_their_number(n_features: int, width: str) -> N
     trees = _trees(make_graph(Shape(n_features=n_features, n_trees=40, max_leaves=70)))
     assert trees.node_column.dtype.name == width
     assert trees.node_column.max() == trees.n_columns - 1
+
+
+def test_listed_values_that_no_row_can_hold_are_dropped() -> None:
+    shape = Shape(n_trees=20, max_leaves=31, category_rule="exact", input_type="float32", seed=4)
+    graph = make_graph(shape)
+    values = graph.trees.category_values + 0.1
+    values[::2] = graph.trees.category_values[::2]
+    trees = dataclasses.replace(graph.trees, category_values=values)
+    graph = dataclasses.replace(graph, operators=(trees,))
+    packed = _trees(graph)
+    single = values.astype(np.float32)
+    assert 0 < packed.category_values.size < values.size
+    np.testing.assert_array_equal(packed.category_values, packed.category_values.astype("f4"))
+    rows = np.stack([np.append(single, np.float32(0.1))] * shape.n_features, axis=1)
+    found = unpack.graph(pack(graph))
+    np.testing.assert_array_equal(oracle.apply(found, rows), oracle.apply(graph, rows))

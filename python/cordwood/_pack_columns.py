@@ -135,8 +135,11 @@ def _category_column(
         stated = trees.category_values[
             trees.category_start[feature] : trees.category_start[feature + 1]
         ]
-        listed, position = np.unique(stated + 0.0, return_inverse=True)
-        place = position[code]
+        with np.errstate(over="ignore", under="ignore"):
+            held = stated.astype(trees.input_type) == stated  # no row can hold any other value
+        listed = np.sort(stated[held]) + 0.0
+        owner, code = owner[held[code]], code[held[code]]
+        place = np.searchsorted(listed, stated[code])
     else:
         listed, place = np.unique(code, return_inverse=True)
 
