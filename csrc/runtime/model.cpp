@@ -70,11 +70,15 @@ struct Batch {
 
 Result<std::shared_ptr<const Model>> Model::load(std::span<const std::byte> bytes,
                                                  format::CheckLevel level) noexcept {
-  const Result<const KernelRow*> kernels = active_row();
-  if (!kernels) return kernels.status();
   const Result<format::FileView> file = format::validate(bytes, level);
   if (!file) return file.status();
-  Result<Program> program = Program::build(*file, **kernels);
+  return prepare(*file);
+}
+
+Result<std::shared_ptr<const Model>> Model::prepare(const format::FileView& file) noexcept {
+  const Result<const KernelRow*> kernels = active_row();
+  if (!kernels) return kernels.status();
+  Result<Program> program = Program::build(file, **kernels);
   if (!program) return program.status();
   return guard_memory("model", [&]() -> Result<std::shared_ptr<const Model>> {
     return std::shared_ptr<const Model>(new Model(std::move(*program)));

@@ -19,6 +19,9 @@ class Model {
   static Result<std::shared_ptr<const Model>> load(std::span<const std::byte> bytes,
                                                    format::CheckLevel level) noexcept;
 
+  /// The same for a file that is validated already.
+  static Result<std::shared_ptr<const Model>> prepare(const format::FileView& file) noexcept;
+
   /// Writes the answer for `rows`, C-ordered, to `out`; only the operators that lead to the target
   /// run. Splits rows over up to `threads` threads where that pays; the split changes no bit.
   Status run(Context& context, const RowsView& rows, const Target& target, void* out,

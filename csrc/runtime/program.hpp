@@ -28,6 +28,7 @@ struct ValueInfo {
   uint8_t role = 0;
   uint8_t rank = 0;
   uint64_t columns = 1;  ///< 1 for a value of rank 1
+  uint64_t classes = 0;  ///< class indices are below this; 0 where it holds none
 
   [[nodiscard]] uint64_t row_bytes() const noexcept {
     return columns * format::dtype_bits(dtype) / 8;
@@ -69,7 +70,7 @@ class Program {
   Status add_trees(const format::FileView& file, uint32_t index, Step& step,
                    const KernelRow& kernels);
   Status check_link(const Step& step) const noexcept;
-  Status check_decide(const Step& step) const noexcept;
+  Status check_decide(const Step& step) noexcept;
   Status check_source(const Step& step) const noexcept;
   Status run_step(const Step& step, const RowsView& rows, const void* input, void* out,
                   std::span<std::byte> tree_scratch) const noexcept;

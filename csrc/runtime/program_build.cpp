@@ -185,8 +185,8 @@ Status Program::check_link(const Step& step) const noexcept {
   return {};
 }
 
-Status Program::check_decide(const Step& step) const noexcept {
-  const ValueInfo& target = values_[step.output];
+Status Program::check_decide(const Step& step) noexcept {
+  ValueInfo& target = values_[step.output];
   if (step.decide.rule > CORDWOOD_DECIDE_GREATER_EQUAL) {
     return fail(CORDWOOD_STATUS_operator_attributes_invalid, "decide",
                 "rule {}, expected one up to {}", step.decide.rule, CORDWOOD_DECIDE_GREATER_EQUAL);
@@ -195,6 +195,8 @@ Status Program::check_decide(const Step& step) const noexcept {
     return mismatch("decide", "a value of rank {} and dtype {} written, expected (batch,) int64",
                     target.rank, target.dtype);
   }
+  const bool argmax = step.decide.rule == CORDWOOD_DECIDE_ARGMAX;
+  target.classes = argmax ? values_[step.input].columns : 2;
   return {};
 }
 

@@ -1,0 +1,188 @@
+#include "bindings/method.hpp"
+
+#include <pybind11/numpy.h>
+
+#include <array>
+#include <cstring>
+
+#include "bindings/errors.hpp"
+#include "bindings/rows.hpp"
+
+namespace cordwood::bindings {
+namespace {
+
+namespace py = pybind11;
+
+constexpr const char* kCapsuleName = "cordwood.method";
+
+/// Row-trees from which on other Python threads get to run meanwhile. Handing the lock over and back
+/// costs some tenths of a microsecond.
+constexpr uint64_t kWorkWithoutLock = 1u << 14;
+
+/// Scratch of this thread, shared by all models it calls.
+struct ThreadScratch {
+  runtime::Context context;
+  runtime::Arena class_indices;
+};
+
+ThreadScratch& thread_scratch() noexcept {
+  thread_local ThreadScratch scratch;
+  return scratch;
+}
+
+/// Releases the interpreter's lock for as long as it lives, if asked to.
+class Unlocked {
+ public:
+  explicit Unlocked(bool release) noexcept : state_(release ? PyEval_SaveThread() : nullptr) {}
+  ~Unlocked() {
+    if (state_ != nullptr) PyEval_RestoreThread(state_);
+  }
+  Unlocked(const Unlocked&) = delete;
+  Unlocked& operator=(const Unlocked&) = delete;
+
+ private:
+  PyThreadState* state_;
+};
+
+Status run(const Method& method, const runtime::RowsView& rows, void* out) noexcept {
+  const uint64_t trees = method.model->program().n_trees();
+  const Unlocked unlocked(rows.n_rows * trees >= kWorkWithoutLock);
+  return method.model->run(thread_scratch().context, rows, method.target, out, method.threads);
+}
+
+/// Copies the label of each class index; the indices are below the number of labels.
+void take_labels(const char* labels, std::size_t item_bytes, const int64_t* indices,
+                 uint64_t n_rows, char* out) noexcept {
+  if (item_bytes == 8) {
+    for (uint64_t row = 0; row < n_rows; ++row) {
+      std::memcpy(out + row * 8, labels + indices[row] * 8, 8);
+    }
+    return;
+  }
+  for (uint64_t row = 0; row < n_rows; ++row) {
+    std::memcpy(out + row * item_bytes,
+                labels + static_cast<std::size_t>(indices[row]) * item_bytes, item_bytes);
+  }
+}
+
+py::object answer_labels(const Method& method, const runtime::RowsView& rows) {
+  const auto& labels = *py::detail::array_proxy(method.labels.ptr());
+  const auto n_rows = static_cast<Py_intptr_t>(rows.n_rows);
+  Py_INCREF(labels.descr);
+  auto out = py::reinterpret_steal<py::object>(new_array(labels.descr, 1, &n_rows));
+  if (!out) throw py::error_already_set();
+  runtime::Arena& arena = thread_scratch().class_indices;
+  Status status = arena.reserve(rows.n_rows * sizeof(int64_t));
+  if (status.ok()) status = run(method, rows, arena.bytes().data());
+  if (!status.ok()) throw_status(status);
+  const auto item_bytes =
+      static_cast<std::size_t>(py::reinterpret_borrow<py::dtype>(labels.descr).itemsize());
+  take_labels(labels.data, item_bytes, reinterpret_cast<const int64_t*>(arena.bytes().data()),
+              rows.n_rows, static_cast<char*>(array_data(out.ptr())));
+  return out;
+}
+
+py::object answer(const Method& method, const runtime::RowsView& rows) {
+  if (!method.labels.is_none()) return answer_labels(method, rows);
+  const std::array<Py_intptr_t, 2> shape = {static_cast<Py_intptr_t>(rows.n_rows),
+                                            static_cast<Py_intptr_t>(method.answer.columns)};
+  const int rank = method.flat && method.answer.columns == 1 ? 1 : 2;
+  PyObject* type =
+      py::detail::npy_api::get().PyArray_DescrFromType_(numpy_type(method.answer.dtype));
+  auto out = py::reinterpret_steal<py::object>(new_array(type, rank, shape.data()));
+  if (!out) throw py::error_already_set();
+  const Status status = run(method, rows, array_data(out.ptr()));
+  if (!status.ok()) throw_status(status);
+  return out;
+}
+
+/// Rows that NumPy holds ready go straight through; the rest takes Python's door first.
+py::object call(const Method& method, PyObject* x) {
+  runtime::RowsView rows;
+  if (read_rows(x, rows) && rows.n_features == method.model->program().n_features()) {
+    return answer(method, rows);
+  }
+  const py::object prepared = method.prepare(py::handle(x));
+  if (!read_rows(prepared.ptr(), rows)) {
+    throw py::type_error("the door for rows did not return an array that can be read in place");
+  }
+  return answer(method, rows);
+}
+
+/// The one argument, given by position or as X.
+PyObject* argument(PyObject* const* arguments, Py_ssize_t count, PyObject* keywords) noexcept {
+  const Py_ssize_t named = keywords == nullptr ? 0 : PyTuple_GET_SIZE(keywords);
+  if (count == 1 && named == 0) return arguments[0];
+  if (count == 0 && named == 1 &&
+      PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(keywords, 0), "X") == 0) {
+    return arguments[0];
+  }
+  PyErr_Format(PyExc_TypeError, "expected one argument, X; %zd by position and %zd by name given",
+               count, named);
+  return nullptr;
+}
+
+PyObject* call_method(PyObject* capsule, PyObject* const* arguments, Py_ssize_t count,
+                      PyObject* keywords) noexcept {
+  PyObject* x = argument(arguments, count, keywords);
+  if (x == nullptr) return nullptr;
+  const auto* method = static_cast<const Method*>(PyCapsule_GetPointer(capsule, kCapsuleName));
+  if (method == nullptr) return nullptr;
+  try {
+    return call(*method, x).release().ptr();
+  } catch (py::error_already_set& error) {
+    error.restore();
+  } catch (const py::builtin_exception& error) {
+    error.set_error();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  return nullptr;
+}
+
+PyMethodDef definition(const char* name, const char* text) noexcept {
+  // Python stores every calling convention behind one pointer type and casts it back by the flags.
+  return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_method)),
+          METH_FASTCALL | METH_KEYWORDS, text};
+}
+
+/// Definitions live as long as the process: Python keeps pointers to them.
+std::array<PyMethodDef, 5>& definitions() noexcept {
+  static std::array<PyMethodDef, 5> all = {
+      definition("predict", "predict(X)\n--\n\nAnswer each row; see `cordwood.Model.predict`."),
+      definition("predict_proba",
+                 "predict_proba(X)\n--\n\nProbability of each class; see "
+                 "`cordwood.Model.predict_proba`."),
+      definition("decision_function",
+                 "decision_function(X)\n--\n\nRaw scores; see "
+                 "`cordwood.Model.decision_function`."),
+      definition("apply",
+                 "apply(X)\n--\n\nLeaf of each row in each tree; see "
+                 "`cordwood.Model.apply`."),
+      definition("run", "run(X)\n--\n\nA target as the program writes it, C-ordered."),
+  };
+  return all;
+}
+
+void destroy_capsule(PyObject* capsule) noexcept {
+  delete static_cast<Method*>(PyCapsule_GetPointer(capsule, kCapsuleName));
+}
+
+}  // namespace
+
+py::object make_method(std::string_view name, Method&& method) {
+  for (PyMethodDef& known : definitions()) {
+    if (name != known.ml_name) continue;
+    auto owned = std::make_unique<Method>(std::move(method));
+    auto capsule = py::reinterpret_steal<py::object>(
+        PyCapsule_New(owned.get(), kCapsuleName, destroy_capsule));
+    if (!capsule) throw py::error_already_set();
+    static_cast<void>(owned.release());  // the capsule deletes it
+    auto function = py::reinterpret_steal<py::object>(PyCFunction_New(&known, capsule.ptr()));
+    if (!function) throw py::error_already_set();
+    return function;
+  }
+  throw py::value_error("unknown method name");
+}
+
+}  // namespace cordwood::bindings

@@ -1,0 +1,12 @@
+// What each bind_<room>.cpp adds to the extension module.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace cordwood::bindings {
+
+void register_format(pybind11::module_& m);
+void register_kernels(pybind11::module_& m);
+void register_model(pybind11::module_& m);
+
+}  // namespace cordwood::bindings

@@ -1,0 +1,48 @@
+"""Cordwood: trained models, compressed exactly and run fast from a few dense bytes."""
+
+from __future__ import annotations
+
+from cordwood._core import __version__, active_isa, available_isas
+from cordwood.api import compress, load
+from cordwood.errors import (
+    CordwoodError,
+    DeviceError,
+    FileAccessError,
+    FormatError,
+    GraphError,
+    InputError,
+    InputTypeError,
+    MissingDependencyError,
+    ModelDiffersError,
+    NotFittedError,
+    ResourceError,
+    SourceFileError,
+    UnsupportedMethodError,
+    UnsupportedModelError,
+)
+from cordwood.model import Model
+from cordwood.recipe import Recipe
+
+__all__ = [
+    "CordwoodError",
+    "DeviceError",
+    "FileAccessError",
+    "FormatError",
+    "GraphError",
+    "InputError",
+    "InputTypeError",
+    "MissingDependencyError",
+    "Model",
+    "ModelDiffersError",
+    "NotFittedError",
+    "Recipe",
+    "ResourceError",
+    "SourceFileError",
+    "UnsupportedMethodError",
+    "UnsupportedModelError",
+    "__version__",
+    "active_isa",
+    "available_isas",
+    "compress",
+    "load",
+]

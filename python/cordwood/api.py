@@ -1,0 +1,137 @@
+"""From a source to a Model: choose the front end, run the passes, pack, load."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cordwood import frontends
+from cordwood.errors import FileAccessError, InputError, InputTypeError
+from cordwood.ir import Graph
+from cordwood.model import Model
+from cordwood.pack import pack
+from cordwood.recipe import Recipe
+
+if TYPE_CHECKING:
+    from cordwood.model import Check, Device
+
+__all__ = ["compress", "load"]
+
+
+def compress(
+    source: Any,
+    recipe: str | Recipe = "lossless",
+    *,
+    calibration: Any = None,
+    example_inputs: Any = None,
+) -> Model:
+    """Turn a trained model into a packed one.
+
+    Parameters
+    ----------
+    source : object
+        A fitted estimator of scikit-learn, XGBoost or LightGBM, a Booster, the path of a model file
+        (``.json`` or ``.ubj`` of XGBoost, ``.txt`` of LightGBM), or a `cordwood.ir.Graph`.
+    recipe : str or Recipe, default="lossless"
+        What to do; a preset by name or a `Recipe`.
+    calibration, example_inputs : None
+        For recipes and sources that need rows to look at. No present one does, so both are refused.
+
+    Returns
+    -------
+    Model
+        Ready to predict and to save.
+
+    Raises
+    ------
+    UnsupportedModelError
+        The source, or a setting of it, cannot be represented exactly; the message says which.
+    NotFittedError
+        The source has not been trained.
+    SourceFileError
+        A model file is not what its name or content says.
+    FileAccessError
+        A model file cannot be read.
+    InputError
+        The recipe is unknown, or `calibration` or `example_inputs` is given.
+
+    Notes
+    -----
+    Time grows with the number of nodes: seconds for six million.
+
+    Examples
+    --------
+    >>> import cordwood as cw
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> forest = RandomForestClassifier(10, random_state=0).fit(X, y)
+    >>> model = cw.compress(forest)
+    >>> bool((model.predict_proba(X) == forest.predict_proba(X)).all())
+    True
+    """
+    chosen = Recipe.of(recipe)
+    _refuse_unused(chosen, calibration=calibration, example_inputs=example_inputs)
+    graph = source if isinstance(source, Graph) else frontends.read(source)
+    return Model(pack(graph, chosen))
+
+
+def load(
+    path_or_bytes: str | os.PathLike[str] | bytes | bytearray | memoryview,
+    *,
+    device: Device = "cpu",
+    threads: int | None = None,
+    check: Check = "all",
+) -> Model:
+    """Load a packed model.
+
+    Parameters
+    ----------
+    path_or_bytes : str, path-like or bytes-like
+        A ``.cord`` file, or its bytes.
+    device : {"cpu", "cuda"}, default="cpu"
+        Where it shall run.
+    threads : int, optional
+        Threads for large batches; all permitted cores when absent. With 1 no thread is started.
+    check : {"all", "structure"}, default="all"
+        ``"structure"`` leaves out the checksum of the tensors.
+
+    Returns
+    -------
+    Model
+        Ready to predict.
+
+    Raises
+    ------
+    FileAccessError
+        The file cannot be read.
+    FormatError
+        The bytes are no file of a version that this build reads.
+    DeviceError
+        The device is not there.
+    InputError
+        `threads` or `check` is none of the above.
+    """
+    return Model(_bytes_of(path_or_bytes), device=device, threads=threads, check=check)
+
+
+def _bytes_of(path_or_bytes: object) -> bytes:
+    if isinstance(path_or_bytes, bytes | bytearray | memoryview):
+        return bytes(path_or_bytes)
+    if not isinstance(path_or_bytes, str | os.PathLike):
+        message = f"expected a path or bytes, not {type(path_or_bytes).__name__}"
+        raise InputTypeError(message)
+    path = Path(path_or_bytes)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        message = f"cannot read {str(path)!r}: {error.strerror or error}"
+        raise FileAccessError(message) from error
+
+
+def _refuse_unused(recipe: Recipe, **given: object) -> None:
+    for name, value in given.items():
+        if value is not None:
+            message = f"recipe {recipe.name!r} needs no {name}; leave it out"
+            raise InputError(message)
