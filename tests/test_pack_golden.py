@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+import cordwood
 import oracle
 import unpack
 from cordwood.ir import Link, Role
+
+if TYPE_CHECKING:
+    from cordwood.ir import Graph
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 FILES = sorted(GOLDEN.glob("*.cord"))
@@ -38,6 +43,16 @@ def test_files_cover_the_format() -> None:
     assert roles >= {Role.MARGIN, Role.RESPONSE, Role.PROBABILITY, Role.LABEL}
 
 
+def _agree(graph: Graph, role: str, found: np.ndarray, expected: np.ndarray) -> None:
+    """Compare bits, or for what a link made the two units in the last place of its bound."""
+    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+    if role in LINKED and any(isinstance(op, Link) for op in graph.operators):
+        bound = 2 * np.finfo(expected.dtype).eps
+        np.testing.assert_allclose(found, expected, rtol=bound, atol=0, err_msg=role)
+    else:
+        np.testing.assert_array_equal(found, expected, err_msg=role)
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_bytes_say_what_they_always_said(path: Path) -> None:
     expected = _answers(path)
@@ -45,11 +60,14 @@ def test_bytes_say_what_they_always_said(path: Path) -> None:
     np.testing.assert_array_equal(oracle.apply(graph, rows), expected.pop("leaves"))
     assert set(expected) == {v.role.name.lower() for v in graph.values} - {"rows", "none"}
     for role, answer in expected.items():
-        found = oracle.run(graph, rows, Role[role.upper()])
-        assert found.dtype == answer.dtype
-        if role in LINKED and any(isinstance(op, Link) for op in graph.operators):
-            # The oracle's links are those of this machine's C library: two units in the last place.
-            bound = 2 * np.finfo(answer.dtype).eps
-            np.testing.assert_allclose(found, answer, rtol=bound, atol=0, err_msg=role)
-        else:
-            np.testing.assert_array_equal(found, answer, err_msg=role)
+        _agree(graph, role, oracle.run(graph, rows, Role[role.upper()]), answer)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_runtime_answers_what_it_always_answered(path: Path) -> None:
+    expected = _answers(path)
+    rows, graph = expected.pop("rows"), unpack.graph(path.read_bytes())
+    model = cordwood.load(path)
+    np.testing.assert_array_equal(model.apply(rows), expected.pop("leaves"))
+    for role, answer in expected.items():
+        _agree(graph, role, model._run(rows, role).reshape(answer.shape), answer)
