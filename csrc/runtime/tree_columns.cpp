@@ -4,6 +4,11 @@
 #include <bit>
 #include <limits>
 
+#define CORDWOOD_BIN_FLOAT double
+#define CORDWOOD_BIN_NAME(name) name##_f64
+#include "kernels/tree_bin/step.h"
+#undef CORDWOOD_BIN_FLOAT
+#undef CORDWOOD_BIN_NAME
 #include "runtime/load_rows.hpp"
 
 namespace cordwood::runtime {
@@ -89,31 +94,25 @@ void TreeColumns::list_features(const format::TreeArrays& arrays) {
   }
 }
 
-template <class Float>
-void TreeColumns::build(const format::TreeArrays& arrays, AlignedVector<Float>& storage) {
-  // Offsets first: the storage moves while it grows.
-  std::vector<uint64_t> level_at;
-  std::vector<uint64_t> listed_at;
+// Everything about the engine columns but their tables.
+void TreeColumns::describe(const format::TreeArrays& arrays) {
+  const bool exact = arrays.attributes.category_rule == CORDWOOD_CATEGORY_EXACT;
   for (uint32_t c = 0; c < arrays.columns.size(); ++c) {
     const format::TreeColumn& source = arrays.columns[c];
     const bool category = is_category(source);
-    const uint32_t size = segment_size(width_, category);
+    const uint32_t n_sides = sides(width_, category);
     for (uint64_t slot = 0; slot < slots_of(width_, source); ++slot) {
       uint32_t& number = slot_column_[first_slot_[c] + slot];
       if (number == kUnused) continue;
       number = static_cast<uint32_t>(columns_.size());
-      const auto segment = static_cast<uint32_t>(slot / sides(width_, category));
-      const bool missing_left = slot % sides(width_, category) == 1;
-      const uint32_t first = category ? 0 : segment * size;
-      const uint32_t count =
-          category ? source.category_count : std::min(size, source.size - first);
-      const double* sorted = category ? arrays.category_values.data() + source.first_category
-                                      : arrays.cuts.data() + source.first_cut + first;
+      const uint32_t size = segment_size(width_, category);
+      const uint32_t first = static_cast<uint32_t>(slot / n_sides) * size;
       kernels::BinColumn column{};
+      column.category = category ? 1 : 0;
       column.feature = static_cast<uint32_t>(
           std::lower_bound(features_.begin(), features_.end(), source.feature) - features_.begin());
-      column.count = count;
-      column.depth = static_cast<uint32_t>(std::bit_width(count));
+      column.count = category ? source.category_count : std::min(size, source.size - first);
+      column.depth = static_cast<uint32_t>(std::bit_width(column.count));
       column.rule = arrays.attributes.category_rule;
       column.zero_band = source.kind == CORDWOOD_COLUMN_NUMERIC_ZERO_MISSING
                              ? arrays.attributes.zero_band
@@ -121,28 +120,63 @@ void TreeColumns::build(const format::TreeArrays& arrays, AlignedVector<Float>& 
       if (width_ == BinWidth::k16) {
         column.missing_bin = kMissing16;
       } else {
-        column.missing_bin = category ? count + 1 : (missing_left ? 0 : count);
+        const bool missing_left = slot % n_sides == 1;
+        column.missing_bin = category ? column.count + 1 : (missing_left ? 0 : column.count);
       }
-      const bool exact = arrays.attributes.category_rule == CORDWOOD_CATEGORY_EXACT;
-      column.other_bin = exact ? column.missing_bin : count;
-      level_at.push_back(storage.size());
-      storage.resize(storage.size() + std::max(1u << column.depth, kernels::kBinMinSlots),
-                     std::numeric_limits<Float>::infinity());
-      lay_levels(sorted, count, column.depth, storage.data() + level_at.back());
-      listed_at.push_back(storage.size());
-      if (category) {
-        for (uint32_t i = 0; i < count; ++i) storage.push_back(static_cast<Float>(sorted[i]));
-        storage.resize((storage.size() + 15) / 16 * 16);  // the next table's alignment
-      }
+      column.other_bin = exact ? column.missing_bin : column.count;
       columns_.push_back(column);
       file_column_.push_back(c);
-      first_rank_.push_back(segment * size);
+      first_rank_.push_back(first);
     }
   }
-  for (uint64_t i = 0; i < columns_.size(); ++i) {
-    columns_[i].levels = storage.data() + level_at[i];
-    const bool category = is_category(arrays.columns[file_column_[i]]);
-    columns_[i].listed = category ? storage.data() + listed_at[i] : nullptr;
+}
+
+template <class Float>
+void TreeColumns::lay_tables(const format::TreeArrays& arrays, AlignedVector<Float>& storage) {
+  const auto slots = [](const kernels::BinColumn& column) {
+    return std::max(1u << column.depth, kernels::kBinMinSlots);
+  };
+  size_t total = 0;
+  for (const kernels::BinColumn& column : columns_) {
+    total += slots(column) + (column.count + 15) / 16 * 16;  // each table starts a cache line
+  }
+  storage.assign(total, std::numeric_limits<Float>::infinity());
+  Float* at = storage.data();
+  for (uint32_t c = 0; c < columns_.size(); ++c) {
+    kernels::BinColumn& column = columns_[c];
+    const format::TreeColumn& source = arrays.columns[file_column_[c]];
+    const double* sorted = column.category != 0
+                               ? arrays.category_values.data() + source.first_category
+                               : arrays.cuts.data() + source.first_cut + first_rank_[c];
+    lay_levels(sorted, column.count, column.depth, at);
+    column.levels = at;
+    at += slots(column);
+    std::transform(sorted, sorted + column.count, at,
+                   [](double value) { return static_cast<Float>(value); });
+    column.sorted = at;
+    at += (column.count + 15) / 16 * 16;
+  }
+}
+
+void TreeColumns::lay_keys() {
+  const auto has_keys = [](const kernels::BinColumn& column) {
+    return column.category == 0 && column.depth <= kernels::kBinKeyDepth;
+  };
+  const auto slots = [](const kernels::BinColumn& column) {
+    return std::max(1u << column.depth, kernels::kBinMinSlots);
+  };
+  size_t total = 0;
+  for (const kernels::BinColumn& column : columns_) total += has_keys(column) ? slots(column) : 0;
+  key_storage_.assign(total, 0);
+  uint32_t* at = key_storage_.data();
+  for (kernels::BinColumn& column : columns_) {
+    if (!has_keys(column)) continue;
+    const auto* levels = static_cast<const double*>(column.levels);
+    for (uint32_t slot = 0; slot < slots(column); ++slot) {
+      at[slot] = cordwood_bin_key(static_cast<uint32_t>(std::bit_cast<uint64_t>(levels[slot]) >> 32));
+    }
+    column.keys = at;
+    at += slots(column);
   }
 }
 
@@ -153,10 +187,12 @@ Result<TreeColumns> TreeColumns::plan(const format::TreeArrays& arrays, BinWidth
     plan.number_keys(arrays);
     plan.list_features(arrays);
     plan.mark_used(arrays);
+    plan.describe(arrays);
     if (arrays.attributes.input_type == CORDWOOD_DTYPE_FLOAT32) {
-      plan.build<float>(arrays, plan.float_storage_);
+      plan.lay_tables(arrays, plan.float_storage_);
     } else {
-      plan.build<double>(arrays, plan.double_storage_);
+      plan.lay_tables(arrays, plan.double_storage_);
+      plan.lay_keys();
     }
     return plan;
   });
@@ -170,7 +206,7 @@ NodeTest TreeColumns::test(const format::TreeArrays& arrays, uint64_t node) cons
 uint64_t TreeColumns::resident_bytes() const noexcept {
   return first_slot_.size() * sizeof(uint64_t) + slot_column_.size() * sizeof(uint32_t) +
          columns_.size() * sizeof(kernels::BinColumn) + float_storage_.size() * sizeof(float) +
-         double_storage_.size() * sizeof(double);
+         double_storage_.size() * sizeof(double) + key_storage_.size() * sizeof(uint32_t);
 }
 
 }  // namespace cordwood::runtime

@@ -65,8 +65,10 @@ class TreeColumns {
   void number_keys(const format::TreeArrays& arrays);
   void list_features(const format::TreeArrays& arrays);
   void mark_used(const format::TreeArrays& arrays);
+  void describe(const format::TreeArrays& arrays);
   template <class Float>
-  void build(const format::TreeArrays& arrays, AlignedVector<Float>& storage);
+  void lay_tables(const format::TreeArrays& arrays, AlignedVector<Float>& storage);
+  void lay_keys();
 
   BinWidth width_ = BinWidth::k8;
   std::vector<uint64_t> first_slot_;   ///< [file columns] where its run of possible columns starts
@@ -77,6 +79,7 @@ class TreeColumns {
   std::vector<kernels::BinColumn> columns_;
   AlignedVector<float> float_storage_;
   AlignedVector<double> double_storage_;
+  AlignedVector<uint32_t> key_storage_;
 };
 
 }  // namespace cordwood::runtime

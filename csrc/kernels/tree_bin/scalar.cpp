@@ -29,11 +29,11 @@ uint32_t bin_one(const BinColumn& column, Float x) {
   const auto* levels = static_cast<const Float*>(column.levels);
   const Float magnitude = x < 0 ? -x : x;
   if (x != x || static_cast<double>(magnitude) <= column.zero_band) return column.missing_bin;
-  if (column.listed == nullptr) return rank(levels, column.depth, x);
+  if (column.category == 0) return rank(levels, column.depth, x);
   const Float value = code(column.rule, x);
   const uint32_t position = rank(levels, column.depth, value);
   const bool found = position < column.count &&
-                     static_cast<const Float*>(column.listed)[position] == value;
+                     static_cast<const Float*>(column.sorted)[position] == value;
   return found ? position : column.other_bin;
 }
 

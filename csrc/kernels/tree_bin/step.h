@@ -4,6 +4,15 @@
 #error "define CORDWOOD_BIN_FLOAT and CORDWOOD_BIN_NAME before including tree_bin/step.h"
 #endif
 
+#ifndef CORDWOOD_KERNELS_TREE_BIN_KEY
+#define CORDWOOD_KERNELS_TREE_BIN_KEY
+/* Upper half of a float64, as an unsigned number that orders as the float does. Of two floats with
+ * equal keys either may be the larger. -0.0 must have become 0.0 before. */
+static inline uint32_t cordwood_bin_key(uint32_t upper_half) {
+  return upper_half ^ ((upper_half >> 31) != 0 ? 0xFFFFFFFFu : 0x80000000u);
+}
+#endif
+
 /* Rank of x among the cuts: one comparison a level, no branch on the data. NaN ranks 0. */
 static inline uint32_t CORDWOOD_BIN_NAME(rank)(const CORDWOOD_BIN_FLOAT* levels, uint32_t depth,
                                                CORDWOOD_BIN_FLOAT x) {

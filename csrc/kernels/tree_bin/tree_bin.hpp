@@ -14,14 +14,18 @@ namespace cordwood::kernels {
 ///
 ///     rank = number of cuts below x        slots: [-, c8, c4, c12, c2, c6, c10, c14, c1, ...]
 ///
-/// At least kBinMinSlots slots are readable whatever the depth.
-/// A numeric column's bin is the rank. A category column (`listed` not null) first turns x into a
-/// code by `rule`; its bin is the position of the code among the listed values, or `other_bin`.
-inline constexpr uint32_t kBinMinSlots = 16;
-
+/// At least kBinMinSlots slots are readable whatever the depth. A numeric column's bin is the rank. A
+/// category column first turns x into a code by `rule`; its bin is the position of the code among the
+/// listed values, or `other_bin`.
+///
+/// `keys` holds the upper halves of float64 cuts as unsigned numbers of the same order (cordwood_bin_key), in
+/// level order too: a vector row searches twice as many of them at a time and looks at the whole
+/// number where the halves are equal.
 struct BinColumn {
   const void* levels;     ///< float or double [1 << depth]
-  const void* listed;     ///< category: the listed values, ascending, `count` of them; else null
+  const void* sorted;     ///< the same values ascending, `count` of them
+  const uint32_t* keys;   ///< [1 << depth] of a float64 column of up to 255 cuts; else null
+  uint32_t category;      ///< 1: `sorted` are listed categories
   uint32_t depth;         ///< levels of the search: the bit length of `count`
   uint32_t count;         ///< cuts, or listed values
   uint32_t missing_bin;   ///< bin of NaN
@@ -30,6 +34,9 @@ struct BinColumn {
   uint32_t feature;       ///< tree_bin_row: which value of the row
   double zero_band;       ///< values with |x| <= zero_band count as NaN; negative: none do
 };
+
+inline constexpr uint32_t kBinMinSlots = 16;
+inline constexpr uint32_t kBinKeyDepth = 8;  // deepest column that has keys
 
 using TreeBinF32U8 = void (*)(const float* values, uint64_t n_rows, const BinColumn& column,
                               uint8_t* bins) noexcept;
