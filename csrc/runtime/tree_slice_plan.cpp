@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <map>
 
 #include "runtime/tree_shape.hpp"
 
@@ -12,6 +11,7 @@ namespace {
 
 constexpr uint32_t kNoTable = 0xFFFFFFFFu;
 constexpr uint32_t kTableBytes = 32;
+constexpr uint64_t kNobody = ~uint64_t{0};
 
 // A set as a table over the column's bins: listed values, any other, NaN.
 void append_table(const format::TreeArrays& arrays, const format::TreeColumn& column, uint32_t set,
@@ -78,19 +78,32 @@ kernels::SliceOperation clear(uint32_t tree, uint32_t order) {
 }  // namespace
 
 SliceConditions::SliceConditions(const format::TreeArrays& arrays, const TreeColumns& columns) {
-  std::vector<std::map<uint32_t, uint64_t>> questions(columns.columns().size());  // to a first node
+  // Every question that a column's nodes may ask, and the first node that asks it.
+  const size_t n_columns = columns.columns().size();
+  std::vector<uint64_t> first_question(n_columns + 1, 0);
+  for (uint32_t c = 0; c < n_columns; ++c) {
+    const kernels::BinColumn& column = columns.columns()[c];
+    const uint64_t sets = arrays.columns[columns.file_column(c)].size;
+    first_question[c + 1] = first_question[c] + (column.category != 0 ? 2 * sets : column.count);
+  }
+  std::vector<uint64_t> asked_by(first_question.back(), kNobody);
+  node_condition_.assign(arrays.right.size(), 0);
   for (uint64_t node = 0; node < arrays.right.size(); ++node) {
     if (arrays.right[node] == 0) continue;
     const NodeTest test = columns.test(arrays, node);
-    questions[test.column].emplace(question(test, arrays, node), node);
+    const uint64_t at = first_question[test.column] + question(test, arrays, node);
+    if (asked_by[at] == kNobody) asked_by[at] = node;
+    node_condition_[node] = static_cast<uint32_t>(at);  // until the asked ones are numbered
   }
-  std::vector<std::map<uint32_t, uint32_t>> numbers(questions.size());
-  for (uint32_t c = 0; c < questions.size(); ++c) {
+  std::vector<uint32_t> number(asked_by.size(), 0);
+  for (uint32_t c = 0; c < n_columns; ++c) {
     kernels::SliceColumn column{};
     column.first_condition = count_;
-    for (const auto& [key, node] : questions[c]) {
+    for (uint64_t at = first_question[c]; at < first_question[c + 1]; ++at) {
+      const uint64_t node = asked_by[at];
+      if (node == kNobody) continue;
+      number[at] = count_++;
       const NodeTest test = columns.test(arrays, node);
-      numbers[c].emplace(key, count_++);
       if (test.category) {
         condition_table_.push_back(static_cast<uint32_t>(tables_.size() / kTableBytes));
         append_table(arrays, arrays.columns[arrays.column[node]], test.rank,
@@ -104,6 +117,9 @@ SliceConditions::SliceConditions(const format::TreeArrays& arrays, const TreeCol
     }
     columns_.push_back(column);
   }
+  for (uint64_t node = 0; node < arrays.right.size(); ++node) {
+    if (arrays.right[node] != 0) node_condition_[node] = number[node_condition_[node]];
+  }
   const uint8_t* rank = ranks_.data();
   const uint8_t* table = tables_.data();
   for (kernels::SliceColumn& column : columns_) {
@@ -111,12 +127,6 @@ SliceConditions::SliceConditions(const format::TreeArrays& arrays, const TreeCol
     column.tables = table;
     rank += column.n_ranks;
     table += uint64_t{column.n_tables} * kTableBytes;
-  }
-  node_condition_.assign(arrays.right.size(), 0);
-  for (uint64_t node = 0; node < arrays.right.size(); ++node) {
-    if (arrays.right[node] == 0) continue;
-    const NodeTest test = columns.test(arrays, node);
-    node_condition_[node] = numbers[test.column].at(question(test, arrays, node));
   }
 }
 
