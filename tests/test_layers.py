@@ -23,7 +23,7 @@ PYTHON_LEVELS = (
     ("ops",),
     ("passes", "frontends"),
     ("pack",),
-    ("_frames", "model"),
+    ("_files", "_frames", "model"),
     ("api",),
     ("measure",),
     ("verify", "search", "distill", "torch_swap", "export"),
