@@ -36,14 +36,16 @@ class TreeOrder:
 
     def place_in_tree(self, start: np.ndarray) -> np.ndarray:
         """Return each node's place in the preorder of its own tree."""
-        return self.place - start[self.tree]
+        place: np.ndarray = self.place - start[self.tree]
+        return place
 
     def level_place_in_tree(self, start: np.ndarray) -> np.ndarray:
         """Return each node's place in the level order of its own tree."""
         by_tree = self.levels[np.argsort(self.tree[self.levels], kind="stable")]
         place = np.empty_like(by_tree)
         place[by_tree] = np.arange(by_tree.size)
-        return place - start[self.tree]
+        place -= start[self.tree]
+        return place
 
 
 def tree_order(trees: TreeEnsemble) -> TreeOrder:
