@@ -63,10 +63,9 @@ py::object labels(const format::LabelsView& classes) {
   }
 }
 
-LoadedModel load_model(const py::buffer& buffer, bool check_all) {
-  const py::buffer_info info = buffer.request();
-  const std::span bytes(static_cast<const std::byte*>(info.ptr),
-                        static_cast<std::size_t>(info.size * info.itemsize));
+LoadedModel load_model(const py::bytes& data, bool check_all) {
+  const std::string_view text(data);
+  const std::span bytes(reinterpret_cast<const std::byte*>(text.data()), text.size());
   const auto level = check_all ? format::CheckLevel::all : format::CheckLevel::structure;
   auto [file, model] = [&] {
     const py::gil_scoped_release unlocked;
@@ -167,7 +166,9 @@ void register_model(py::module_& m) {
     return [get](const LoadedModel& self) { return get(self.model->program()); };
   };
   using runtime::Program;
-  py::class_<LoadedModel>(m, "Model", "A packed model ready to run.")
+  py::class_<LoadedModel>(m, "Model", py::is_final(),
+                          py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
+                          "A packed model ready to run.")
       .def(py::init(&load_model), py::arg("data"), py::kw_only(), py::arg("check_all") = true)
       .def(
           "targets", [](const LoadedModel& self) { return target_names(*self.model); },

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from pathlib import Path
 
 from cordwood.errors import FileAccessError
@@ -29,7 +28,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """
     # A link stays a link: the file that it points to is replaced.
     target = Path(path).resolve()
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         with os.fdopen(handle, "wb") as file:

@@ -6,11 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cordwood import frontends
 from cordwood.errors import FileAccessError, InputError, InputTypeError
-from cordwood.ir import Graph
 from cordwood.model import Model
-from cordwood.pack import pack
 from cordwood.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -71,6 +68,11 @@ def compress(
     >>> bool((model.predict_proba(X) == forest.predict_proba(X)).all())
     True
     """
+    # Imported here, so that a program that only loads models starts sooner.
+    from cordwood import frontends
+    from cordwood.ir import Graph
+    from cordwood.pack import pack
+
     chosen = Recipe.of(recipe)
     _refuse_unused(chosen, calibration=calibration, example_inputs=example_inputs)
     graph = source if isinstance(source, Graph) else frontends.read(source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import operator
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class _Offered(Generic[_Function]):
     def __get__(self, model: Model | None, owner: type[Model]) -> _Function:
         if model is None:
             return self._function
-        raise model._refusal(self._function.__name__)  # noqa: SLF001 - part of Model
+        raise model._refusal(self._function.__name__)
 
 
 class Model:
@@ -98,10 +98,6 @@ class Model:
 
     classes_: np.ndarray
     feature_names_in_: np.ndarray
-
-    _fit_refusal: ClassVar[str] = (
-        "a packed model is trained already and cannot be fitted; fit its source and compress that"
-    )
 
     def __init__(
         self,
@@ -396,7 +392,7 @@ class Model:
 
     # ---- scikit-learn's protocol -----------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Model:
+    def fit(self, X: Any, y: Any = None) -> Model:  # noqa: ARG002 - scikit-learn's signature
         """Refuse: the model is trained already. scikit-learn's pipelines ask for the method.
 
         Raises
@@ -404,9 +400,10 @@ class Model:
         UnsupportedMethodError
             Always.
         """
-        raise UnsupportedMethodError(self._fit_refusal)
+        message = "a packed model is trained already; fit its source and compress that"
+        raise UnsupportedMethodError(message)
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 - as above
         """Return no parameters: there is nothing to search over."""
         return {}
 

@@ -73,7 +73,9 @@ def _read_file(path: Path) -> Graph:
         raise SourceFileError(message)
     library = _SUFFIXES.get(suffix)
     if library is None:
-        message = f"cannot tell the library of {str(path)!r} by its suffix; supported are {_SUPPORTED}"
+        message = (
+            f"cannot tell the library of {str(path)!r} by its suffix; supported are {_SUPPORTED}"
+        )
         raise UnsupportedModelError(message)
     graph: Graph = _front_end(library).read_file(path)
     return graph
