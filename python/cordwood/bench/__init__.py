@@ -1,0 +1,1 @@
+"""The benchmark behind ``cordwood bench``: machine, peers, run, report."""

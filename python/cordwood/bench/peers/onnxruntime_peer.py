@@ -1,0 +1,99 @@
+"""ONNX Runtime, on what onnxmltools and skl2onnx make of the source model."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from cordwood.bench.peers.peer import CannotTakeModelError, Prepared, Task, Tolerance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cordwood._typing import AnyArray
+
+__all__ = ["prepare"]
+
+TOLERANCE = Tolerance(
+    1e-5, 0.01, "float32 sums; float64 thresholds and rows become float32, so rows can stray"
+)
+
+MAX_INNER_NODES = 500_000
+"""Conversion walks the nodes in Python: beyond this it takes minutes."""
+
+
+def prepare(task: Task) -> Prepared:
+    """Convert the source model; parameters and errors as `cordwood.bench.peers.prepare`."""
+    import onnxruntime
+
+    if task.n_inner > MAX_INNER_NODES:
+        message = (
+            f"conversion of {task.n_inner:,} inner nodes takes minutes; at most"
+            f" {MAX_INNER_NODES:,} are converted here"
+        )
+        raise CannotTakeModelError(message)
+    with _quiet():
+        try:
+            converted = _convert(task)
+        except ImportError:
+            raise
+        except Exception as error:
+            # Converters fail with whatever exception their inner parts raise.
+            lines = str(error).strip().splitlines() or ["no message"]
+            message = f"conversion fails with {type(error).__name__}: {lines[0]}"
+            raise CannotTakeModelError(message) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = task.threads
+    options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        converted.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    rows_name = session.get_inputs()[0].name
+    wanted = [session.get_outputs()[-1 if task.answer == "predict_proba" else 0].name]
+    if task.library != "sklearn" and len(session.get_outputs()) > 1:
+        wanted = [session.get_outputs()[-1].name]  # a Booster's answer is the probability
+
+    def call(rows: AnyArray) -> AnyArray:
+        answer: AnyArray = session.run(wanted, {rows_name: rows})[0]
+        return answer
+
+    return Prepared(
+        name="onnxruntime",
+        version=onnxruntime.__version__,
+        call=call,
+        row_type="float32",
+        tolerance=TOLERANCE,
+    )
+
+
+def _convert(task: Task) -> Any:
+    """Return the source as an ONNX model whose last output is a plain table."""
+    if task.library == "sklearn":
+        import skl2onnx
+        from skl2onnx.common.data_types import FloatTensorType
+
+        rows = [("rows", FloatTensorType([None, task.n_features]))]
+        options = {id(task.source): {"zipmap": False}} if hasattr(task.source, "classes_") else None
+        return skl2onnx.convert_sklearn(task.source, initial_types=rows, options=options)
+    import onnxmltools
+    from onnxmltools.convert.common.data_types import FloatTensorType
+
+    rows = [("rows", FloatTensorType([None, task.n_features]))]
+    if task.library == "lightgbm":
+        return onnxmltools.convert_lightgbm(task.source, initial_types=rows, zipmap=False)
+    return onnxmltools.convert_xgboost(task.source, initial_types=rows)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the converters' notes to themselves; their errors still come through."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)

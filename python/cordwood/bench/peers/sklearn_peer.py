@@ -1,0 +1,37 @@
+"""scikit-learn: the estimator's own method, on a copy whose ``n_jobs`` is the task's threads."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Final
+
+from cordwood.bench.peers.peer import EXACT, CannotTakeModelError, Prepared, Task
+
+__all__ = ["FRESH_STEPS", "prepare"]
+
+FRESH_STEPS: Final = {
+    "library": "import sklearn.ensemble, joblib",
+    "load": "model = joblib.load({path!r})",
+    "first answer": "model.predict(numpy.zeros((1, {n_features})))",
+}
+
+
+def prepare(task: Task) -> Prepared:
+    """Make the source estimator ready; parameters and errors as `cordwood.bench.peers.prepare`."""
+    import sklearn
+
+    if task.library != "sklearn":
+        message = f"the model is {task.library}'s, and scikit-learn runs only its own"
+        raise CannotTakeModelError(message)
+    source = copy.copy(task.source)
+    # Boosting has no n_jobs: it follows OpenMP's limit, which the run sets.
+    if hasattr(source, "n_jobs"):
+        source.n_jobs = task.threads
+    call: Any = getattr(source, task.answer)
+    return Prepared(
+        name="sklearn",
+        version=sklearn.__version__,
+        call=call,
+        row_type=task.input_type,
+        tolerance=EXACT,
+    )

@@ -1,0 +1,49 @@
+"""treelite: its general tree inference library, GTIL, on a model imported from the source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cordwood.bench.peers.peer import CannotTakeModelError, Prepared, Task, Tolerance
+
+if TYPE_CHECKING:
+    from cordwood._typing import AnyArray
+
+__all__ = ["prepare"]
+
+TOLERANCE = Tolerance(1e-5, 0.001, "sums and links of its own; thresholds compared in their type")
+
+
+def prepare(task: Task) -> Prepared:
+    """Import the source model; parameters and errors as `cordwood.bench.peers.prepare`."""
+    import treelite
+
+    try:
+        model, row_type = _import(treelite, task)
+    except (treelite.TreeliteError, NotImplementedError, TypeError, ValueError) as error:
+        message = f"treelite cannot import it: {str(error).strip().splitlines()[0]}"
+        raise CannotTakeModelError(message) from error
+    threads = task.threads
+
+    def call(rows: AnyArray) -> AnyArray:
+        answer: AnyArray = treelite.gtil.predict(model, rows, nthread=threads)
+        return answer
+
+    return Prepared(
+        name="treelite",
+        version=treelite.__version__,
+        call=call,
+        row_type=row_type,
+        tolerance=TOLERANCE,
+    )
+
+
+def _import(treelite: Any, task: Task) -> tuple[Any, str]:
+    """Model, and the type of rows that GTIL takes for it: that of its thresholds."""
+    if task.library == "xgboost":
+        booster = task.source.get_booster() if hasattr(task.source, "get_booster") else task.source
+        return treelite.frontend.from_xgboost(booster), "float32"
+    if task.library == "lightgbm":
+        booster = getattr(task.source, "booster_", task.source)
+        return treelite.frontend.from_lightgbm(booster), "float64"
+    return treelite.sklearn.import_model(task.source), "float64"

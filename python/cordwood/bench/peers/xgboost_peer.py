@@ -1,0 +1,58 @@
+"""XGBoost: ``Booster.inplace_predict``, the fastest way that the library offers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from cordwood.bench.peers.peer import EXACT, CannotTakeModelError, Prepared, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cordwood._typing import AnyArray
+
+__all__ = ["FRESH_STEPS", "prepare"]
+
+FRESH_STEPS: Final = {
+    "library": "import xgboost",
+    "load": "model = xgboost.Booster({{'nthread': 1}}, model_file={path!r})",
+    "first answer": (
+        "model.inplace_predict(numpy.zeros((1, {n_features}), numpy.float32),"
+        " validate_features=False)"
+    ),
+}
+
+
+def prepare(task: Task) -> Prepared:
+    """Make the source Booster ready; parameters and errors as `cordwood.bench.peers.prepare`."""
+    import xgboost
+
+    if task.library != "xgboost":
+        message = f"the model is {task.library}'s, and XGBoost runs only its own"
+        raise CannotTakeModelError(message)
+    return Prepared(
+        name="xgboost",
+        version=xgboost.__version__,
+        call=_predictor(task.source, task.threads),
+        row_type=task.input_type,
+        tolerance=EXACT,
+    )
+
+
+def _predictor(source: Any, threads: int) -> Callable[[Any], AnyArray]:
+    """Predict as a wrapper does, but without its checks; a Booster uses all its trees."""
+    wrapped = hasattr(source, "get_booster")
+    booster: Any = source.get_booster() if wrapped else source
+    trees = (0, 0)
+    if wrapped and getattr(source, "early_stopping_rounds", None) is not None:
+        trees = (0, source.best_iteration + 1)
+    booster = booster.copy()  # the caller's own keeps its threads
+    booster.set_param({"nthread": threads})
+
+    def call(rows: AnyArray) -> AnyArray:
+        answer: AnyArray = booster.inplace_predict(
+            rows, iteration_range=trees, validate_features=False
+        )
+        return answer
+
+    return call
