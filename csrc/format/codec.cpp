@@ -16,6 +16,9 @@ enum PlaneMode : uint8_t { kConstant = 0, kRaw = 1, kRans = 2 };
 
 constexpr std::size_t kHeadBytes = 8;
 
+/// Coding must save this part of a plane: less is not worth the time that decoding takes.
+constexpr uint64_t kSaving = 64;
+
 void append_head(std::vector<std::byte>& stream, PlaneMode mode, uint32_t coded_bytes) {
   const std::array<uint8_t, 4> lead{mode, 0, 0, 0};
   for (const uint8_t byte : lead) stream.push_back(std::byte{byte});
@@ -29,10 +32,11 @@ void append_plane(std::vector<std::byte>& stream, const std::byte* plane, uint32
   bool constant = true;
   for (uint64_t i = 1; i < count && constant; ++i) constant = plane[i * stride] == plane[0];
   std::vector<std::byte> coded;
+  const uint64_t worth = count - count / kSaving;
   if (constant) {
     append_head(stream, kConstant, 1);
     stream.push_back(plane[0]);
-  } else if (rans_encode(plane, count, stride, coded)) {
+  } else if (rans_encode(plane, count, stride, worth, coded)) {
     append_head(stream, kRans, static_cast<uint32_t>(coded.size()));
     stream.insert(stream.end(), coded.begin(), coded.end());
   } else {

@@ -45,7 +45,7 @@ inline std::byte take_symbol(const Slots& slots, uint32_t& state) noexcept {
 }  // namespace
 
 bool rans_encode(const std::byte* bytes, uint64_t count, std::size_t stride,
-                 std::vector<std::byte>& stream) {
+                 uint64_t limit, std::vector<std::byte>& stream) {
   stream.clear();
   std::array<uint64_t, 256> counts{};
   for (uint64_t i = 0; i < count; ++i) ++counts[std::to_integer<std::size_t>(bytes[i * stride])];
@@ -68,14 +68,14 @@ bool rans_encode(const std::byte* bytes, uint64_t count, std::size_t stride,
     if (state >= frequency << 20) {
       words.push_back(static_cast<uint16_t>(state));
       state >>= 16;
-      if (head_bytes + words.size() * kWordBytes >= count) {
+      if (head_bytes + words.size() * kWordBytes >= limit) {
         stream.clear();
         return false;
       }
     }
     state = ((state / frequency) << kFrequencyBits) + state % frequency + first[symbol];
   }
-  if (head_bytes + words.size() * kWordBytes >= count) {
+  if (head_bytes + words.size() * kWordBytes >= limit) {
     stream.clear();
     return false;
   }
