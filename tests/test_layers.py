@@ -105,7 +105,7 @@ def _imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
 def _own_module(dotted: str) -> str:
     """Return the module that a dotted name reaches: ``cordwood.ir.Graph`` gives ``ir``."""
     head = dotted.split(".")[1] if "." in dotted else "__init__"
-    exists = (PACKAGE / f"{head}.py").exists() or (PACKAGE / head).is_dir() or head == "_core"
+    exists = head in PYTHON_LEVEL or (PACKAGE / f"{head}.py").exists()
     return head if exists else "__init__"
 
 
