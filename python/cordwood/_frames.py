@@ -28,7 +28,7 @@ def as_rows(x: Any, n_features: int, feature_names: Sequence[str] | None) -> np.
     ----------
     x : array-like or frame of shape (n_rows, n_features)
         A NumPy array, a pandas or polars DataFrame, an Arrow table, or nested sequences of numbers.
-        float16 widens to float32, which is exact; a frame of several types takes NumPy's common one.
+        float16 widens to float32, which is exact; a mixed frame takes NumPy's common type.
     n_features : int
         Columns that the model expects.
     feature_names : sequence of str, optional

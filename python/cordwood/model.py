@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import json
 import operator
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
 from cordwood import _core, _files, _frames
-from cordwood.errors import FormatError, InputError, UnsupportedMethodError
+from cordwood._model_answers import Answers
+from cordwood._model_sklearn import SklearnProtocol
+from cordwood.errors import FormatError, InputError
 
 if TYPE_CHECKING:
     import os
@@ -20,8 +22,6 @@ __all__ = ["Model"]
 
 Check = Literal["all", "structure"]
 Device = Literal["cpu", "cuda"]
-
-_Function = TypeVar("_Function", bound="Callable[..., Any]")
 
 _MAX_THREADS: Final = 1024
 
@@ -37,24 +37,7 @@ _FLAT: Final = frozenset({"predict", "decision_function"})
 """Methods whose one-column answers have shape (n_rows,), as in scikit-learn."""
 
 
-class _Offered(Generic[_Function]):
-    """A method that only some models have.
-
-    A model that has it holds a native function of the same name in its own dictionary, which Python
-    finds first. Elsewhere the lookup ends here, with an `AttributeError` of the family.
-    """
-
-    def __init__(self, function: _Function) -> None:
-        functools.update_wrapper(self, function)  # type: ignore[arg-type]
-        self._function = function
-
-    def __get__(self, model: Model | None, owner: type[Model]) -> _Function:
-        if model is None:
-            return self._function
-        raise model._refusal(self._function.__name__)
-
-
-class Model:
+class Model(Answers, SklearnProtocol):
     """A packed model.
 
     `cordwood.compress` and `cordwood.load` make one. It never changes: threads share it freely, and
@@ -74,6 +57,10 @@ class Model:
 
     Attributes
     ----------
+    kind : str
+        What the source was, such as ``"RandomForestClassifier"``.
+    methods : tuple of str
+        Names of the methods that this model has.
     classes_ : ndarray of shape (n_classes,)
         Labels by class index; only where the source is a classifier with labels.
     feature_names_in_ : ndarray of str, shape (n_features,)
@@ -116,7 +103,10 @@ class Model:
         self._data = bytes(data)
         self._native = _core.Model(self._data, check_all=check == "all")
         self._threads = _core.resolve_threads(self._requested_threads or 0)
-        self._facts = _facts(self._native.provenance)
+        self._facts = facts = _facts(self._native.provenance)
+        self.kind = str(facts["source"].get("kind", "model"))
+        self.methods = tuple(facts["methods"])
+        self._estimator_type = "classifier" if "label" in self._native.targets() else "regressor"
         names = self._native.feature_names
         self._prepare = functools.partial(
             _frames.as_rows, n_features=self._native.n_features, feature_names=names
@@ -157,111 +147,6 @@ class Model:
             prepare=self._prepare,
             labels=labels,
         )
-
-    def _native_method(self, name: str) -> Callable[[Any], np.ndarray]:
-        method: Callable[[Any], np.ndarray] | None = self.__dict__.get(name)
-        if method is None:
-            raise self._refusal(name)
-        return method
-
-    def _refusal(self, method: str) -> UnsupportedMethodError:
-        message = f"a {self.kind} has no {method}; this model has {', '.join(self.methods)}"
-        return UnsupportedMethodError(message)
-
-    # ---- answers ---------------------------------------------------------------------------------
-
-    @_Offered
-    def predict(self, X: Any) -> np.ndarray:
-        """Answer each row as the source's ``predict`` does.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows; see the notes of the class.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,) or (n_rows, n_outputs)
-            Labels of a classifier, the response of any other model.
-
-        Raises
-        ------
-        InputError
-            Shape or column names are wrong, or a value is NaN or infinite where the source
-            refuses that.
-        InputTypeError
-            Something in `X` is not a number.
-        """
-        return self._native_method("predict")(X)
-
-    @_Offered
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows; see the notes of the class.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_classes)
-            In the order of `classes_`.
-
-        Raises
-        ------
-        InputError, InputTypeError
-            As for `predict`.
-        UnsupportedMethodError
-            The source has no such method.
-        """
-        return self._native_method("predict_proba")(X)
-
-    @_Offered
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return the raw scores: the margin, before the link.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows; see the notes of the class.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,) or (n_rows, n_outputs)
-            Bit for bit those of the source's reference call.
-
-        Raises
-        ------
-        InputError, InputTypeError
-            As for `predict`.
-        UnsupportedMethodError
-            The source has no such method.
-        """
-        return self._native_method("decision_function")(X)
-
-    @_Offered
-    def apply(self, X: Any) -> np.ndarray:
-        """Return the leaf that each row reaches in each tree.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows; see the notes of the class.
-
-        Returns
-        -------
-        ndarray of int32, shape (n_rows, n_trees)
-            The source's own numbers of its leaves, trees in the source's order.
-
-        Raises
-        ------
-        InputError, InputTypeError
-            As for `predict`.
-        UnsupportedMethodError
-            The source has no such method.
-        """
-        return self._native_method("apply")(X)
 
     def _run(self, X: Any, target: str) -> np.ndarray:
         """Return one target as the program writes it.
@@ -322,16 +207,6 @@ class Model:
         facts: dict[str, Any] = json.loads(self._native.provenance)
         return facts
 
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """Names of the methods that this model has."""
-        return tuple(self._facts["methods"])
-
-    @property
-    def kind(self) -> str:
-        """What the source was, such as ``"RandomForestClassifier"``."""
-        return str(self._facts["source"].get("kind", "model"))
-
     def summary(self) -> str:
         """Describe the model in a few lines: source, recipe, shape, bytes, engine."""
         source = self._facts["source"]
@@ -389,48 +264,6 @@ class Model:
     def __deepcopy__(self, memo: dict[int, Any]) -> Model:
         """Return the model itself: it never changes."""
         return self
-
-    # ---- scikit-learn's protocol -----------------------------------------------------------------
-
-    def fit(self, X: Any, y: Any = None) -> Model:  # noqa: ARG002 - scikit-learn's signature
-        """Refuse: the model is trained already. scikit-learn's pipelines ask for the method.
-
-        Raises
-        ------
-        UnsupportedMethodError
-            Always.
-        """
-        message = "a packed model is trained already; fit its source and compress that"
-        raise UnsupportedMethodError(message)
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 - as above
-        """Return no parameters: there is nothing to search over."""
-        return {}
-
-    def __sklearn_clone__(self) -> Model:
-        """Return the model itself: a clone without its training would be of no use."""
-        return self
-
-    def __sklearn_is_fitted__(self) -> bool:
-        """Say that it is trained."""
-        return True
-
-    @property
-    def _estimator_type(self) -> str:
-        return "classifier" if "label" in self._native.targets() else "regressor"
-
-    def __sklearn_tags__(self) -> Any:
-        """Describe the model to scikit-learn 1.6 and later."""
-        from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
-
-        classifies = self._estimator_type == "classifier"
-        return Tags(
-            estimator_type=self._estimator_type,
-            target_tags=TargetTags(required=False),
-            classifier_tags=ClassifierTags() if classifies else None,
-            regressor_tags=None if classifies else RegressorTags(),
-            input_tags=InputTags(allow_nan=True),
-        )
 
 
 def _restore(data: bytes, device: Device, threads: int | None) -> Model:

@@ -1,0 +1,54 @@
+"""What scikit-learn asks of an estimator, so that a Model can end a Pipeline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from cordwood.errors import UnsupportedMethodError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["SklearnProtocol"]
+
+
+class SklearnProtocol:
+    """Answers to scikit-learn: trained for good, without parameters, its own clone."""
+
+    _estimator_type: Literal["classifier", "regressor"]
+
+    def fit(self, X: Any, y: Any = None) -> NoReturn:  # noqa: ARG002 - scikit-learn's signature
+        """Refuse: the model is trained already. scikit-learn's pipelines ask for the method.
+
+        Raises
+        ------
+        UnsupportedMethodError
+            Always.
+        """
+        message = "a packed model is trained already; fit its source and compress that"
+        raise UnsupportedMethodError(message)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 - as above
+        """Return no parameters: there is nothing to search over."""
+        return {}
+
+    def __sklearn_clone__(self) -> Self:
+        """Return the model itself: a clone without its training would be of no use."""
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Say that it is trained."""
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        """Describe the model to scikit-learn 1.6 and later."""
+        from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
+
+        classifies = self._estimator_type == "classifier"
+        return Tags(
+            estimator_type=self._estimator_type,
+            target_tags=TargetTags(required=False),
+            classifier_tags=ClassifierTags() if classifies else None,
+            regressor_tags=None if classifies else RegressorTags(),
+            input_tags=InputTags(allow_nan=True),
+        )
