@@ -63,6 +63,7 @@ def run(
     peers: Sequence[str] = (),
     batches: Sequence[int] = BATCHES,
     budget_s: float = 1.0,
+    cold: Mapping[str, FreshProcess] | None = None,
 ) -> Result:
     """Time a packed model, and others with it.
 
@@ -80,6 +81,8 @@ def run(
         Rows of a call.
     budget_s : float
         Seconds for each batch size; slow peers take longer, as each has three rounds at least.
+    cold : mapping of str to FreshProcess, optional
+        What `fresh` returned, to stand in the same result.
 
     Returns
     -------
@@ -117,6 +120,7 @@ def run(
         agreements=agreements,
         refused=refused,
         batches=timed,
+        fresh=dict(cold or {}),
     )
 
 
