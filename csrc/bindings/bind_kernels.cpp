@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "bindings/errors.hpp"
+#include "bindings/kernel_row.hpp"
 #include "bindings/rooms.hpp"
 #include "format/layout.h"
 #include "runtime/dispatch.hpp"
@@ -13,14 +14,6 @@ namespace cordwood::bindings {
 namespace {
 
 namespace py = pybind11;
-
-const runtime::KernelRow& row_of(std::string_view isa) {
-  for (const runtime::KernelRow& row : runtime::all_rows()) {
-    if (row.name == isa && runtime::row_available(row)) return row;
-  }
-  throw_status(fail(CORDWOOD_STATUS_isa_not_available, "instruction set",
-                    "this machine cannot run it; see available_isas()"));
-}
 
 template <class T>
 py::array_t<T> run_link(void (*kernel)(const kernels::LinkTask<T>&) noexcept,
@@ -48,7 +41,7 @@ py::array_t<T> run_link(void (*kernel)(const kernels::LinkTask<T>&) noexcept,
 
 py::array link(const py::array& margin, std::string_view isa, uint32_t kind, double scale,
                bool complement) {
-  const runtime::KernelRow& row = row_of(isa);
+  const runtime::KernelRow& row = kernel_row(isa);
   if (py::isinstance<py::array_t<float>>(margin)) {
     return run_link<float>(row.link_f32, py::array_t<float>(margin), kind, scale, complement);
   }

@@ -11,4 +11,5 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   cordwood::bindings::register_format(m);
   cordwood::bindings::register_kernels(m);
   cordwood::bindings::register_model(m);
+  cordwood::bindings::register_trees(m);
 }

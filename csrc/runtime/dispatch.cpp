@@ -18,6 +18,7 @@ constexpr auto kRows = std::to_array<KernelRow>({
     {
         .name = "avx512icl",
         .probe = base::cpu_has_avx512icl,
+        .slice_pays = true,
         .link_f32 = kernels::avx512icl::link_f32,
         .link_f64 = kernels::avx512icl::link_f64,
         .tree_bin_f32_u8 = kernels::avx512icl::tree_bin_f32_u8,
@@ -36,6 +37,7 @@ constexpr auto kRows = std::to_array<KernelRow>({
     {
         .name = "scalar",
         .probe = always,
+        .slice_pays = false,
         .link_f32 = kernels::scalar::link_f32,
         .link_f64 = kernels::scalar::link_f64,
         .tree_bin_f32_u8 = kernels::scalar::tree_bin_f32_u8,

@@ -17,6 +17,7 @@ namespace cordwood::runtime {
 struct KernelRow {
   const char* name;
   bool (*probe)() noexcept;
+  bool slice_pays;  ///< whether tree_slice and tree_mask beat tree_walk here (docs/kernels.md)
   kernels::LinkF32 link_f32;
   kernels::LinkF64 link_f64;
   kernels::TreeBinF32U8 tree_bin_f32_u8;

@@ -21,15 +21,6 @@ constexpr uint64_t divide_up(uint64_t a, uint64_t b) noexcept {
   return a / b + (a % b != 0);
 }
 
-/// A refused row is named by its place in the caller's batch, not in the piece.
-Status in_batch(Status status, uint64_t first_row) noexcept {
-  if (status.code == CORDWOOD_STATUS_nan_refused ||
-      status.code == CORDWOOD_STATUS_infinity_refused) {
-    status.numbers[0] += first_row;
-  }
-  return status;
-}
-
 /// A batch on its way through the pool.
 struct Batch {
   const Program& program;
@@ -61,7 +52,7 @@ struct Batch {
     const std::lock_guard<std::mutex> lock(mutex);
     if (index < failed_piece.load(std::memory_order_relaxed)) {
       failed_piece.store(index, std::memory_order_relaxed);
-      status = in_batch(result, first);
+      status = result;
     }
   }
 };
@@ -114,7 +105,7 @@ Status Model::run_alone(Context& context, const RowsView& rows, const Target& ta
     const uint64_t count = std::min(piece_rows, rows.n_rows - first);
     const Status status =
         program_.run(target, rows.slice(first, count), bytes + first * row_bytes, scratch);
-    if (!status.ok()) return in_batch(status, first);
+    CORDWOOD_RETURN_IF_FAILED(status);
   }
   return {};
 }

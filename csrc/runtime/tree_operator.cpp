@@ -4,8 +4,10 @@
 #include <array>
 #include <cstdio>
 
+#include "kernels/tree_slice/tree_slice.hpp"
 #include "runtime/load_rows.hpp"
 #include "runtime/tree_engine.hpp"
+#include "runtime/tree_columns.hpp"
 #include "runtime/tree_shape.hpp"
 #include "runtime/tree_slice_engine.hpp"
 #include "runtime/tree_walk_engine.hpp"
@@ -21,10 +23,35 @@ struct TreeOperator::State {
 
 namespace {
 
-// The whole choice of engine: trees of up to 64 leaves are evaluated, larger ones are walked.
-constexpr const char* kSliceReason = "at most %llu leaves a tree (64 fit), bins fit a byte";
-constexpr const char* kLeavesReason = "up to %llu leaves a tree (64 fit the slice engine)";
-constexpr const char* kCategoriesReason = "a category column lists more than 254 values";
+using Reason = std::array<char, 128>;
+
+// The whole choice of engine. Evaluating every node of a tree of up to 64 leaves for 512 rows at once
+// beats walking it wherever vectors are long; larger trees, and processors without such vectors, walk.
+bool choose_slice(const format::TreeArrays& arrays, const KernelRow& kernels, EngineChoice choice,
+                  Reason& reason) {
+  const auto explain = [&reason](const char* text, uint64_t number = 0) {
+    std::snprintf(reason.data(), reason.size(), text, static_cast<unsigned long long>(number));
+  };
+  const uint64_t leaves = most_leaves(arrays);
+  if (leaves > kernels::kSliceMaxLeaves) {
+    explain("up to %llu leaves a tree; the slice engine takes 64", leaves);
+    return false;
+  }
+  if (!TreeColumns::categories_fit(arrays, BinWidth::k8)) {
+    explain("a category column lists more values than the 254 of the slice engine");
+    return false;
+  }
+  if (choice != EngineChoice::kFastest) {
+    explain("forced");
+    return choice == EngineChoice::kSlice;
+  }
+  if (!kernels.slice_pays) {
+    explain("this instruction set walks faster than it evaluates all nodes");
+    return false;
+  }
+  explain("at most %llu leaves a tree, so that all nodes are evaluated at once", leaves);
+  return true;
+}
 
 template <class Sum>
 void divide(Sum* sums, uint64_t count, double divisor) {
@@ -36,16 +63,12 @@ void divide(Sum* sums, uint64_t count, double divisor) {
 }  // namespace
 
 Result<TreeOperator> TreeOperator::prepare(format::TreeArrays&& arrays,
-                                           const KernelRow& kernels) noexcept {
+                                           const KernelRow& kernels,
+                                           EngineChoice choice) noexcept {
   return guard_memory("tree operator", [&]() -> Result<TreeOperator> {
     auto state = std::make_unique<State>();
     state->attributes = arrays.attributes;
-    const bool slice = slice_fits(arrays);
-    const auto most = static_cast<unsigned long long>(most_leaves(arrays));
-    const char* reason = slice                                ? kSliceReason
-                         : most > kernels::kSliceMaxLeaves ? kLeavesReason
-                                                              : kCategoriesReason;
-    std::snprintf(state->reason.data(), state->reason.size(), reason, most);
+    const bool slice = choose_slice(arrays, kernels, choice, state->reason);
     state->name = slice ? "slice" : "walk";
     Result<std::unique_ptr<TreeEngine>> engine =
         slice ? make_slice_engine(arrays, kernels) : make_walk_engine(arrays, kernels);

@@ -15,10 +15,14 @@
 
 namespace cordwood::runtime {
 
+/// Which engine runs the trees. Forcing one is for tests and measurements: the bits are the same.
+enum class EngineChoice : uint8_t { kFastest, kSlice, kWalk };
+
 class TreeOperator {
  public:
   /// Chooses the engine and builds its private tables; `arrays` are consumed.
-  static Result<TreeOperator> prepare(format::TreeArrays&& arrays, const KernelRow& kernels) noexcept;
+  static Result<TreeOperator> prepare(format::TreeArrays&& arrays, const KernelRow& kernels,
+                                      EngineChoice choice = EngineChoice::kFastest) noexcept;
 
   TreeOperator(TreeOperator&&) noexcept;
   TreeOperator& operator=(TreeOperator&&) noexcept;

@@ -274,11 +274,6 @@ std::unique_ptr<TreeEngine> make(const format::TreeArrays& arrays, TreeColumns&&
 
 }  // namespace
 
-bool slice_fits(const format::TreeArrays& arrays) noexcept {
-  return most_leaves(arrays) <= kernels::kSliceMaxLeaves &&
-         TreeColumns::categories_fit(arrays, BinWidth::k8);
-}
-
 Result<std::unique_ptr<TreeEngine>> make_slice_engine(const format::TreeArrays& arrays,
                                                       const KernelRow& kernels) noexcept {
   return guard_memory("tables of the slice engine", [&]() -> Result<std::unique_ptr<TreeEngine>> {

@@ -10,10 +10,7 @@
 
 namespace cordwood::runtime {
 
-/// Whether the slice engine can hold these trees.
-[[nodiscard]] bool slice_fits(const format::TreeArrays& arrays) noexcept;
-
-/// Builds it; only where slice_fits says so.
+/// Builds it, for trees of at most kSliceMaxLeaves leaves whose categories fit eight-bit bins.
 Result<std::unique_ptr<TreeEngine>> make_slice_engine(const format::TreeArrays& arrays,
                                                       const KernelRow& kernels) noexcept;
 

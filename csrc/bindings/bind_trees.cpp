@@ -1,0 +1,74 @@
+// The tree operator by instruction set and engine: what the tests hold against each other.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <string_view>
+#include <vector>
+
+#include "bindings/errors.hpp"
+#include "bindings/kernel_row.hpp"
+#include "bindings/rooms.hpp"
+#include "bindings/rows.hpp"
+#include "format/view.hpp"
+#include "runtime/memory.hpp"
+#include "runtime/tree_operator.hpp"
+
+namespace cordwood::bindings {
+namespace {
+
+namespace py = pybind11;
+using runtime::EngineChoice;
+
+EngineChoice choice_of(std::string_view engine) {
+  if (engine == "slice") return EngineChoice::kSlice;
+  if (engine == "walk") return EngineChoice::kWalk;
+  if (engine == "fastest") return EngineChoice::kFastest;
+  throw_status(fail(CORDWOOD_STATUS_output_not_available, "engine",
+                    "expected \"slice\", \"walk\" or \"fastest\""));
+}
+
+void require(const Status& status) {
+  if (!status.ok()) throw_status(status);
+}
+
+py::array new_answer(const runtime::TreeOperator& trees, bool leaves, py::ssize_t n_rows) {
+  const cordwood_tree_attributes& about = trees.attributes();
+  if (leaves) return py::array_t<int32_t>({n_rows, static_cast<py::ssize_t>(about.n_trees)});
+  const auto columns = static_cast<py::ssize_t>(about.n_outputs);
+  if (about.accumulate_type == CORDWOOD_DTYPE_FLOAT32) return py::array_t<float>({n_rows, columns});
+  return py::array_t<double>({n_rows, columns});
+}
+
+py::array run_trees(const py::bytes& data, const py::array& X, std::string_view isa,
+                    std::string_view engine, bool leaves) {
+  const std::string_view text = data;
+  const std::span bytes(reinterpret_cast<const std::byte*>(text.data()), text.size());
+  const auto file = format::validate(bytes, format::CheckLevel::all);
+  require(file.status());
+  auto arrays = format::expand_trees(*file, 0);
+  require(arrays.status());
+  auto trees =
+      runtime::TreeOperator::prepare(std::move(*arrays), kernel_row(isa), choice_of(engine));
+  require(trees.status());
+  runtime::RowsView rows;
+  if (!read_rows(X.ptr(), rows)) {
+    throw_status(fail(CORDWOOD_STATUS_dtype_not_supported, "rows",
+                      "expected a two-dimensional array of numbers"));
+  }
+  py::array out = new_answer(*trees, leaves, X.shape(0));
+  runtime::Arena scratch;
+  require(scratch.reserve(trees->scratch_bytes(rows.n_rows)));
+  require(leaves ? trees->leaves(rows, static_cast<int32_t*>(out.mutable_data()), scratch.bytes())
+                 : trees->margin(rows, out.mutable_data(), scratch.bytes()));
+  return out;
+}
+
+}  // namespace
+
+void register_trees(py::module_& m) {
+  m.def("run_trees", &run_trees, py::arg("data"), py::arg("X"), py::kw_only(), py::arg("isa"),
+        py::arg("engine") = "fastest", py::arg("leaves") = false,
+        "Margins, or leaf numbers, of a file's first operator by one instruction set and engine.");
+}
+
+}  // namespace cordwood::bindings
