@@ -50,8 +50,8 @@ void put_text(Writer& writer, std::string_view text, const Status& status) noexc
 
 const char* status_name(cordwood_status code) noexcept {
   switch (code) {
-#define CORDWOOD_STATUS_CASE(name, number) \
-  case CORDWOOD_STATUS_##name:             \
+#define CORDWOOD_STATUS_CASE(name, number)                                                         \
+  case CORDWOOD_STATUS_##name:                                                                     \
     return #name;
     CORDWOOD_STATUS_LIST(CORDWOOD_STATUS_CASE)
 #undef CORDWOOD_STATUS_CASE

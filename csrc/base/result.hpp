@@ -96,10 +96,9 @@ struct StatusMessage {
 }  // namespace cordwood
 
 /// Leaves the calling function with the Status of `expression` unless it is ok.
-#define CORDWOOD_RETURN_IF_FAILED(expression)                        \
-  do {                                                               \
-    if (const ::cordwood::Status cordwood_status_ = (expression);    \
-        !cordwood_status_.ok()) {                                    \
-      return cordwood_status_;                                       \
-    }                                                                \
+#define CORDWOOD_RETURN_IF_FAILED(expression)                                                      \
+  do {                                                                                             \
+    if (const ::cordwood::Status cordwood_status_ = (expression); !cordwood_status_.ok()) {        \
+      return cordwood_status_;                                                                     \
+    }                                                                                              \
   } while (false)

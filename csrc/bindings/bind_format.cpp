@@ -40,8 +40,8 @@ py::bytes encode_planes(const py::buffer& data, uint32_t element_bytes) {
 py::bytes decode_planes(const py::buffer& data, uint32_t element_bytes, uint64_t count) {
   const FileBuffer guard(data);
   uint64_t total = 0;
-  const bool known = element_bytes == 1 || element_bytes == 2 || element_bytes == 4 ||
-                     element_bytes == 8;
+  const bool known =
+      element_bytes == 1 || element_bytes == 2 || element_bytes == 4 || element_bytes == 8;
   if (!known || !checked_multiply(count, element_bytes, total)) {
     throw_status(fail(CORDWOOD_STATUS_shape_mismatch, "decode_planes",
                       "{} elements of {} bytes asked for, expected 1, 2, 4 or 8 bytes each", count,
@@ -135,7 +135,8 @@ void register_format(py::module_& module) {
         const FileBuffer guard(buffer);
         static_cast<void>(open_file(guard.bytes(), level_of(check)));
       },
-      py::arg("buffer"), py::arg("check") = "all", "Raise FormatError unless the bytes are a file.");
+      py::arg("buffer"), py::arg("check") = "all",
+      "Raise FormatError unless the bytes are a file.");
   module.def("encode_planes", &encode_planes, py::arg("data"), py::arg("element_bytes"),
              "Code whole elements of 1, 2, 4 or 8 bytes as byte planes.");
   module.def("decode_planes", &decode_planes, py::arg("data"), py::arg("element_bytes"),

@@ -16,7 +16,8 @@ namespace cordwood::bindings {
 class FileBuffer {
  public:
   explicit FileBuffer(const pybind11::buffer& buffer) {
-    if (PyObject_GetBuffer(buffer.ptr(), &view_, PyBUF_SIMPLE) != 0) throw pybind11::error_already_set();
+    if (PyObject_GetBuffer(buffer.ptr(), &view_, PyBUF_SIMPLE) != 0)
+      throw pybind11::error_already_set();
   }
   ~FileBuffer() { PyBuffer_Release(&view_); }
   FileBuffer(const FileBuffer&) = delete;

@@ -90,8 +90,8 @@ Status decode_planes(std::span<const std::byte> encoded, uint32_t element_bytes,
   for (std::size_t plane = 0; plane < element_bytes && count != 0; ++plane) {
     if (encoded.size() < kHeadBytes) {
       return fail(CORDWOOD_STATUS_tensor_stream_corrupt, "planes",
-                  "{} bytes are left for plane {}, expected at least its head of 8",
-                  encoded.size(), plane);
+                  "{} bytes are left for plane {}, expected at least its head of 8", encoded.size(),
+                  plane);
     }
     const auto head = load_unaligned<uint32_t>(encoded.data());
     const auto coded_bytes = load_unaligned<uint32_t>(encoded.data() + 4);
@@ -128,8 +128,7 @@ Result<TensorBytes> decode_tensor(const FileView& file, const cordwood_tensor& t
     result.bytes = file.encoded(tensor);
     if (tensor.encoding == CORDWOOD_ENCODING_PLANES) {
       result.owned.resize(decoded_bytes(tensor));
-      Status status =
-          decode_planes(result.bytes, plane_element_bytes(tensor.dtype), result.owned);
+      Status status = decode_planes(result.bytes, plane_element_bytes(tensor.dtype), result.owned);
       if (!status.ok()) {
         status.place = place;
         return status;

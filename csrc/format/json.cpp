@@ -126,6 +126,8 @@ class JsonScanner {
 
 }  // namespace
 
-bool is_json_object(std::string_view text) noexcept { return JsonScanner(text).scan_object(); }
+bool is_json_object(std::string_view text) noexcept {
+  return JsonScanner(text).scan_object();
+}
 
 }  // namespace cordwood::format

@@ -6,12 +6,14 @@
 
 #include <stdint.h>
 
-#define CORDWOOD_MAGIC "\x89" "CORD1\r\n" /* 8 bytes: text-mode transfers and 7-bit paths break it */
+#define CORDWOOD_MAGIC                                                                             \
+  "\x89"                                                                                           \
+  "CORD1\r\n" /* 8 bytes: text-mode transfers and 7-bit paths break it */
 #define CORDWOOD_MAJOR 1u
 #define CORDWOOD_MINOR 0u
 #define CORDWOOD_ALIGNMENT 64u
 #define CORDWOOD_EDGE_ALIGNMENT 4u
-#define CORDWOOD_MAX_DEPTH 4096u   /* deepest tree */
+#define CORDWOOD_MAX_DEPTH 4096u /* deepest tree */
 #define CORDWOOD_NO_TENSOR 0xFFFFFFFFu
 
 enum cordwood_profile { CORDWOOD_PROFILE_STANDARD = 0, CORDWOOD_PROFILE_EDGE = 1 };
@@ -47,7 +49,7 @@ enum cordwood_section_flag { CORDWOOD_SECTION_REQUIRED = 1 };
 
 struct cordwood_section {
   uint32_t kind;
-  uint16_t version;  /* 1 */
+  uint16_t version; /* 1 */
   uint16_t flags;
   uint32_t encoding; /* 0: as is */
   uint32_t checksum; /* CRC-32 of the section's bytes */
@@ -156,8 +158,8 @@ struct cordwood_value {
   uint8_t role;
   uint8_t rank;
   uint8_t reserved[5];
-  uint8_t symbol_of[8];    /* per dimension: 0 a constant, 1 the batch, 2 the sequence */
-  uint64_t dimension[6];   /* size, or the symbol's declared maximum (0: none) */
+  uint8_t symbol_of[8];  /* per dimension: 0 a constant, 1 the batch, 2 the sequence */
+  uint64_t dimension[6]; /* size, or the symbol's declared maximum (0: none) */
 }; /* 64 bytes */
 
 enum cordwood_tensor_encoding {
@@ -177,14 +179,14 @@ struct cordwood_tensor {
   uint8_t rank;
   uint8_t encoding;
   uint8_t sparsity;
-  uint32_t quant_axis;     /* CORDWOOD_NO_TENSOR: not quantised */
-  uint32_t group;          /* elements along the axis that share a scale; 0: whole axis */
-  uint32_t scale_tensor;   /* CORDWOOD_NO_TENSOR: none */
-  uint32_t zero_tensor;    /* CORDWOOD_NO_TENSOR: none */
+  uint32_t quant_axis;      /* CORDWOOD_NO_TENSOR: not quantised */
+  uint32_t group;           /* elements along the axis that share a scale; 0: whole axis */
+  uint32_t scale_tensor;    /* CORDWOOD_NO_TENSOR: none */
+  uint32_t zero_tensor;     /* CORDWOOD_NO_TENSOR: none */
   uint32_t sparsity_tensor; /* CORDWOOD_NO_TENSOR: none */
   uint64_t dimension[6];
-  uint64_t offset;         /* into PAYLOAD, multiple of the file's alignment */
-  uint64_t length;         /* encoded bytes */
+  uint64_t offset; /* into PAYLOAD, multiple of the file's alignment */
+  uint64_t length; /* encoded bytes */
 }; /* 88 bytes */
 
 enum cordwood_label_type {
@@ -215,19 +217,17 @@ enum cordwood_leaf_numbering {
   CORDWOOD_NUMBER_LEVEL = 1,    /* its position in level order (breadth first), leaves included */
   CORDWOOD_NUMBER_LISTED = 2    /* the leaf_number tensor, one entry a leaf in preorder */
 };
-enum cordwood_tree_flag {
-  CORDWOOD_TREES_ACCEPT_NAN = 1,
-  CORDWOOD_TREES_ACCEPT_INFINITY = 2
-};
+enum cordwood_tree_flag { CORDWOOD_TREES_ACCEPT_NAN = 1, CORDWOOD_TREES_ACCEPT_INFINITY = 2 };
 
 /* Tensor operands of tree_ensemble, in this order; docs/format.md gives type and shape of each. */
 enum cordwood_tree_tensor {
-  CORDWOOD_TREE_STRUCTURE = 0,       /* bit [n_nodes]: preorder over all trees, 1 inner, 0 leaf */
-  CORDWOOD_TREE_COLUMN_FEATURE = 1,  /* u32 [n_columns] */
-  CORDWOOD_TREE_COLUMN_KIND = 2,     /* u8 [n_columns]: enum cordwood_column_kind */
-  CORDWOOD_TREE_COLUMN_SIZE = 3,     /* u32 [n_columns]: cuts, or sets, of the column */
-  CORDWOOD_TREE_CUTS = 4,            /* f32 or f64: numeric columns' cuts, ascending in a column */
-  CORDWOOD_TREE_CATEGORY_COUNT = 5,  /* u32 [n_columns]: listed values of a category column, else 0 */
+  CORDWOOD_TREE_STRUCTURE = 0,      /* bit [n_nodes]: preorder over all trees, 1 inner, 0 leaf */
+  CORDWOOD_TREE_COLUMN_FEATURE = 1, /* u32 [n_columns] */
+  CORDWOOD_TREE_COLUMN_KIND = 2,    /* u8 [n_columns]: enum cordwood_column_kind */
+  CORDWOOD_TREE_COLUMN_SIZE = 3,    /* u32 [n_columns]: cuts, or sets, of the column */
+  CORDWOOD_TREE_CUTS = 4,           /* f32 or f64: numeric columns' cuts, ascending in a column */
+  CORDWOOD_TREE_CATEGORY_COUNT =
+      5, /* u32 [n_columns]: listed values of a category column, else 0 */
   CORDWOOD_TREE_CATEGORY_VALUES = 6, /* f64: listed values, ascending in a column */
   CORDWOOD_TREE_SET_BITS = 7,        /* bit: per set, category_count + 1 bits (last: any other) */
   CORDWOOD_TREE_NODE_COLUMN = 8,     /* u8, u16 or u32 [n_inner], preorder over all trees */
@@ -265,7 +265,7 @@ struct cordwood_tree_attributes {
   uint8_t flags;
   uint8_t reserved[4];
   double divisor;
-  double zero_band;        /* of NUMERIC_ZERO_MISSING columns; thresholds have it folded in */
+  double zero_band; /* of NUMERIC_ZERO_MISSING columns; thresholds have it folded in */
 }; /* 64 bytes */
 
 enum cordwood_link_kind {

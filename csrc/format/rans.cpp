@@ -44,8 +44,8 @@ inline std::byte take_symbol(const Slots& slots, uint32_t& state) noexcept {
 
 }  // namespace
 
-bool rans_encode(const std::byte* bytes, uint64_t count, std::size_t stride,
-                 uint64_t limit, std::vector<std::byte>& stream) {
+bool rans_encode(const std::byte* bytes, uint64_t count, std::size_t stride, uint64_t limit,
+                 std::vector<std::byte>& stream) {
   stream.clear();
   std::array<uint64_t, 256> counts{};
   for (uint64_t i = 0; i < count; ++i) ++counts[std::to_integer<std::size_t>(bytes[i * stride])];

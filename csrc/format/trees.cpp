@@ -13,7 +13,9 @@ namespace cordwood::format {
 namespace {
 
 /// What layout.h lists for a tensor: the dtypes that it may have, as bits 1 << dtype.
-constexpr uint32_t bit_of(uint32_t dtype) noexcept { return 1u << dtype; }
+constexpr uint32_t bit_of(uint32_t dtype) noexcept {
+  return 1u << dtype;
+}
 constexpr uint32_t kBits = bit_of(CORDWOOD_DTYPE_BIT);
 constexpr uint32_t kU8 = bit_of(CORDWOOD_DTYPE_UINT8);
 constexpr uint32_t kU32 = bit_of(CORDWOOD_DTYPE_UINT32);
@@ -122,17 +124,18 @@ Status expand_leaves(const TreeTensors& tensors, TreeArrays& trees) {
   trees.leaf_number = tensors.integers(CORDWOOD_TREE_LEAF_NUMBER);
   for (std::size_t leaf = 0; leaf < trees.leaf_number.size(); ++leaf) {
     if (trees.leaf_number[leaf] <= uint32_t{std::numeric_limits<int32_t>::max()}) continue;
-    return fail(CORDWOOD_STATUS_tree_leaf_number_invalid,
-                tree_tensor_place(CORDWOOD_TREE_LEAF_NUMBER),
-                "leaf {} has number {}, expected one that fits int32", leaf,
-                trees.leaf_number[leaf]);
+    return fail(
+        CORDWOOD_STATUS_tree_leaf_number_invalid, tree_tensor_place(CORDWOOD_TREE_LEAF_NUMBER),
+        "leaf {} has number {}, expected one that fits int32", leaf, trees.leaf_number[leaf]);
   }
   return {};
 }
 
 }  // namespace
 
-const char* tree_tensor_place(cordwood_tree_tensor which) noexcept { return kRules[which].place; }
+const char* tree_tensor_place(cordwood_tree_tensor which) noexcept {
+  return kRules[which].place;
+}
 
 const char* tree_tensor_name(cordwood_tree_tensor which) noexcept {
   return kRules[which].place + kPrefix.size();
@@ -156,8 +159,8 @@ Status TreeTensors::fetch(const FileView& file, const cordwood_operator& op,
     }
     const uint32_t rank = which == CORDWOOD_TREE_LEAF_VALUES ? 2 : 1;
     if (tensor.rank != rank) {
-      return fail(CORDWOOD_STATUS_tensor_shape_invalid, place,
-                  "tensor {} has rank {}, expected {}", id, tensor.rank, rank);
+      return fail(CORDWOOD_STATUS_tensor_shape_invalid, place, "tensor {} has rank {}, expected {}",
+                  id, tensor.rank, rank);
     }
     Result<TensorBytes> decoded = decode_tensor(file, tensor, place);
     if (!decoded.ok()) return decoded.status();

@@ -13,30 +13,30 @@ namespace cordwood::format {
 /// One test column: a feature together with how its values are ranked.
 struct TreeColumn {
   uint32_t feature = 0;
-  uint8_t kind = 0;              ///< enum cordwood_column_kind
-  uint32_t size = 0;             ///< cuts (numeric) or sets (category)
-  uint64_t first_cut = 0;        ///< numeric: first of `size` entries in TreeArrays::cuts
-  uint32_t category_count = 0;   ///< category: listed values
-  uint64_t first_category = 0;   ///< category: first entry in TreeArrays::category_values
-  uint64_t first_set_bit = 0;    ///< category: first bit of set 0; a set has category_count + 1 bits
+  uint8_t kind = 0;             ///< enum cordwood_column_kind
+  uint32_t size = 0;            ///< cuts (numeric) or sets (category)
+  uint64_t first_cut = 0;       ///< numeric: first of `size` entries in TreeArrays::cuts
+  uint32_t category_count = 0;  ///< category: listed values
+  uint64_t first_category = 0;  ///< category: first entry in TreeArrays::category_values
+  uint64_t first_set_bit = 0;   ///< category: first bit of set 0; a set has category_count + 1 bits
 };
 
 /// Nodes of all trees in preorder, leaves included; node i+1 is the left child of inner node i.
 struct TreeArrays {
   cordwood_tree_attributes attributes{};
   std::vector<TreeColumn> columns;
-  std::vector<double> cuts;             ///< in float64 whatever the input type (exact either way)
+  std::vector<double> cuts;  ///< in float64 whatever the input type (exact either way)
   std::vector<double> category_values;
-  std::vector<uint8_t> set_bits;        ///< packed, least significant bit first; 1 goes right
-  std::vector<uint64_t> tree_start;     ///< [n_trees + 1] first node of each tree
-  std::vector<uint32_t> right;          ///< [n_nodes] distance to the right child; 0 at a leaf
-  std::vector<uint32_t> column;         ///< [n_nodes] column of an inner node; 0 at a leaf
-  std::vector<uint32_t> rank;           ///< [n_nodes] cut or set in the column; leaf: its leaf row
-  std::vector<uint8_t> missing_left;    ///< [n_nodes] 1 where NaN goes left
-  std::vector<uint32_t> tree_output;    ///< [n_trees]
-  std::vector<double> base_value;       ///< [n_outputs]
-  std::vector<double> leaf_values;      ///< [n_leaf_rows * leaf_width], exact in float64
-  std::vector<uint32_t> leaf_number;    ///< [n_leaves] in preorder; empty unless numbering is listed
+  std::vector<uint8_t> set_bits;      ///< packed, least significant bit first; 1 goes right
+  std::vector<uint64_t> tree_start;   ///< [n_trees + 1] first node of each tree
+  std::vector<uint32_t> right;        ///< [n_nodes] distance to the right child; 0 at a leaf
+  std::vector<uint32_t> column;       ///< [n_nodes] column of an inner node; 0 at a leaf
+  std::vector<uint32_t> rank;         ///< [n_nodes] cut or set in the column; leaf: its leaf row
+  std::vector<uint8_t> missing_left;  ///< [n_nodes] 1 where NaN goes left
+  std::vector<uint32_t> tree_output;  ///< [n_trees]
+  std::vector<double> base_value;     ///< [n_outputs]
+  std::vector<double> leaf_values;    ///< [n_leaf_rows * leaf_width], exact in float64
+  std::vector<uint32_t> leaf_number;  ///< [n_leaves] in preorder; empty unless numbering is listed
 };
 
 /// Decodes and checks the tree_ensemble operator `index` of a validated file.

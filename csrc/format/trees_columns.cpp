@@ -32,9 +32,10 @@ Status check_column(const TreeColumn& column, uint64_t index, const TreeColumn* 
   }
   const bool category = column.kind == CORDWOOD_COLUMN_CATEGORY;
   if (column.size == 0 || (!category && column.category_count != 0)) {
-    return bad_column("column {} has {} cuts or sets and {} category values, expected at least "
-                      "one, and no category values in a numeric column",
-                      index, column.size, column.category_count);
+    return bad_column(
+        "column {} has {} cuts or sets and {} category values, expected at least "
+        "one, and no category values in a numeric column",
+        index, column.size, column.category_count);
   }
   if (category && attributes.category_rule == CORDWOOD_CATEGORY_NONE) {
     return bad_column("column {} holds categories, expected none under category rule {}", index,
@@ -44,15 +45,15 @@ Status check_column(const TreeColumn& column, uint64_t index, const TreeColumn* 
 }
 
 bool float32_holds(double number) noexcept {
-  return std::isinf(number) ||
-         (std::fabs(number) <= std::numeric_limits<float>::max() &&
-          static_cast<double>(static_cast<float>(number)) == number);
+  return std::isinf(number) || (std::fabs(number) <= std::numeric_limits<float>::max() &&
+                                static_cast<double>(static_cast<float>(number)) == number);
 }
 
 /// Finds the first entry of `count` that is NaN, -0.0 or not above the one before; `count` if none.
 uint64_t first_disorder(const double* numbers, uint64_t count) noexcept {
   for (uint64_t i = 0; i < count; ++i) {
-    const bool canonical = numbers[i] == numbers[i] && !(numbers[i] == 0 && std::signbit(numbers[i]));
+    const bool canonical =
+        numbers[i] == numbers[i] && !(numbers[i] == 0 && std::signbit(numbers[i]));
     if (!canonical || (i > 0 && !(numbers[i - 1] < numbers[i]))) return i;
   }
   return count;

@@ -184,8 +184,8 @@ Status expand_nodes(const TreeTensors& tensors, TreeArrays& trees) {
   CORDWOOD_RETURN_IF_FAILED(tensors.expect_count(CORDWOOD_TREE_NODE_COLUMN, attributes.n_inner));
   CORDWOOD_RETURN_IF_FAILED(tensors.expect_count(CORDWOOD_TREE_MISSING_LEFT, attributes.n_inner));
   if (tensors.present(CORDWOOD_TREE_LEAF_ROW)) {
-    CORDWOOD_RETURN_IF_FAILED(tensors.expect_count(
-        CORDWOOD_TREE_LEAF_ROW, n_leaves * index_bits(attributes.n_leaf_rows)));
+    CORDWOOD_RETURN_IF_FAILED(tensors.expect_count(CORDWOOD_TREE_LEAF_ROW,
+                                                   n_leaves * index_bits(attributes.n_leaf_rows)));
   } else if (attributes.n_leaf_rows != n_leaves) {
     return fail(CORDWOOD_STATUS_tree_leaf_row_out_of_range,
                 tree_tensor_place(CORDWOOD_TREE_LEAF_ROW),

@@ -162,8 +162,8 @@ Status check_sections(const FileView& file, CheckLevel level, Sections& known) n
   for (uint32_t index = 0; index < file.sections.size(); ++index) {
     const cordwood_section record = file.sections[index];
     const char* place = section_name(record.kind);
-    const bool is_known = record.kind >= CORDWOOD_SECTION_PROGRAM &&
-                          record.kind <= CORDWOOD_SECTION_PROVENANCE;
+    const bool is_known =
+        record.kind >= CORDWOOD_SECTION_PROGRAM && record.kind <= CORDWOOD_SECTION_PROVENANCE;
     for (uint32_t earlier = 0; earlier < index; ++earlier) {  // at most kMaxSections
       if (file.sections[earlier].kind != record.kind) continue;
       return fail(CORDWOOD_STATUS_section_duplicate, place,
@@ -192,9 +192,18 @@ Status check_sections(const FileView& file, CheckLevel level, Sections& known) n
 }
 
 /// Record sizes of the sections that are arrays; 1 for the others.
-constexpr std::array<uint64_t, kSectionKinds> kRecordBytes{
-    1, sizeof(cordwood_operator), sizeof(uint32_t), 1, sizeof(cordwood_value),
-    sizeof(cordwood_tensor), 1, 1, 1, 1, 1, 1};
+constexpr std::array<uint64_t, kSectionKinds> kRecordBytes{1,
+                                                           sizeof(cordwood_operator),
+                                                           sizeof(uint32_t),
+                                                           1,
+                                                           sizeof(cordwood_value),
+                                                           sizeof(cordwood_tensor),
+                                                           1,
+                                                           1,
+                                                           1,
+                                                           1,
+                                                           1,
+                                                           1};
 
 Status check_presence(const Sections& known) noexcept {
   for (uint32_t kind = CORDWOOD_SECTION_PROGRAM; kind <= CORDWOOD_SECTION_PAYLOAD; ++kind) {

@@ -14,7 +14,7 @@ constexpr std::array<uint32_t, kDtypes> kDtypeBits{0,  1,  2,  3,  4,  8,  8,  1
                                                    32, 32, 64, 64, 16, 16, 32, 64};
 
 constexpr std::array<const char*, kDtypes> kDtypeNames{
-    "unknown", "bit",   "int2",   "int3",  "int4",   "int8",    "uint8",    "int16",  "uint16",
+    "unknown", "bit",    "int2",  "int3",   "int4",    "int8",     "uint8",   "int16",  "uint16",
     "int32",   "uint32", "int64", "uint64", "float16", "bfloat16", "float32", "float64"};
 
 constexpr uint8_t kSymbolBatch = 1;
@@ -119,7 +119,9 @@ Status check_tensor_place(const FileView& file, const cordwood_tensor& tensor, u
 
 }  // namespace
 
-uint32_t dtype_bits(uint8_t dtype) noexcept { return dtype < kDtypes ? kDtypeBits[dtype] : 0; }
+uint32_t dtype_bits(uint8_t dtype) noexcept {
+  return dtype < kDtypes ? kDtypeBits[dtype] : 0;
+}
 
 const char* dtype_name(uint8_t dtype) noexcept {
   return kDtypeNames[dtype < kDtypes ? dtype : 0];
@@ -147,8 +149,7 @@ Status check_values(const FileView& file) noexcept {
     }
     if (value.role > CORDWOOD_ROLE_LABEL) {
       return fail(CORDWOOD_STATUS_value_role_unknown, place,
-                  "value {} has role {}, expected 0 to {}", index, value.role,
-                  CORDWOOD_ROLE_LABEL);
+                  "value {} has role {}, expected 0 to {}", index, value.role, CORDWOOD_ROLE_LABEL);
     }
     if (value.role != CORDWOOD_ROLE_NONE && taken[value.role]) {
       return fail(CORDWOOD_STATUS_value_role_duplicate, place,

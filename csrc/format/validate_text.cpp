@@ -18,7 +18,8 @@ bool parse_strings(std::span<const std::byte> bytes, StringsView& strings) noexc
   uint32_t first = 0;
   for (uint32_t i = 0; i < count; ++i) {
     const uint32_t end = end_of[i];
-    if (end < first || end > text.size() || !is_utf8(text.subspan(first, end - first))) return false;
+    if (end < first || end > text.size() || !is_utf8(text.subspan(first, end - first)))
+      return false;
     first = end;
   }
   strings = StringsView(ends, text);
