@@ -22,6 +22,7 @@ from cordwood.errors import (
 )
 from cordwood.model import Model
 from cordwood.recipe import Recipe
+from cordwood.verify import Report, verify
 
 __all__ = [
     "CordwoodError",
@@ -36,6 +37,7 @@ __all__ = [
     "ModelDiffersError",
     "NotFittedError",
     "Recipe",
+    "Report",
     "ResourceError",
     "SourceFileError",
     "UnsupportedMethodError",
@@ -45,4 +47,5 @@ __all__ = [
     "available_isas",
     "compress",
     "load",
+    "verify",
 ]

@@ -1,0 +1,229 @@
+"""Rows answered twice: by the source library, and by the packed model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cordwood._verify_links import compare_links, compare_outputs
+from cordwood._verify_report import Difference, RowProof
+from cordwood._verify_rules import region_of
+from cordwood.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cordwood._typing import AnyArray, BoolArray
+    from cordwood._verify_probes import Batch
+    from cordwood._verify_sources import Reference
+    from cordwood.ir import Graph
+    from cordwood.model import Model
+
+__all__ = ["Tally", "prove_refusals", "prove_rows"]
+
+KEPT = 8
+"""Differences that are kept from each batch and kind."""
+
+STEP = 8_192
+"""Rows answered at a time: bounds the memory that leaves take."""
+
+
+@dataclass
+class Tally:
+    """Counts while rows are compared; `proof` returns them for good."""
+
+    counts: dict[str, Any] = field(default_factory=dict)
+    n_differences: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+    def add(self, **amounts: int) -> None:
+        """Add to counts of `RowProof`, by name."""
+        for name, amount in amounts.items():
+            self.counts[name] = self.counts.get(name, 0) + amount
+
+    def worst(self, error: float, bound: float) -> None:
+        """Note the error of a link."""
+        self.counts["link_error"] = max(self.counts.get("link_error", 0.0), error)
+        self.counts["link_bound"] = bound
+
+    def differ(self, count: int, examples: Iterable[Difference]) -> None:
+        """Note values that differ, and the first of them."""
+        self.n_differences += count
+        self.differences += list(examples)[:KEPT]
+
+    def proof(self) -> RowProof:
+        """Return what was counted."""
+        return RowProof(
+            n_differences=self.n_differences,
+            differences=tuple(self.differences[:KEPT]),
+            **self.counts,
+        )
+
+
+def prove_rows(
+    reference: Reference, model: Model, graph: Graph, batches: Iterable[Batch], tally: Tally
+) -> None:
+    """Compare leaves, margins, links, outputs and labels on rows that the source takes.
+
+    Parameters
+    ----------
+    reference : Reference
+        The source library.
+    model : Model
+        The packed model.
+    graph : Graph
+        What the front end read: which links and labels follow the margin, and words for messages.
+    batches : iterable of Batch
+        The rows.
+    tally : Tally
+        Gets the counts and the differences.
+    """
+    for batch in batches:
+        for begin in range(0, len(batch.rows), STEP):
+            rows = batch.rows[begin : begin + STEP]
+            node = None if batch.node is None else batch.node[begin : begin + STEP]
+            _Rows(reference, model, graph, rows, node, begin, tally).compare()
+
+
+class _Rows:
+    """One piece of a batch, small enough to hold every answer."""
+
+    def __init__(
+        self, reference: Reference, model: Model, graph: Graph, rows: AnyArray,
+        node: AnyArray | None, begin: int, tally: Tally,
+    ) -> None:  # fmt: skip
+        self.reference = reference
+        self.model = model
+        self.graph = graph
+        self.rows = rows
+        self.node = node
+        self.begin = begin
+        self.tally = tally
+
+    def compare(self) -> None:
+        """Compare everything that both sides answer."""
+        self.tally.add(rows=len(self.rows))
+        try:
+            margin = self.model._run(self.rows, "margin")
+        except InputError as error:
+            self.tally.differ(
+                len(self.rows),
+                [Difference(kind="refusal", given=str(error), expected="an answer, as the source's",
+                            row=self._name(0))],
+            )  # fmt: skip
+            return
+        self._compare_leaves()
+        self._compare_margins(margin)
+        compare_links(self.model, self.graph, self.rows, margin, self.tally, self._name)
+        outputs = self.reference.outputs(self.rows)
+        compare_outputs(self.model, self.graph, self.rows, outputs, self.tally, self._name)
+
+    def _compare_leaves(self) -> None:
+        theirs = self.reference.leaves(self.rows)
+        if theirs is None:
+            return
+        ours = self.model._run(self.rows, "leaves").astype(np.int64)
+        if ours.shape != theirs.shape:
+            self._differ_in_shape("leaf", ours, theirs)
+            return
+        self.tally.add(leaves=ours.size)
+        differs = ours != theirs
+        self.tally.differ(
+            int(differs.sum()),
+            (
+                Difference(
+                    kind="leaf", given=str(ours[row, tree]), expected=str(theirs[row, tree]),
+                    tree=int(tree), row=self._name(int(row)), region=self._region(row, tree),
+                )
+                for row, tree in np.argwhere(differs)[:KEPT]
+            ),
+        )  # fmt: skip
+
+    def _compare_margins(self, ours: AnyArray) -> None:
+        theirs = self.reference.margin(self.rows)
+        if theirs is None:
+            return
+        if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
+            self._differ_in_shape("margin", ours, theirs)
+            return
+        self.tally.add(margins=ours.size)
+        differs = different_bits(ours, theirs)
+        self.tally.differ(
+            int(differs.sum()),
+            (
+                Difference(
+                    kind="margin", given=_with_bits(ours[row, column]), row=self._name(int(row)),
+                    expected=_with_bits(theirs[row, column]), column=int(column),
+                )
+                for row, column in np.argwhere(differs)[:KEPT]
+            ),
+        )  # fmt: skip
+
+    def _differ_in_shape(self, kind: str, ours: AnyArray, theirs: AnyArray) -> None:
+        given, expected = (f"{array.dtype} of shape {array.shape}" for array in (ours, theirs))
+        self.tally.differ(1, [Difference(kind=kind, given=given, expected=expected)])
+
+    def _name(self, row: int) -> str:
+        """Name a row by its place and, of a probe, by the node and value that it probes."""
+        place = f"{self.begin + row} ({self.rows.dtype})"
+        if self.node is None:
+            return place
+        trees = self.graph.trees
+        node = int(self.node[row])
+        tree = self._tree_of(node)
+        feature = int(trees.feature[node])
+        return (
+            f"{place} probing node {node - int(trees.tree_start[tree])} of tree {tree} "
+            f"with x{feature} = {float(self.rows[row, feature])!r}"
+        )
+
+    def _tree_of(self, node: int) -> int:
+        return int(np.searchsorted(self.graph.trees.tree_start, node, side="right")) - 1
+
+    def _region(self, row: int, tree: int) -> str | None:
+        if self.node is None or self._tree_of(int(self.node[row])) != tree:
+            return None
+        return region_of(self.graph.trees, int(self.node[row]), int(tree))
+
+
+def different_bits(ours: AnyArray, theirs: AnyArray) -> BoolArray:
+    """Tell where two float arrays of one type differ in any bit; NaN equals NaN."""
+    whole = np.dtype(f"i{ours.dtype.itemsize}")
+    bits = [np.ascontiguousarray(array).view(whole) for array in (ours, theirs)]
+    differs: BoolArray = (bits[0] != bits[1]) & ~(np.isnan(ours) & np.isnan(theirs))
+    return differs
+
+
+def _with_bits(number: Any) -> str:
+    return f"{float(number)!r} ({float(number).hex()})"
+
+
+def prove_refusals(reference: Reference, model: Model, graph: Graph, tally: Tally) -> None:
+    """Check that both sides take, or both refuse, NaN and infinity in a numeric column."""
+    trees = graph.trees
+    tested = trees.feature[(trees.left >= 0) & (trees.category_set < 0)]
+    if not len(tested):
+        return
+    for value in (np.nan, np.inf):
+        row = np.zeros((1, trees.n_features), trees.input_type)
+        row[0, tested[0]] = value
+        ours = _takes(lambda x: model._run(x, "margin"), row)
+        theirs = _takes(reference.outputs, row)
+        if ours != theirs:
+            names = ("refused", "taken")
+            self_name = f"one row, all zero but x{int(tested[0])} = {value}"
+            tally.differ(
+                1,
+                [Difference(kind="refusal", given=names[ours], expected=names[theirs],
+                            row=self_name)],
+            )  # fmt: skip
+
+
+def _takes(answer: Any, row: AnyArray) -> bool:
+    try:
+        answer(row)
+    except ValueError:  # what cordwood, scikit-learn and XGBoost raise for such rows
+        return False
+    return True

@@ -1,0 +1,145 @@
+"""Everything around the trees: operators, values, attributes, labels and names."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cordwood._verify_report import Difference
+from cordwood.ir import Decide, Link, TreeEnsemble
+
+if TYPE_CHECKING:
+    from cordwood._verify_packed import PackedTrees
+    from cordwood.ir import Graph, Operator
+
+__all__ = ["compare_head"]
+
+INTEGER_CASTS = ("direct", "float32")
+CATEGORY_RULES = ("none", "floor", "truncate", "exact")
+AGGREGATES = ("sum", "average")
+
+SHOWN = 6
+"""Numbers of a long list that a message shows."""
+
+
+class _Numbers:
+    """Many integers that compare as a whole and print as the first few."""
+
+    def __init__(self, numbers: Any) -> None:
+        self.numbers = np.asarray(numbers, np.int64)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Numbers) and np.array_equal(self.numbers, other.numbers)
+
+    def __hash__(self) -> int:
+        return hash(self.numbers.tobytes())
+
+    def __repr__(self) -> str:
+        shown = ", ".join(map(str, self.numbers[:SHOWN].tolist()))
+        more = f", ... {len(self.numbers):,} in all" if len(self.numbers) > SHOWN else ""
+        return f"[{shown}{more}]"
+
+
+def compare_head(graph: Graph, packed: PackedTrees, file: dict[str, Any]) -> list[Difference]:
+    """Compare a file with a Graph, trees apart.
+
+    Parameters
+    ----------
+    graph : Graph
+        The source.
+    packed : PackedTrees
+        The file's trees.
+    file : dict
+        The file as the extension's ``inspect`` describes it.
+    """
+    given = {**_ensemble_given(packed), **_file_given(file)}
+    expected = {**_ensemble_expected(graph.trees), **_graph_expected(graph)}
+    if not graph.trees.zero_missing.any():
+        # Thresholds have the band folded in; only "zero is missing" still needs it.
+        del given["zero_band"], expected["zero_band"]
+    return [
+        Difference(kind=name, given=repr(given[name]), expected=repr(value))
+        for name, value in expected.items()
+        if given[name] != value
+    ]
+
+
+def _ensemble_given(packed: PackedTrees) -> dict[str, Any]:
+    stated = packed.attributes
+    same = ("n_features", "n_outputs", "n_trees", "leaf_width", "input_type", "accumulate_type",
+            "accepts_nan", "accepts_infinity", "divisor", "zero_band")  # fmt: skip
+    return {
+        **{name: stated[name] for name in same},
+        "integer_cast": INTEGER_CASTS[stated["integer_cast"]],
+        "category_rule": CATEGORY_RULES[stated["category_rule"]],
+        "aggregate": AGGREGATES[stated["aggregate"]],
+        "base value": [float(value).hex() for value in packed.base_value],
+        "nodes of each tree": _Numbers(np.diff(packed.tree_start)),
+        "output of each tree": _Numbers(packed.tree_output),
+    }
+
+
+def _ensemble_expected(trees: TreeEnsemble) -> dict[str, Any]:
+    same = ("n_features", "n_outputs", "n_trees", "leaf_width", "input_type", "accumulate_type",
+            "accepts_nan", "accepts_infinity", "divisor", "zero_band", "integer_cast",
+            "category_rule", "aggregate")  # fmt: skip
+    return {
+        **{name: getattr(trees, name) for name in same},
+        "base value": [float(value).hex() for value in trees.base_value],
+        "nodes of each tree": _Numbers(np.diff(trees.tree_start)),
+        "output of each tree": _Numbers(trees.tree_output),
+    }
+
+
+def _file_given(file: dict[str, Any]) -> dict[str, Any]:
+    classes = file["classes"]
+    return {
+        "operators": [
+            (record["name"], *record["inputs"], *record["outputs"]) for record in file["operators"]
+        ],
+        "links and decisions": [
+            record["attributes"]
+            for record in file["operators"]
+            if record["name"] != "tree_ensemble"
+        ],
+        "values": [(value["dtype"], value["role"], value["shape"]) for value in file["values"]],
+        "classes": None if classes is None else [_typed(label) for label in classes],
+        "feature names": file["feature_names"],
+        "methods": json.loads(file["provenance"])["methods"],
+    }
+
+
+def _graph_expected(graph: Graph) -> dict[str, Any]:
+    number = {value.name: index for index, value in enumerate(graph.values)}
+    return {
+        "operators": [
+            (operator.opcode.name.lower(), number[operator.source], number[operator.target])
+            for operator in graph.operators
+        ],
+        "links and decisions": [
+            _attributes(operator)
+            for operator in graph.operators
+            if not isinstance(operator, TreeEnsemble)
+        ],
+        "values": [(value.dtype, value.role.name.lower(), value.shape) for value in graph.values],
+        "classes": None if graph.classes is None else [_typed(x) for x in graph.classes.tolist()],
+        "feature names": None if graph.feature_names is None else list(graph.feature_names),
+        "methods": list(graph.methods),
+    }
+
+
+def _attributes(operator: Operator) -> dict[str, Any]:
+    if isinstance(operator, Link):
+        return {
+            "kind": operator.kind, "complement": operator.complement, "scale": operator.scale
+        }  # fmt: skip
+    if isinstance(operator, Decide):
+        return {"rule": operator.rule, "cut": operator.cut}
+    return {"name": type(operator).__name__}
+
+
+def _typed(label: object) -> tuple[str, object]:
+    """Keep True and 1 apart."""
+    return type(label).__name__, label

@@ -1,0 +1,156 @@
+"""Responses, probabilities and labels: against the exact link of the margin, and the source's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cordwood._verify_report import Difference
+from cordwood.ir import Decide, Link, Role, TreeEnsemble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+    from cordwood._typing import AnyArray, BoolArray, Float64Array, FloatArray
+    from cordwood._verify_compare import Tally
+    from cordwood.ir import Graph
+    from cordwood.model import Model
+
+    LongArray = npt.NDArray[np.longdouble]
+
+__all__ = ["compare_links", "compare_outputs", "link_bound"]
+
+BOUND = 2.0
+"""Units in the last place that a link may be off (``docs/exactness.md``)."""
+
+SOURCE_UNITS = 256
+"""Units in the last place that a source's own link may be off, all float32 softmaxes included.
+
+It is no promise about them: a link of the wrong kind or scale is off by far more.
+"""
+
+KEPT = 8
+"""Differences of one kind that are kept from each piece of a batch."""
+
+TARGETS = {Role.RESPONSE: "response", Role.PROBABILITY: "probability"}
+
+
+def link_bound() -> float:
+    """Return what is allowed here: more where no type is finer than float64 to measure with."""
+    finer = np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant
+    return BOUND if finer else 2 * BOUND
+
+
+def exact_link(link: Link, margin: FloatArray) -> LongArray:
+    """Return the link of a margin in the widest type there is; same shape."""
+    x = margin.astype(np.longdouble)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        if link.kind == "sigmoid":
+            return np.asarray(1 / (1 + np.exp(-np.longdouble(link.scale) * x)))
+        if link.kind == "exp":
+            return np.asarray(np.exp(x))
+        if link.kind == "softmax":
+            raised = np.exp(x - x.max(axis=1, keepdims=True))
+            return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+    return x
+
+
+def distance(ours: FloatArray, exact: LongArray) -> Float64Array:
+    """Return how far values are from exact ones, in units in the last place of their type."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        rounded = exact.astype(ours.dtype)
+        unit = np.spacing(np.abs(rounded)).astype(np.longdouble)
+        away = np.abs(ours.astype(np.longdouble) - exact) / unit
+    same = (ours == rounded) & ~np.isfinite(rounded)
+    same |= np.isnan(ours) & np.isnan(rounded)
+    return np.asarray(np.where(same, 0.0, np.where(np.isnan(away), np.inf, away)), np.float64)
+
+
+def compare_links(
+    model: Model, graph: Graph, rows: AnyArray, margin: FloatArray, tally: Tally,
+    name: Callable[[int], str],
+) -> None:  # fmt: skip
+    """Compare every link of the trees' output with the exact link of the packed margin."""
+    summed = next(op.target for op in graph.operators if isinstance(op, TreeEnsemble))
+    for link in graph.operators:
+        if not isinstance(link, Link) or link.source != summed:
+            continue
+        target = TARGETS.get(graph.value(link.target).role)
+        if target is None:
+            continue
+        ours = model._run(rows, target)
+        exact = exact_link(link, margin)
+        off = distance(ours[:, -exact.shape[1] :], exact)
+        if link.complement:
+            other = _different(ours[:, :1], 1 - ours[:, 1:])
+            off = np.hstack((np.where(other, np.inf, 0.0), off))
+        bound = link_bound()
+        tally.add(link_values=ours.size)
+        tally.worst(float(off.max(initial=0.0)), bound)
+        wrong = off > bound
+        tally.differ(
+            int(wrong.sum()),
+            (
+                Difference(
+                    kind=target, given=repr(float(ours[row, column])), row=name(int(row)),
+                    expected=f"within {bound:g} units in the last place of the exact {link.kind} "
+                    f"of the margin, found {off[row, column]:.3g}", column=int(column),
+                )
+                for row, column in np.argwhere(wrong)[:KEPT]
+            ),
+        )  # fmt: skip
+
+
+def _different(ours: AnyArray, theirs: AnyArray) -> AnyArray:
+    """Tell where numbers differ; NaN equals NaN."""
+    return np.asarray((ours != theirs) & ~(np.isnan(ours) & np.isnan(theirs)))
+
+
+def compare_outputs(
+    model: Model, graph: Graph, rows: AnyArray, outputs: dict[str, AnyArray], tally: Tally,
+    name: Callable[[int], str],
+) -> None:  # fmt: skip
+    """Compare what people call: ``predict`` and ``predict_proba``."""
+    for method, theirs in outputs.items():
+        if method not in model.methods:
+            continue
+        ours = getattr(model, method)(rows)
+        if theirs.size != ours.size:
+            given, expected = f"shape {ours.shape}", f"shape {theirs.shape}"
+            tally.differ(1, [Difference(kind=method, given=given, expected=expected)])
+            continue
+        sources = theirs.reshape(ours.shape)
+        if method == "predict" and graph.by_role(Role.LABEL) is not None:
+            wrong, tied = _compare_labels(model, graph, rows, np.asarray(ours != sources))
+            tally.add(labels=len(ours), ties=int(tied.sum()))
+        else:
+            unit = float(np.finfo(ours.dtype).eps)
+            wrong = ~np.isclose(ours, sources, SOURCE_UNITS * unit, 4 * unit, equal_nan=True)
+        tally.differ(
+            int(wrong.sum()),
+            (
+                Difference(
+                    kind=method, given=repr(ours[place].item()), row=name(int(place[0])),
+                    expected=repr(sources[place].item()),
+                )
+                for place in list(zip(*np.nonzero(wrong), strict=True))[:KEPT]
+            ),
+        )  # fmt: skip
+
+
+def _compare_labels(
+    model: Model, graph: Graph, rows: AnyArray, differs: BoolArray
+) -> tuple[BoolArray, BoolArray]:
+    """Return which labels differ in earnest, and which by nothing but a tie of probabilities."""
+    tied = np.zeros(len(differs), np.bool_)
+    decide = next(op for op in graph.operators if isinstance(op, Decide))
+    summed = next(op.target for op in graph.operators if isinstance(op, TreeEnsemble))
+    if not differs.any() or decide.source == summed:
+        return differs, tied  # decided on the margin, which is equal bit for bit
+    probability: Any = np.sort(model._run(rows[differs], "probability"), axis=1)
+    unit = SOURCE_UNITS * float(np.finfo(probability.dtype).eps)
+    tied[differs] = probability[:, -1] - probability[:, -2] <= unit * probability[:, -1]
+    return differs & ~tied, tied

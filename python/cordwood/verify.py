@@ -1,0 +1,145 @@
+"""Verification: three independent proofs that a packed model answers as its source does."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cordwood import _core, _frames, api, frontends
+from cordwood._verify_compare import Tally, prove_refusals, prove_rows
+from cordwood._verify_head import compare_head
+from cordwood._verify_packed import PackedTrees
+from cordwood._verify_probes import Batch, make_probes
+from cordwood._verify_report import Difference, Report, RowProof, StructureProof
+from cordwood._verify_sources import find_reference
+from cordwood._verify_structure import prove_structure
+from cordwood.errors import InputError, InputTypeError
+from cordwood.ir import Graph, TreeEnsemble
+from cordwood.model import Model
+
+if TYPE_CHECKING:
+    from cordwood._typing import AnyArray, Float64Array
+
+__all__ = ["Difference", "Report", "RowProof", "StructureProof", "verify"]
+
+
+def verify(
+    source: Any, model: Any, X: Any = None, *, probes: int = 20_000, seed: int = 0
+) -> Report:
+    """Prove that a packed model answers as its source, or say where it does not.
+
+    Parameters
+    ----------
+    source : object
+        What `cordwood.compress` was given: a fitted estimator, a Booster, or the path of a model
+        file. It is not changed.
+    model : Model, str or path-like
+        The packed model, or its ``.cord`` file.
+    X : array-like of shape (n_rows, n_features), optional
+        Rows of your own to compare, and to start probes from. A frame counts as the array of its
+        numbers.
+    probes : int, default=20000
+        About how many rows to make of each number type. A model with more borders than fit is
+        probed at nodes drawn by chance, and the report says how many of how many. 0 makes none.
+    seed : int, default=0
+        Seed of every draw.
+
+    Returns
+    -------
+    Report
+        What was compared and what differs. `Report.raise_if_different` makes an error of it.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        An argument cannot be used: a Graph of another kind, a negative number, rows of the wrong
+        shape.
+    UnsupportedModelError, NotFittedError, SourceFileError, FileAccessError
+        The source, or the file, cannot be read.
+
+    Notes
+    -----
+    *Structure*: the packed bytes are walked beside the structure that the front end read, every
+    region of every tree. *Probes*: rows on each threshold and beside it are answered by the source
+    library itself, so that a misread front end is found. *Rows*: yours, likewise. The library of a
+    model file is asked where it is installed. Structure takes seconds for six million nodes; the
+    time of the rest is mostly the source library's.
+
+    Examples
+    --------
+    >>> import cordwood as cw
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> forest = RandomForestClassifier(10, random_state=0).fit(X, y)
+    >>> cw.verify(forest, cw.compress(forest), X).identical
+    True
+    """
+    if probes < 0:
+        message = f"probes is {probes}, expected 0 or more rows"
+        raise InputError(message)
+    packed = _load(model)
+    graph = source if isinstance(source, Graph) else frontends.read(source)
+    structure = _prove_structure(graph, packed)
+    reference, note = find_reference(source)
+    own = None if X is None else _frames.as_rows(X, graph.trees.n_features, graph.feature_names)
+    facts = graph.provenance
+    library = reference.name if reference is not None else facts.get("library", "a Graph")
+    report: dict[str, Any] = {
+        "source": f"{facts.get('kind', type(source).__name__)} of {library}",
+        "model": f"the packed {packed.kind}",
+        "structure": structure,
+        "seed": seed,
+        "note": note,
+    }
+    comparable = packed.n_features_in_ == graph.trees.n_features
+    if reference is not None and comparable:
+        if probes:
+            made = make_probes(graph.trees, _base_rows(graph, own), most_rows=probes, seed=seed)
+            tally = Tally()
+            prove_rows(reference, packed, graph, made.batches, tally)
+            prove_refusals(reference, packed, graph, tally)
+            report |= {
+                "probes": tally.proof(),
+                "probed_nodes": made.reached,
+                "sampled_nodes": made.sampled,
+                "inner_nodes": made.inner,
+            }
+        if own is not None:
+            tally = Tally()
+            prove_rows(reference, packed, graph, [Batch(own)], tally)
+            report["rows"] = tally.proof()
+    return Report(**report)
+
+
+def _prove_structure(graph: Graph, model: Model) -> StructureProof:
+    data = model.to_bytes()
+    file = _core.inspect(data)
+    index = next(
+        (i for i, record in enumerate(file["operators"]) if record["name"] == "tree_ensemble"), None
+    )
+    if index is None or not any(isinstance(op, TreeEnsemble) for op in graph.operators):
+        message = "verify compares tree models; the source or the file has no tree_ensemble"
+        raise InputError(message)
+    packed = PackedTrees(data, index)
+    return prove_structure(graph, packed, compare_head(graph, packed, file))
+
+
+def _load(model: Any) -> Model:
+    if isinstance(model, Model):
+        return model
+    if isinstance(model, str | os.PathLike):
+        return api.load(Path(model))
+    message = f"model is a {type(model).__name__}, expected a cordwood.Model or a .cord file's path"
+    raise InputTypeError(message)
+
+
+def _base_rows(graph: Graph, rows: AnyArray | None) -> Float64Array | None:
+    """Return the caller's rows as the trees see them, held in float64."""
+    if rows is None:
+        return None
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(rows.astype(graph.trees.input_type), np.float64)
