@@ -157,6 +157,19 @@ def test_expansion_of_the_sound_file() -> None:
     assert trees["columns"]["size"].tolist() == [3, 1, 2]
 
 
+def test_planes_may_decode_to_the_stated_limit_and_no_further() -> None:
+    file = tree_file()
+    file.set_encoded(cf.LEAF_NUMBER, struct.pack("<II", 0, 1) + b"\0")
+    limit = 16 * 2**20 + 64 * len(file.seal())
+    for count in (limit, limit + 1):
+        file.patch(cf.TENSORS, cf.LEAF_NUMBER * cf.TENSOR.size + 24, "Q", count)
+        with pytest.raises(FormatError) as caught:
+            load(file.seal())
+        passed = caught.value.code == "tensor_shape_invalid"  # the operator has six leaves
+        assert caught.value.code in ("tensor_shape_invalid", "tensor_too_large")
+        assert passed == (count == limit)
+
+
 def test_operator_that_holds_no_trees_is_not_expanded() -> None:
     with pytest.raises(FormatError, match="expected one that is a tree_ensemble") as caught:
         _core.expand_trees(tree_file().seal(), 1)
