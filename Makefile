@@ -35,7 +35,7 @@ $(MADE)/extra-%: $(MADE)/venv pyproject.toml
 build: $(MADE)/build
 
 demo: $(MADE)/extra-demo $(MADE)/build
-	$(PYTHON) examples/demo.py $(ARGS)
+	$(PYTHON) scripts/demo.py $(ARGS)
 
 test: $(MADE)/extra-test $(MADE)/build
 	$(PYTHON) -m pytest $(ARGS)
@@ -44,7 +44,7 @@ test-full: $(MADE)/extra-test $(MADE)/build
 	CORDWOOD_HYPOTHESIS=full $(PYTHON) -m pytest -m 'slow or not slow' $(ARGS)
 
 bench: $(MADE)/extra-bench $(MADE)/build
-	$(BIN)/cordwood bench $(ARGS)
+	$(PYTHON) -m pytest benchmarks/bench_trees.py --benchmark-only $(ARGS)
 
 lint: $(MADE)/extra-lint $(MADE)/build
 	$(BIN)/ruff check

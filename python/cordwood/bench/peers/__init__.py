@@ -7,7 +7,7 @@ Each module has one function ``prepare(task)`` that returns a `Prepared` peer, o
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cordwood.bench.peers.peer import (
     Agreement,
@@ -20,7 +20,8 @@ from cordwood.bench.peers.peer import (
 from cordwood.errors import InputError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
     from types import ModuleType
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "agreement",
     "check_names",
     "fresh_steps",
+    "loader",
     "prepare",
 ]
 
@@ -121,3 +123,22 @@ def fresh_steps(library: str) -> Mapping[str, str]:
         f"cordwood.bench.peers.{library}_peer"
     ).FRESH_STEPS
     return steps
+
+
+def loader(library: str) -> Callable[[Path], Any]:
+    """Return the call by which a source library loads a model file.
+
+    Parameters
+    ----------
+    library : {"sklearn", "xgboost", "lightgbm"}
+        Whose file it is; a file of scikit-learn's is a pickle, and loading it runs its code.
+
+    Returns
+    -------
+    callable
+        Path to model.
+    """
+    load: Callable[[Path], Any] = importlib.import_module(
+        f"cordwood.bench.peers.{library}_peer"
+    ).load
+    return load

@@ -7,15 +7,24 @@ from typing import TYPE_CHECKING, Any, Final
 from cordwood.bench.peers.peer import EXACT, CannotTakeModelError, Prepared, Task
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cordwood._typing import AnyArray
 
-__all__ = ["FRESH_STEPS", "prepare"]
+__all__ = ["FRESH_STEPS", "load", "prepare"]
 
 FRESH_STEPS: Final = {
     "library": "import lightgbm",
     "load": "model = lightgbm.Booster(model_file={path!r})",
     "first answer": "model.predict(numpy.zeros((1, {n_features})), num_threads=1)",
 }
+
+
+def load(path: Path) -> Any:
+    """Load a model file."""
+    import lightgbm
+
+    return lightgbm.Booster(model_file=str(path))
 
 
 def prepare(task: Task) -> Prepared:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cordwood.bench.peers.peer import EXACT, CannotTakeModelError, Prepared, Task
 
-__all__ = ["FRESH_STEPS", "prepare"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["FRESH_STEPS", "load", "prepare"]
 
 FRESH_STEPS: Final = {
     "library": "import sklearn.ensemble, joblib",
     "load": "model = joblib.load({path!r})",
     "first answer": "model.predict(numpy.zeros((1, {n_features})))",
 }
+
+
+def load(path: Path) -> Any:
+    """Load a pickled estimator, which runs the code in the file."""
+    import joblib
+
+    return joblib.load(path)
 
 
 def prepare(task: Task) -> Prepared:

@@ -8,10 +8,11 @@ from cordwood.bench.peers.peer import EXACT, CannotTakeModelError, Prepared, Tas
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from cordwood._typing import AnyArray
 
-__all__ = ["FRESH_STEPS", "prepare"]
+__all__ = ["FRESH_STEPS", "load", "prepare"]
 
 FRESH_STEPS: Final = {
     "library": "import xgboost",
@@ -21,6 +22,13 @@ FRESH_STEPS: Final = {
         " validate_features=False)"
     ),
 }
+
+
+def load(path: Path) -> Any:
+    """Load a model file."""
+    import xgboost
+
+    return xgboost.Booster(model_file=str(path))
 
 
 def prepare(task: Task) -> Prepared:
