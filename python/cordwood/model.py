@@ -12,7 +12,7 @@ import numpy as np
 from cordwood import _core, _files, _frames
 from cordwood._model_answers import Answers
 from cordwood._model_sklearn import SklearnProtocol
-from cordwood.errors import FormatError, InputError
+from cordwood.errors import FormatError, InputError, UnsupportedMethodError
 
 if TYPE_CHECKING:
     import os
@@ -27,7 +27,7 @@ _MAX_THREADS: Final = 1024
 
 _TARGETS: Final[Mapping[str, tuple[str, ...]]] = {
     "predict": ("label", "response", "probability", "margin"),
-    "predict_proba": ("probability", "response"),
+    "predict_proba": ("probability",),
     "decision_function": ("margin",),
     "apply": ("leaves",),
 }
@@ -169,6 +169,10 @@ class Model(Answers, SklearnProtocol):
         UnsupportedMethodError
             The model has no such target.
         """
+        targets = self._native.targets()
+        if target not in targets:
+            message = f"this model has no target {target!r}; it has {', '.join(targets)}"
+            raise UnsupportedMethodError(message)
         run = self._native.bind(
             "run", target, flat=False, threads=self._threads, prepare=self._prepare, labels=None
         )
