@@ -2,8 +2,8 @@
 //
 // A level costs two 8-lane gathers (node, bin) and about ten cheap instructions a vector. The chain
 // node -> bin -> next node is latency, so 64 walks run side by side to hide it; what binds is the
-// load ports while a tree fits the L2, and the misses beyond it. A walk that has reached its leaf
-// reads it again until all 64 have: the lane is masked, the line stays in L1.
+// load ports while a tree fits the L2, and the misses beyond it. Walks end at different depths: every
+// few levels a vector hands in the walks that have arrived and starts new ones in their lanes.
 #include <immintrin.h>
 
 #include "kernels/tree_walk/step.h"
@@ -12,9 +12,7 @@
 namespace cordwood::kernels::avx512icl {
 namespace {
 
-constexpr uint64_t kLanes = 8;
-constexpr uint64_t kVectors = 8;
-constexpr uint64_t kGroup = kLanes * kVectors;
+constexpr unsigned kVectors = 8;
 
 __m512i set1(uint64_t value) { return _mm512_set1_epi64(static_cast<long long>(value)); }
 
@@ -43,17 +41,22 @@ __mmask8 set_goes_right(const WalkModel& model, __mmask8 category, __m512i colum
   return static_cast<__mmask8>(in_set | (missing & ~missing_left));
 }
 
-// Where each walk of one vector stands, and which lanes still move.
+// Eight walks. A lane that has arrived reads its leaf again until it is emptied; a lane without a
+// walk sits on the last leaf that it saw.
 struct Walkers {
+  __m512i walk_u64x8;        // number of the walk
   __m512i node_index_u64x8;
   __m512i bin_offset_u64x8;  // bytes from the first bin of the task
-  __mmask8 moving;
+  __m512i node_u64x8;        // read in the last step
+  __mmask8 busy;             // lanes that carry a walk
 };
+
+constexpr unsigned kStepsBetweenLooks = 3;
 
 void take_step(const WalkModel& model, const uint16_t* bins, Walkers& walkers) {
   const __m512i node = _mm512_i64gather_epi64(walkers.node_index_u64x8, model.nodes, 8);
   const auto moving = static_cast<__mmask8>(~leaves_of(node));
-  walkers.moving = moving;
+  walkers.node_u64x8 = node;
   const __m512i column = _mm512_srli_epi64(node, CORDWOOD_WALK_COLUMN_SHIFT);
   const __m512i where =
       _mm512_add_epi64(walkers.bin_offset_u64x8, _mm512_slli_epi64(column, 1));
@@ -80,52 +83,66 @@ void take_step(const WalkModel& model, const uint16_t* bins, Walkers& walkers) {
       _mm512_mask_add_epi64(walkers.node_index_u64x8, moving, walkers.node_index_u64x8, distance);
 }
 
-// Lanes past the last walk repeat it; they are not stored.
-Walkers start(const WalkTask& task, uint64_t first) {
-  const __m512i lane = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
-  const __m512i walk =
-      _mm512_min_epu64(_mm512_add_epi64(set1(first), lane), set1(task.n_walks - 1));
-  Walkers walkers;
-  walkers.node_index_u64x8 =
-      task.roots != nullptr
-          ? _mm512_cvtepu32_epi64(_mm512_i64gather_epi32(walk, task.roots, 4))
-          : set1(task.root);
-  walkers.bin_offset_u64x8 = _mm512_mullo_epi64(walk, set1(task.bin_step * sizeof(uint16_t)));
-  walkers.moving = 0xFF;
-  return walkers;
+__m512i roots_of(const WalkTask& task, __mmask8 lanes, __m512i walk) {
+  if (task.roots == nullptr) return set1(task.root);
+  return _mm512_cvtepu32_epi64(
+      _mm512_mask_i64gather_epi32(_mm256_setzero_si256(), lanes, walk, task.roots, 4));
 }
 
-void store(const WalkModel& model, const WalkTask& task, uint64_t first, const Walkers& walkers) {
-  const uint64_t left = task.n_walks - first;
-  const auto lanes = static_cast<__mmask8>(left >= kLanes ? 0xFFu : (1u << left) - 1u);
-  __m512i answer;
-  if (task.answer == WalkAnswer::kPosition) {
-    const __m512i roots = start(task, first).node_index_u64x8;
-    answer = _mm512_sub_epi64(walkers.node_index_u64x8, roots);
-  } else {
-    answer = _mm512_and_epi64(_mm512_i64gather_epi64(walkers.node_index_u64x8, model.nodes, 8),
-                              set1(CORDWOOD_WALK_ROW_MASK));
-  }
-  _mm512_mask_cvtepi64_storeu_epi32(task.out + first, lanes, answer);
+// Hands in the walks of `lanes`, whose leaves are in node_u64x8.
+void hand_in(const WalkTask& task, __mmask8 lanes, const Walkers& walkers) {
+  const __m512i answer =
+      task.answer == WalkAnswer::kPosition
+          ? _mm512_sub_epi64(walkers.node_index_u64x8, roots_of(task, lanes, walkers.walk_u64x8))
+          : walkers.node_u64x8;  // the row is the lower half
+  _mm512_mask_i64scatter_epi32(task.out, lanes, walkers.walk_u64x8,
+                               _mm512_cvtepi64_epi32(answer), 4);
+}
+
+// Starts the next walks in the empty `lanes`, as far as there are any.
+void refill(const WalkTask& task, __mmask8 lanes, uint64_t& next, Walkers& walkers) {
+  const __m512i count = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
+  const __m512i walk = _mm512_mask_expand_epi64(walkers.walk_u64x8, lanes,
+                                                _mm512_add_epi64(set1(next), count));
+  const __mmask8 starts = _mm512_mask_cmplt_epu64_mask(lanes, walk, set1(task.n_walks));
+  next += static_cast<uint64_t>(__builtin_popcount(starts));
+  walkers.busy = static_cast<__mmask8>((walkers.busy & ~lanes) | starts);
+  walkers.walk_u64x8 = _mm512_mask_mov_epi64(walkers.walk_u64x8, starts, walk);
+  walkers.node_index_u64x8 =
+      _mm512_mask_mov_epi64(walkers.node_index_u64x8, starts, roots_of(task, starts, walk));
+  walkers.bin_offset_u64x8 =
+      _mm512_mask_mullo_epi64(walkers.bin_offset_u64x8, starts, walk,
+                              set1(task.bin_step * sizeof(uint16_t)));
 }
 
 }  // namespace
 
 void tree_walk_u16(const WalkModel& model, const WalkTask& task) noexcept {
-  for (uint64_t first = 0; first < task.n_walks; first += kGroup) {
-    Walkers walkers[kVectors];
-    for (uint64_t v = 0; v < kVectors; ++v) walkers[v] = start(task, first + v * kLanes);
-    unsigned moving = 0xFF;
-    while (moving != 0) {
-      moving = 0;
+  if (task.n_walks == 0) return;
+  Walkers walkers[kVectors];
+  uint64_t next = 0;
+  unsigned busy = 0;
+  for (Walkers& eight : walkers) {
+    eight.walk_u64x8 = _mm512_setzero_si512();
+    eight.bin_offset_u64x8 = _mm512_setzero_si512();
+    eight.node_index_u64x8 = set1(task.roots != nullptr ? task.roots[0] : task.root);
+    eight.busy = 0;
+    refill(task, 0xFF, next, eight);
+    busy |= eight.busy;
+  }
+  while (busy != 0) {
+    for (unsigned step = 0; step < kStepsBetweenLooks; ++step) {
 #pragma GCC unroll 8
-      for (uint64_t v = 0; v < kVectors; ++v) {
-        take_step(model, task.bins, walkers[v]);
-        moving |= walkers[v].moving;
-      }
+      for (Walkers& eight : walkers) take_step(model, task.bins, eight);
     }
-    for (uint64_t v = 0; v < kVectors && first + v * kLanes < task.n_walks; ++v) {
-      store(model, task, first + v * kLanes, walkers[v]);
+    busy = 0;
+    for (Walkers& eight : walkers) {
+      const auto arrived = static_cast<__mmask8>(leaves_of(eight.node_u64x8) & eight.busy);
+      if (arrived != 0) {
+        hand_in(task, arrived, eight);
+        refill(task, arrived, next, eight);
+      }
+      busy |= eight.busy;
     }
   }
 }
