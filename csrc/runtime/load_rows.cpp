@@ -77,16 +77,26 @@ template <class Float>
 Status load_any(const RowsView& rows, const LoadRule& rule, std::span<const uint32_t> features,
                 Float* out, uint64_t stride) {
   switch (rows.dtype) {
-    case CORDWOOD_DTYPE_FLOAT64: return load_as<double>(rows, rule, features, out, stride);
-    case CORDWOOD_DTYPE_FLOAT32: return load_as<float>(rows, rule, features, out, stride);
-    case CORDWOOD_DTYPE_INT8: return load_as<int8_t>(rows, rule, features, out, stride);
-    case CORDWOOD_DTYPE_UINT8: return load_as<uint8_t>(rows, rule, features, out, stride);
-    case CORDWOOD_DTYPE_INT16: return load_as<int16_t>(rows, rule, features, out, stride);
-    case CORDWOOD_DTYPE_UINT16: return load_as<uint16_t>(rows, rule, features, out, stride);
-    case CORDWOOD_DTYPE_INT32: return load_as<int32_t>(rows, rule, features, out, stride);
-    case CORDWOOD_DTYPE_UINT32: return load_as<uint32_t>(rows, rule, features, out, stride);
-    case CORDWOOD_DTYPE_INT64: return load_as<int64_t>(rows, rule, features, out, stride);
-    case CORDWOOD_DTYPE_UINT64: return load_as<uint64_t>(rows, rule, features, out, stride);
+    case CORDWOOD_DTYPE_FLOAT64:
+      return load_as<double>(rows, rule, features, out, stride);
+    case CORDWOOD_DTYPE_FLOAT32:
+      return load_as<float>(rows, rule, features, out, stride);
+    case CORDWOOD_DTYPE_INT8:
+      return load_as<int8_t>(rows, rule, features, out, stride);
+    case CORDWOOD_DTYPE_UINT8:
+      return load_as<uint8_t>(rows, rule, features, out, stride);
+    case CORDWOOD_DTYPE_INT16:
+      return load_as<int16_t>(rows, rule, features, out, stride);
+    case CORDWOOD_DTYPE_UINT16:
+      return load_as<uint16_t>(rows, rule, features, out, stride);
+    case CORDWOOD_DTYPE_INT32:
+      return load_as<int32_t>(rows, rule, features, out, stride);
+    case CORDWOOD_DTYPE_UINT32:
+      return load_as<uint32_t>(rows, rule, features, out, stride);
+    case CORDWOOD_DTYPE_INT64:
+      return load_as<int64_t>(rows, rule, features, out, stride);
+    case CORDWOOD_DTYPE_UINT64:
+      return load_as<uint64_t>(rows, rule, features, out, stride);
     default:
       return fail(CORDWOOD_STATUS_dtype_not_supported, "rows",
                   "element type number {} is not one that rows may have", rows.dtype);

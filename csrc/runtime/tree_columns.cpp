@@ -43,8 +43,8 @@ void lay_levels(const double* sorted, uint32_t count, uint32_t depth, Float* slo
   for (uint32_t level = 0; level < depth; ++level) {
     for (uint32_t i = 0; i < (1u << level); ++i) {
       const uint32_t at = ((2 * i + 1) << (depth - 1 - level)) - 1;
-      slots[(1u << level) + i] = at < count ? static_cast<Float>(sorted[at])
-                                            : std::numeric_limits<Float>::infinity();
+      slots[(1u << level) + i] =
+          at < count ? static_cast<Float>(sorted[at]) : std::numeric_limits<Float>::infinity();
     }
   }
 }
@@ -114,9 +114,8 @@ void TreeColumns::describe(const format::TreeArrays& arrays) {
       column.count = category ? source.category_count : std::min(size, source.size - first);
       column.depth = static_cast<uint32_t>(std::bit_width(column.count));
       column.rule = arrays.attributes.category_rule;
-      column.zero_band = source.kind == CORDWOOD_COLUMN_NUMERIC_ZERO_MISSING
-                             ? arrays.attributes.zero_band
-                             : -1.0;
+      column.zero_band =
+          source.kind == CORDWOOD_COLUMN_NUMERIC_ZERO_MISSING ? arrays.attributes.zero_band : -1.0;
       if (width_ == BinWidth::k16) {
         column.missing_bin = kMissing16;
       } else {
@@ -173,7 +172,8 @@ void TreeColumns::lay_keys() {
     if (!has_keys(column)) continue;
     const auto* levels = static_cast<const double*>(column.levels);
     for (uint32_t slot = 0; slot < slots(column); ++slot) {
-      at[slot] = cordwood_bin_key(static_cast<uint32_t>(std::bit_cast<uint64_t>(levels[slot]) >> 32));
+      at[slot] =
+          cordwood_bin_key(static_cast<uint32_t>(std::bit_cast<uint64_t>(levels[slot]) >> 32));
     }
     column.keys = at;
     at += slots(column);

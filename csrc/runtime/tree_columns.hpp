@@ -22,8 +22,8 @@ enum class BinWidth : uint8_t {
 
 /// The question that an inner node asks of a row's bins.
 struct NodeTest {
-  uint32_t column = 0;    ///< engine column
-  uint32_t rank = 0;      ///< goes right where bin > rank; category: the set
+  uint32_t column = 0;  ///< engine column
+  uint32_t rank = 0;    ///< goes right where bin > rank; category: the set
   bool category = false;
 };
 
@@ -32,7 +32,8 @@ class TreeColumns {
   /// Plans the columns that the nodes of `arrays` need, at this width.
   static Result<TreeColumns> plan(const format::TreeArrays& arrays, BinWidth width) noexcept;
 
-  TreeColumns(TreeColumns&&) noexcept = default;  // columns point into the storage, which moves along
+  TreeColumns(TreeColumns&&) noexcept =
+      default;  // columns point into the storage, which moves along
   TreeColumns& operator=(TreeColumns&&) noexcept = default;
 
   /// Whether every category column's bins fit the width.
@@ -48,7 +49,9 @@ class TreeColumns {
   [[nodiscard]] const std::vector<kernels::BinColumn>& columns() const noexcept { return columns_; }
 
   /// File column behind an engine column.
-  [[nodiscard]] uint32_t file_column(uint32_t column) const noexcept { return file_column_[column]; }
+  [[nodiscard]] uint32_t file_column(uint32_t column) const noexcept {
+    return file_column_[column];
+  }
 
   /// Cut or set of the file column that is rank 0 of an engine column.
   [[nodiscard]] uint32_t first_rank(uint32_t column) const noexcept { return first_rank_[column]; }

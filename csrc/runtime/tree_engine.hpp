@@ -40,6 +40,11 @@ class Scratch {
     return part;
   }
 
+  /// What is left of `block`, which this Scratch was made from.
+  [[nodiscard]] std::span<std::byte> rest(std::span<std::byte> block) const noexcept {
+    return block.subspan(static_cast<size_t>(at_ - block.data()));
+  }
+
   template <class T>
   [[nodiscard]] static constexpr size_t bytes_for(size_t count) noexcept {
     return (count * sizeof(T) + 63) / 64 * 64;

@@ -6,8 +6,8 @@
 
 #include "kernels/tree_slice/tree_slice.hpp"
 #include "runtime/load_rows.hpp"
-#include "runtime/tree_engine.hpp"
 #include "runtime/tree_columns.hpp"
+#include "runtime/tree_engine.hpp"
 #include "runtime/tree_shape.hpp"
 #include "runtime/tree_slice_engine.hpp"
 #include "runtime/tree_walk_engine.hpp"
@@ -62,8 +62,7 @@ void divide(Sum* sums, uint64_t count, double divisor) {
 
 }  // namespace
 
-Result<TreeOperator> TreeOperator::prepare(format::TreeArrays&& arrays,
-                                           const KernelRow& kernels,
+Result<TreeOperator> TreeOperator::prepare(format::TreeArrays&& arrays, const KernelRow& kernels,
                                            EngineChoice choice) noexcept {
   return guard_memory("tree operator", [&]() -> Result<TreeOperator> {
     auto state = std::make_unique<State>();

@@ -42,6 +42,7 @@ class SliceEngine final : public TreeEngine {
         columns_(std::move(columns)),
         conditions_(arrays, columns_),
         slice_(arrays, conditions_),
+        planes_(leaf_planes(arrays)),
         mask_(arrays, columns_, conditions_),
         tree_output_(arrays.tree_output),
         kernels_(kernels) {
@@ -89,13 +90,14 @@ class SliceEngine final : public TreeEngine {
 
   [[nodiscard]] size_t scratch_bytes(uint64_t) const noexcept override {
     const size_t leaves = std::max<size_t>(kernels::kSliceTrees, attributes_.n_trees) * kSliceRows;
-    const size_t block = Scratch::bytes_for<Input>(columns_.features().size() * kSliceRows) +
-                         Scratch::bytes_for<uint8_t>(n_columns() * kSliceRows) +
-                         Scratch::bytes_for<uint64_t>(size_t{conditions_.count()} * kernels::kSliceWords) +
-                         Scratch::bytes_for<uint64_t>(kernels::kSliceSlots * kernels::kSliceWords) +
-                         Scratch::bytes_for<uint8_t>(leaves) +
-                         Scratch::bytes_for<Sum>(size_t{attributes_.n_outputs} * kSliceRows) +
-                         Scratch::bytes_for<Sum>(kSliceRows);
+    const size_t block =
+        Scratch::bytes_for<Input>(columns_.features().size() * kSliceRows) +
+        Scratch::bytes_for<uint8_t>(n_columns() * kSliceRows) +
+        Scratch::bytes_for<uint64_t>(size_t{conditions_.count()} * kernels::kSliceWords) +
+        Scratch::bytes_for<uint64_t>(kernels::kSliceSlots * kernels::kSliceWords) +
+        Scratch::bytes_for<uint8_t>(leaves) +
+        Scratch::bytes_for<Sum>(size_t{attributes_.n_outputs} * kSliceRows) +
+        Scratch::bytes_for<Sum>(kSliceRows);
     const size_t row = Scratch::bytes_for<Input>(columns_.features().size()) +
                        Scratch::bytes_for<uint8_t>(kernels::kMaskMaxColumns) +
                        Scratch::bytes_for<uint32_t>(mask_.groups.size() * mask_.lanes);
@@ -108,7 +110,7 @@ class SliceEngine final : public TreeEngine {
 
   [[nodiscard]] uint64_t resident_bytes() const noexcept override {
     return columns_.resident_bytes() + conditions_.tables().size() +
-           slice_.operations.size() * sizeof(kernels::SliceOperation) + slice_.planes.size() +
+           slice_.operations.size() * sizeof(kernels::SliceOperation) + planes_.size() +
            mask_.columns.size() + mask_.ranks.size() + mask_.keep32.size() * sizeof(uint32_t) +
            mask_.keep64.size() * sizeof(uint64_t) + leaf_values_.size() * sizeof(Sum) +
            leaf_numbers_.size() * sizeof(int32_t);
@@ -124,9 +126,14 @@ class SliceEngine final : public TreeEngine {
   // ---- blocks ----
 
   [[nodiscard]] kernels::SliceModel slice_model() const noexcept {
-    return {conditions_.columns().data(), slice_.operations.data(), slice_.groups.data(),
-            tree_output_.data(), slice_.planes.data(), static_cast<uint32_t>(n_columns()),
-            static_cast<uint32_t>(slice_.groups.size()), conditions_.count(),
+    return {conditions_.columns().data(),
+            slice_.operations.data(),
+            slice_.groups.data(),
+            tree_output_.data(),
+            planes_.data(),
+            static_cast<uint32_t>(n_columns()),
+            static_cast<uint32_t>(slice_.groups.size()),
+            conditions_.count(),
             attributes_.leaf_width};
   }
 
@@ -203,11 +210,15 @@ class SliceEngine final : public TreeEngine {
     auto* bins = scratch.take<uint8_t>(kernels::kMaskMaxColumns);
     auto* leaf = scratch.take<uint32_t>(mask_.groups.size() * mask_.lanes);
     std::memset(bins, 0, kernels::kMaskMaxColumns);
-    const kernels::MaskModel model{
-        mask_.groups.data(), mask_.columns.data(), mask_.ranks.data(), keep(),
-        mask_.categories.data(), conditions_.tables().data(),
-        static_cast<uint32_t>(mask_.groups.size()), static_cast<uint32_t>(n_columns()),
-        mask_.lanes};
+    const kernels::MaskModel model{mask_.groups.data(),
+                                   mask_.columns.data(),
+                                   mask_.ranks.data(),
+                                   keep(),
+                                   mask_.categories.data(),
+                                   conditions_.tables().data(),
+                                   static_cast<uint32_t>(mask_.groups.size()),
+                                   static_cast<uint32_t>(n_columns()),
+                                   mask_.lanes};
     for (uint64_t row = 0; row < rows.n_rows; ++row) {
       CORDWOOD_RETURN_IF_FAILED(
           load_columns(rows.slice(row, 1), rule_, columns_.features(), values, 1));
@@ -254,6 +265,7 @@ class SliceEngine final : public TreeEngine {
   TreeColumns columns_;
   SliceConditions conditions_;
   SlicePlan slice_;
+  AlignedVector<uint8_t> planes_;
   MaskPlan mask_;
   std::vector<uint32_t> tree_output_;
   std::vector<Sum> base_value_;

@@ -36,19 +36,19 @@ uint32_t question(const NodeTest& test, const format::TreeArrays& arrays, uint64
 
 // Bytes of a leaf value, least significant first, into 64-leaf planes.
 template <class Float>
-void lay_planes(const format::TreeArrays& arrays, AlignedVector<uint8_t>& planes) {
+AlignedVector<uint8_t> lay_planes(const format::TreeArrays& arrays) {
   const uint32_t width = arrays.attributes.leaf_width;
   const std::vector<uint32_t> rows = leaf_rows(arrays);
   constexpr uint64_t kTable = kernels::kSliceMaxLeaves * sizeof(Float);
-  planes.assign(uint64_t{arrays.attributes.n_trees} * width * kTable, 0);
+  AlignedVector<uint8_t> planes(uint64_t{arrays.attributes.n_trees} * width * kTable, 0);
   uint64_t first_leaf = 0;
   for (uint64_t tree = 0; tree < arrays.attributes.n_trees; ++tree) {
     const uint64_t leaves = leaf_count(arrays, tree);
     for (uint32_t w = 0; w < width; ++w) {
       uint8_t* table = planes.data() + (tree * width + w) * kTable;
       for (uint64_t leaf = 0; leaf < leaves; ++leaf) {
-        const auto value = static_cast<Float>(
-            arrays.leaf_values[uint64_t{rows[first_leaf + leaf]} * width + w]);
+        const auto value =
+            static_cast<Float>(arrays.leaf_values[uint64_t{rows[first_leaf + leaf]} * width + w]);
         uint8_t bytes[sizeof(Float)];
         std::memcpy(bytes, &value, sizeof value);
         for (size_t b = 0; b < sizeof(Float); ++b) {
@@ -58,6 +58,7 @@ void lay_planes(const format::TreeArrays& arrays, AlignedVector<uint8_t>& planes
     }
     first_leaf += leaves;
   }
+  return planes;
 }
 
 kernels::SliceOperation operation(const ShapedNode& node, uint32_t tree, uint32_t condition) {
@@ -134,6 +135,11 @@ uint32_t SliceConditions::table_of(uint64_t node) const noexcept {
   return condition_table_[node_condition_[node]];
 }
 
+AlignedVector<uint8_t> leaf_planes(const format::TreeArrays& arrays) {
+  return arrays.attributes.accumulate_type == CORDWOOD_DTYPE_FLOAT32 ? lay_planes<float>(arrays)
+                                                                     : lay_planes<double>(arrays);
+}
+
 SlicePlan::SlicePlan(const format::TreeArrays& arrays, const SliceConditions& conditions) {
   const uint64_t n_trees = arrays.attributes.n_trees;
   std::vector<ShapedNode> shape[kernels::kSliceTrees];
@@ -159,11 +165,6 @@ SlicePlan::SlicePlan(const format::TreeArrays& arrays, const SliceConditions& co
     }
     group.n_operations = static_cast<uint32_t>(operations.size()) - group.first_operation;
     groups.push_back(group);
-  }
-  if (arrays.attributes.accumulate_type == CORDWOOD_DTYPE_FLOAT32) {
-    lay_planes<float>(arrays, planes);
-  } else {
-    lay_planes<double>(arrays, planes);
   }
 }
 
@@ -203,8 +204,8 @@ MaskPlan::MaskPlan(const format::TreeArrays& arrays, const TreeColumns& tree_col
     for (uint32_t t = 0; t < in_group; ++t) {
       for (const ShapedNode& node : shape[t]) {
         const NodeTest test = tree_columns.test(arrays, node.node);
-        const uint64_t left = ((uint64_t{2} << node.order) - 1) ^
-                              ((uint64_t{1} << node.first_leaf) - 1);
+        const uint64_t left =
+            ((uint64_t{2} << node.order) - 1) ^ ((uint64_t{1} << node.first_leaf) - 1);
         if (test.category) {
           categories.push_back({~left, conditions.table_of(node.node),
                                 static_cast<uint16_t>(test.column), static_cast<uint16_t>(t)});

@@ -41,10 +41,12 @@ class SliceConditions {
   uint32_t count_ = 0;
 };
 
+/// Leaf values as tree_slice looks them up (SliceModel::planes).
+[[nodiscard]] AlignedVector<uint8_t> leaf_planes(const format::TreeArrays& arrays);
+
 struct SlicePlan {
   std::vector<kernels::SliceOperation> operations;
   std::vector<kernels::SliceGroup> groups;
-  AlignedVector<uint8_t> planes;
 
   SlicePlan(const format::TreeArrays& arrays, const SliceConditions& conditions);
 };

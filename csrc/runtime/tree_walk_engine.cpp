@@ -1,23 +1,25 @@
 #include "runtime/tree_walk_engine.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <type_traits>
 
 #include "runtime/load_rows.hpp"
 #include "runtime/tree_columns.hpp"
 #include "runtime/tree_shape.hpp"
+#include "runtime/tree_tops.hpp"
 #include "runtime/tree_walk_plan.hpp"
 
 namespace cordwood::runtime {
 namespace {
 
 // Rows binned at a time on the way to a chunk.
-constexpr uint64_t kBlock = 512;
+constexpr uint64_t kBlock = kernels::kSliceRows;
 
 // Rows that go through one tree before the next: a deep tree's nodes are then read from memory once a
-// chunk. The bins of a chunk stay within kChunkBytes, so that they keep to the last cache level.
+// chunk. Bins and exits of a chunk stay within kChunkBytes, so that they keep to the last cache level.
 constexpr uint64_t kMostChunkRows = 65536;
-constexpr uint64_t kChunkBytes = 8u << 20;
+constexpr uint64_t kChunkBytes = 12u << 20;
 
 // Below this many rows a tree cannot fill the lanes of tree_walk: all trees go side by side instead.
 constexpr uint64_t kFewRows = 32;
@@ -30,11 +32,12 @@ template <class Input, class Sum>
 class WalkEngine final : public TreeEngine {
  public:
   WalkEngine(const format::TreeArrays& arrays, TreeColumns&& columns, WalkPlan&& plan,
-             const KernelRow& kernels)
+             std::optional<TreeTops>&& tops, const KernelRow& kernels)
       : attributes_(arrays.attributes),
         rule_(LoadRule::of(arrays.attributes)),
         columns_(std::move(columns)),
         plan_(std::move(plan)),
+        tops_(std::move(tops)),
         tree_output_(arrays.tree_output),
         kernels_(kernels) {
     for (const double base : arrays.base_value) base_value_.push_back(static_cast<Sum>(base));
@@ -51,7 +54,7 @@ class WalkEngine final : public TreeEngine {
   Status sums(const RowsView& rows, void* out,
               std::span<std::byte> scratch) const noexcept override {
     auto* to = static_cast<Sum*>(out);
-    return for_chunks(rows, scratch, [&](const Chunk& chunk) {
+    return for_chunks(rows, tops_.has_value(), scratch, [&](const Chunk& chunk) {
       for (uint64_t row = 0; row < chunk.n_rows; ++row) {
         std::copy(base_value_.begin(), base_value_.end(), to + row * attributes_.n_outputs);
       }
@@ -66,12 +69,12 @@ class WalkEngine final : public TreeEngine {
   Status leaves(const RowsView& rows, int32_t* out,
                 std::span<std::byte> scratch) const noexcept override {
     const uint64_t n_trees = attributes_.n_trees;
-    return for_chunks(rows, scratch, [&](const Chunk& chunk) {
+    return for_chunks(rows, false, scratch, [&](const Chunk& chunk) {
       visit_leaves(chunk, kernels::WalkAnswer::kPosition,
                    [&](uint64_t row, uint64_t tree, uint32_t position) {
-                     out[row * n_trees + tree] =
-                         node_number_.empty() ? static_cast<int32_t>(position)
-                                              : node_number_[plan_.roots[tree] + position];
+                     out[row * n_trees + tree] = node_number_.empty()
+                                                     ? static_cast<int32_t>(position)
+                                                     : node_number_[plan_.roots[tree] + position];
                    });
       out += chunk.n_rows * n_trees;
     });
@@ -80,21 +83,27 @@ class WalkEngine final : public TreeEngine {
   [[nodiscard]] size_t scratch_bytes(uint64_t n_rows) const noexcept override {
     const uint64_t chunk = std::min(n_rows, preferred_rows());
     const uint64_t block = std::min(n_rows, kBlock);
-    return Scratch::bytes_for<Input>(columns_.features().size() * block) +
-           Scratch::bytes_for<uint16_t>(block) +
-           Scratch::bytes_for<uint16_t>(chunk * n_columns() + kBinTail) +
-           Scratch::bytes_for<uint32_t>(std::max<uint64_t>(chunk, attributes_.n_trees));
+    const size_t walks =
+        Scratch::bytes_for<Input>(columns_.features().size() * block) +
+        Scratch::bytes_for<uint16_t>(block) +
+        Scratch::bytes_for<uint16_t>(chunk * n_columns() + kBinTail) +
+        Scratch::bytes_for<uint32_t>(std::max<uint64_t>(chunk, attributes_.n_trees));
+    if (!tops_ || n_rows < kFewRows) return walks;
+    return walks + Scratch::bytes_for<uint8_t>(tops_->columns().columns().size() * kBlock) +
+           Scratch::bytes_for<uint8_t>(exit_bytes(chunk)) + Scratch::bytes_for<uint32_t>(chunk) +
+           tops_->scratch_bytes();
   }
 
   [[nodiscard]] uint64_t preferred_rows() const noexcept override {
-    const uint64_t row_bytes = std::max<uint64_t>(1, n_columns()) * sizeof(uint16_t);
+    const uint64_t row_bytes =
+        std::max<uint64_t>(1, n_columns()) * sizeof(uint16_t) + (tops_ ? attributes_.n_trees : 0);
     return std::clamp(kChunkBytes / row_bytes / kBlock * kBlock, kBlock, kMostChunkRows);
   }
 
   [[nodiscard]] uint64_t resident_bytes() const noexcept override {
     return columns_.resident_bytes() + plan_.nodes.size() * sizeof(uint64_t) +
            plan_.set_words.size() * sizeof(uint64_t) + leaf_values_.size() * sizeof(Sum) +
-           node_number_.size() * sizeof(int32_t);
+           node_number_.size() * sizeof(int32_t) + (tops_ ? tops_->resident_bytes() : 0);
   }
 
  private:
@@ -102,12 +111,20 @@ class WalkEngine final : public TreeEngine {
     const uint16_t* bins;  ///< C order [n_rows, n_columns]
     uint32_t* answers;
     uint64_t n_rows;
+    const uint8_t*
+        exits;         ///< [blocks][n_trees][kBlock] from the tops; null: walks start at the roots
+    uint32_t* starts;  ///< scratch [n_rows]
   };
+
+  [[nodiscard]] uint64_t exit_bytes(uint64_t n_rows) const noexcept {
+    return (n_rows + kBlock - 1) / kBlock * kBlock * attributes_.n_trees;
+  }
 
   [[nodiscard]] size_t n_columns() const noexcept { return columns_.columns().size(); }
 
   template <class Work>
-  Status for_chunks(const RowsView& rows, std::span<std::byte> block, Work&& work) const noexcept {
+  Status for_chunks(const RowsView& rows, bool with_tops, std::span<std::byte> block,
+                    Work&& work) const noexcept {
     const uint64_t most = preferred_rows();
     for (uint64_t first = 0; first < rows.n_rows; first += most) {
       const RowsView part = rows.slice(first, std::min(most, rows.n_rows - first));
@@ -117,26 +134,43 @@ class WalkEngine final : public TreeEngine {
       auto* column = scratch.take<uint16_t>(block_rows);
       auto* bins = scratch.take<uint16_t>(part.n_rows * n_columns() + kBinTail);
       auto* answers = scratch.take<uint32_t>(std::max<uint64_t>(part.n_rows, attributes_.n_trees));
+      const bool tops = with_tops && part.n_rows >= kFewRows;
+      auto* top_bins =
+          tops ? scratch.take<uint8_t>(tops_->columns().columns().size() * kBlock) : nullptr;
+      auto* exits = tops ? scratch.take<uint8_t>(exit_bytes(part.n_rows)) : nullptr;
+      auto* starts = tops ? scratch.take<uint32_t>(part.n_rows) : nullptr;
       for (uint64_t row = 0; row < part.n_rows; row += block_rows) {
         const RowsView few = part.slice(row, std::min(block_rows, part.n_rows - row));
         CORDWOOD_RETURN_IF_FAILED(
-            bin_block(few, values, block_rows, column, bins + row * n_columns()));
+            load_columns(few, rule_, columns_.features(), values, block_rows));
+        bin_block(few.n_rows, values, block_rows, column, bins + row * n_columns());
+        if (tops) {
+          leave_tops(few.n_rows, values, block_rows, top_bins, exits + row * attributes_.n_trees,
+                     scratch.rest(block));
+        }
       }
-      work(Chunk{bins, answers, part.n_rows});
+      work(Chunk{bins, answers, part.n_rows, exits, starts});
     }
     return {};
   }
 
   // A walk reads many bins of one row: they lie together.
-  Status bin_block(const RowsView& rows, Input* values, uint64_t stride, uint16_t* column,
-                   uint16_t* bins) const noexcept {
-    CORDWOOD_RETURN_IF_FAILED(load_columns(rows, rule_, columns_.features(), values, stride));
+  void bin_block(uint64_t n_rows, const Input* values, uint64_t stride, uint16_t* column,
+                 uint16_t* bins) const noexcept {
     for (size_t c = 0; c < n_columns(); ++c) {
       const kernels::BinColumn& rule = columns_.columns()[c];
-      bin(values + rule.feature * stride, rows.n_rows, rule, column);
-      for (uint64_t row = 0; row < rows.n_rows; ++row) bins[row * n_columns() + c] = column[row];
+      bin(values + rule.feature * stride, n_rows, rule, column);
+      for (uint64_t row = 0; row < n_rows; ++row) bins[row * n_columns() + c] = column[row];
     }
-    return {};
+  }
+
+  void leave_tops(uint64_t n_rows, const Input* values, uint64_t stride, uint8_t* bins,
+                  uint8_t* exits, std::span<std::byte> scratch) const noexcept {
+    const std::vector<kernels::BinColumn>& rules = tops_->columns().columns();
+    for (size_t c = 0; c < rules.size(); ++c) {
+      bin(values + rules[c].feature * stride, n_rows, rules[c], bins + c * kBlock);
+    }
+    tops_->run(kernels_, bins, exits, scratch);
   }
 
   void bin(const float* values, uint64_t n, const kernels::BinColumn& rule,
@@ -146,6 +180,14 @@ class WalkEngine final : public TreeEngine {
   void bin(const double* values, uint64_t n, const kernels::BinColumn& rule,
            uint16_t* bins) const noexcept {
     kernels_.tree_bin_f64_u16(values, n, rule, bins);
+  }
+  void bin(const float* values, uint64_t n, const kernels::BinColumn& rule,
+           uint8_t* bins) const noexcept {
+    kernels_.tree_bin_f32_u8(values, n, rule, bins);
+  }
+  void bin(const double* values, uint64_t n, const kernels::BinColumn& rule,
+           uint8_t* bins) const noexcept {
+    kernels_.tree_bin_f64_u8(values, n, rule, bins);
   }
 
   // Calls `visit(row, tree, answer)`; for each row the trees come in order.
@@ -163,10 +205,21 @@ class WalkEngine final : public TreeEngine {
       return;
     }
     for (uint64_t tree = 0; tree < n_trees; ++tree) {
-      kernels_.tree_walk_u16(model, {nullptr, plan_.roots[tree], answer, chunk.bins, n_columns(),
+      const uint32_t* starts = chunk.exits != nullptr ? start_below_top(chunk, tree) : nullptr;
+      kernels_.tree_walk_u16(model, {starts, plan_.roots[tree], answer, chunk.bins, n_columns(),
                                      chunk.n_rows, chunk.answers});
       for (uint64_t row = 0; row < chunk.n_rows; ++row) visit(row, tree, chunk.answers[row]);
     }
+  }
+
+  const uint32_t* start_below_top(const Chunk& chunk, uint64_t tree) const noexcept {
+    const uint32_t* nodes = tops_->nodes_below(tree);
+    for (uint64_t first = 0; first < chunk.n_rows; first += kBlock) {
+      const uint8_t* exits = chunk.exits + first * attributes_.n_trees + tree * kBlock;
+      const uint64_t count = std::min(kBlock, chunk.n_rows - first);
+      for (uint64_t row = 0; row < count; ++row) chunk.starts[first + row] = nodes[exits[row]];
+    }
+    return chunk.starts;
   }
 
   void add_leaf(uint32_t leaf_row, Sum* sums) const noexcept {
@@ -179,6 +232,7 @@ class WalkEngine final : public TreeEngine {
   LoadRule rule_;
   TreeColumns columns_;
   WalkPlan plan_;
+  std::optional<TreeTops> tops_;
   std::vector<uint32_t> tree_output_;
   std::vector<Sum> base_value_;
   std::vector<Sum> leaf_values_;
@@ -188,13 +242,14 @@ class WalkEngine final : public TreeEngine {
 
 template <class Input>
 std::unique_ptr<TreeEngine> make(const format::TreeArrays& arrays, TreeColumns&& columns,
-                                 WalkPlan&& plan, const KernelRow& kernels) {
+                                 WalkPlan&& plan, std::optional<TreeTops>&& tops,
+                                 const KernelRow& kernels) {
   if (arrays.attributes.accumulate_type == CORDWOOD_DTYPE_FLOAT32) {
     return std::make_unique<WalkEngine<Input, float>>(arrays, std::move(columns), std::move(plan),
-                                                      kernels);
+                                                      std::move(tops), kernels);
   }
   return std::make_unique<WalkEngine<Input, double>>(arrays, std::move(columns), std::move(plan),
-                                                     kernels);
+                                                     std::move(tops), kernels);
 }
 
 }  // namespace
@@ -210,10 +265,16 @@ Result<std::unique_ptr<TreeEngine>> make_walk_engine(const format::TreeArrays& a
     CORDWOOD_RETURN_IF_FAILED(columns.status());
     Result<WalkPlan> plan = WalkPlan::build(arrays, *columns);
     CORDWOOD_RETURN_IF_FAILED(plan.status());
-    if (arrays.attributes.input_type == CORDWOOD_DTYPE_FLOAT32) {
-      return make<float>(arrays, std::move(*columns), std::move(*plan), kernels);
+    std::optional<TreeTops> tops;
+    if (kernels.slice_pays && TreeColumns::categories_fit(arrays, BinWidth::k8)) {
+      Result<TreeTops> cut = TreeTops::build(arrays);
+      CORDWOOD_RETURN_IF_FAILED(cut.status());
+      tops.emplace(std::move(*cut));
     }
-    return make<double>(arrays, std::move(*columns), std::move(*plan), kernels);
+    if (arrays.attributes.input_type == CORDWOOD_DTYPE_FLOAT32) {
+      return make<float>(arrays, std::move(*columns), std::move(*plan), std::move(tops), kernels);
+    }
+    return make<double>(arrays, std::move(*columns), std::move(*plan), std::move(tops), kernels);
   });
 }
 

@@ -23,7 +23,9 @@ struct F32 {
   using Mask = __mmask16;
   static constexpr uint64_t kLanes = 16;
 
-  static Mask lanes(uint64_t n) { return static_cast<Mask>(n >= kLanes ? 0xFFFFu : (1u << n) - 1u); }
+  static Mask lanes(uint64_t n) {
+    return static_cast<Mask>(n >= kLanes ? 0xFFFFu : (1u << n) - 1u);
+  }
   static Vector load(Mask m, const float* p) { return _mm512_maskz_loadu_ps(m, p); }
 
   // Slots of the search, one a lane.
@@ -45,9 +47,12 @@ struct F32 {
       case 0:
       case 1:
       case 2:
-      case 3: return _mm512_permutexvar_ps(slot, _mm512_load_ps(levels));
-      case 4: return _mm512_permutexvar_ps(slot, _mm512_load_ps(levels + 16));
-      case 5: return pick32(levels + 32, slot);
+      case 3:
+        return _mm512_permutexvar_ps(slot, _mm512_load_ps(levels));
+      case 4:
+        return _mm512_permutexvar_ps(slot, _mm512_load_ps(levels + 16));
+      case 5:
+        return pick32(levels + 32, slot);
       case 6: {
         const __mmask16 upper = _mm512_test_epi32_mask(slot, _mm512_set1_epi32(32));
         return _mm512_mask_blend_ps(upper, pick32(levels + 64, slot), pick32(levels + 96, slot));
@@ -61,7 +66,8 @@ struct F32 {
             _mm512_mask_blend_ps(upper, pick32(levels + 192, slot), pick32(levels + 224, slot));
         return _mm512_mask_blend_ps(top, low, high);
       }
-      default: return _mm512_i32gather_ps(slot, levels, 4);
+      default:
+        return _mm512_i32gather_ps(slot, levels, 4);
     }
   }
 
@@ -90,8 +96,7 @@ struct F32 {
                                            : _mm512_roundscale_ps(x, _MM_FROUND_TO_ZERO);
   }
   static Mask equal_at(Mask m, const float* listed, __m512i position, Vector value) {
-    const Vector there =
-        _mm512_mask_i32gather_ps(_mm512_setzero_ps(), m, position, listed, 4);
+    const Vector there = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), m, position, listed, 4);
     return _mm512_mask_cmp_ps_mask(m, there, value, _CMP_EQ_OQ);
   }
   static void store(uint8_t* out, Mask m, __m512i bin) {
@@ -129,14 +134,18 @@ struct F64 {
     switch (level) {
       case 0:
       case 1:
-      case 2: return _mm512_permutexvar_pd(slot, _mm512_load_pd(levels));
-      case 3: return pick16(levels, slot);
-      case 4: return pick16(levels + 16, slot);
+      case 2:
+        return _mm512_permutexvar_pd(slot, _mm512_load_pd(levels));
+      case 3:
+        return pick16(levels, slot);
+      case 4:
+        return pick16(levels + 16, slot);
       case 5: {
         const __mmask8 upper = _mm512_test_epi64_mask(slot, _mm512_set1_epi64(16));
         return _mm512_mask_blend_pd(upper, pick16(levels + 32, slot), pick16(levels + 48, slot));
       }
-      default: return _mm512_i64gather_pd(slot, levels, 8);
+      default:
+        return _mm512_i64gather_pd(slot, levels, 8);
     }
   }
 
@@ -150,8 +159,7 @@ struct F64 {
   static Mask below(__m512i a, __m512i b) { return _mm512_cmplt_epu64_mask(a, b); }
   static Mask missing(Vector x, double band) {
     const Mask nan = _mm512_cmp_pd_mask(x, x, _CMP_UNORD_Q);
-    const Mask near =
-        _mm512_cmp_pd_mask(_mm512_abs_pd(x), _mm512_set1_pd(band), _CMP_LE_OQ);
+    const Mask near = _mm512_cmp_pd_mask(_mm512_abs_pd(x), _mm512_set1_pd(band), _CMP_LE_OQ);
     return static_cast<Mask>(nan | near);
   }
   static Vector whole(uint32_t rule, Vector x) {
@@ -160,8 +168,7 @@ struct F64 {
                                            : _mm512_roundscale_pd(x, _MM_FROUND_TO_ZERO);
   }
   static Mask equal_at(Mask m, const double* listed, __m512i position, Vector value) {
-    const Vector there =
-        _mm512_mask_i64gather_pd(_mm512_setzero_pd(), m, position, listed, 8);
+    const Vector there = _mm512_mask_i64gather_pd(_mm512_setzero_pd(), m, position, listed, 8);
     return _mm512_mask_cmp_pd_mask(m, there, value, _CMP_EQ_OQ);
   }
   static void store(uint8_t* out, Mask m, __m512i bin) {
@@ -215,9 +222,12 @@ __m512i pick32(const uint32_t* p, __m512i slot) {
     case 0:
     case 1:
     case 2:
-    case 3: return _mm512_permutexvar_epi32(slot, _mm512_load_si512(keys));
-    case 4: return _mm512_permutexvar_epi32(slot, _mm512_load_si512(keys + 16));
-    case 5: return pick32(keys + 32, slot);
+    case 3:
+      return _mm512_permutexvar_epi32(slot, _mm512_load_si512(keys));
+    case 4:
+      return _mm512_permutexvar_epi32(slot, _mm512_load_si512(keys + 16));
+    case 5:
+      return pick32(keys + 32, slot);
     case 6:
       return _mm512_mask_blend_epi32(upper, pick32(keys + 64, slot), pick32(keys + 96, slot));
     default: {
@@ -264,8 +274,8 @@ void bin_by_keys(const double* values, uint64_t n_rows, const BinColumn& column,
     const auto missing = static_cast<__mmask16>(F64::missing(low, column.zero_band) |
                                                 F64::missing(high, column.zero_band) << 8);
     F32::store(bins + row, lanes,
-               _mm512_mask_blend_epi32(
-                   missing, rank, _mm512_set1_epi32(static_cast<int>(column.missing_bin))));
+               _mm512_mask_blend_epi32(missing, rank,
+                                       _mm512_set1_epi32(static_cast<int>(column.missing_bin))));
     // The search stops before the first cut of an equal key: step over those that are below.
     for (unsigned open = equal & lanes & static_cast<unsigned>(~missing); open != 0;
          open &= open - 1) {
@@ -281,28 +291,42 @@ template <class Bin>
 bool try_keys(const double* values, uint64_t n_rows, const BinColumn& column, Bin* bins) {
   if (column.keys == nullptr) return false;
   switch (column.depth) {
-    case 4: return bin_by_keys<4>(values, n_rows, column, bins), true;
-    case 5: return bin_by_keys<5>(values, n_rows, column, bins), true;
-    case 6: return bin_by_keys<6>(values, n_rows, column, bins), true;
-    case 7: return bin_by_keys<7>(values, n_rows, column, bins), true;
-    case 8: return bin_by_keys<8>(values, n_rows, column, bins), true;
-    default: return false;
+    case 4:
+      return bin_by_keys<4>(values, n_rows, column, bins), true;
+    case 5:
+      return bin_by_keys<5>(values, n_rows, column, bins), true;
+    case 6:
+      return bin_by_keys<6>(values, n_rows, column, bins), true;
+    case 7:
+      return bin_by_keys<7>(values, n_rows, column, bins), true;
+    case 8:
+      return bin_by_keys<8>(values, n_rows, column, bins), true;
+    default:
+      return false;
   }
 }
 
-bool try_keys(const float*, uint64_t, const BinColumn&, const void*) { return false; }
+bool try_keys(const float*, uint64_t, const BinColumn&, const void*) {
+  return false;
+}
 
 template <class Isa, class Bin>
 void bin_column(const typename Isa::Scalar* values, uint64_t n_rows, const BinColumn& column,
                 Bin* bins) {
   if (try_keys(values, n_rows, column, bins)) return;
   switch (column.depth) {
-    case 4: return bin_rows<Isa, 4>(values, n_rows, column, bins);
-    case 5: return bin_rows<Isa, 5>(values, n_rows, column, bins);
-    case 6: return bin_rows<Isa, 6>(values, n_rows, column, bins);
-    case 7: return bin_rows<Isa, 7>(values, n_rows, column, bins);
-    case 8: return bin_rows<Isa, 8>(values, n_rows, column, bins);
-    default: return bin_rows<Isa, 0>(values, n_rows, column, bins);
+    case 4:
+      return bin_rows<Isa, 4>(values, n_rows, column, bins);
+    case 5:
+      return bin_rows<Isa, 5>(values, n_rows, column, bins);
+    case 6:
+      return bin_rows<Isa, 6>(values, n_rows, column, bins);
+    case 7:
+      return bin_rows<Isa, 7>(values, n_rows, column, bins);
+    case 8:
+      return bin_rows<Isa, 8>(values, n_rows, column, bins);
+    default:
+      return bin_rows<Isa, 0>(values, n_rows, column, bins);
   }
 }
 

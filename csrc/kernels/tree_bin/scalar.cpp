@@ -19,10 +19,18 @@
 namespace cordwood::kernels::scalar {
 namespace {
 
-uint32_t rank(const float* levels, uint32_t depth, float x) { return rank_f32(levels, depth, x); }
-uint32_t rank(const double* levels, uint32_t depth, double x) { return rank_f64(levels, depth, x); }
-float code(uint32_t rule, float x) { return code_f32(rule, x); }
-double code(uint32_t rule, double x) { return code_f64(rule, x); }
+uint32_t rank(const float* levels, uint32_t depth, float x) {
+  return rank_f32(levels, depth, x);
+}
+uint32_t rank(const double* levels, uint32_t depth, double x) {
+  return rank_f64(levels, depth, x);
+}
+float code(uint32_t rule, float x) {
+  return code_f32(rule, x);
+}
+double code(uint32_t rule, double x) {
+  return code_f64(rule, x);
+}
 
 template <class Float>
 uint32_t bin_one(const BinColumn& column, Float x) {
@@ -32,8 +40,8 @@ uint32_t bin_one(const BinColumn& column, Float x) {
   if (column.category == 0) return rank(levels, column.depth, x);
   const Float value = code(column.rule, x);
   const uint32_t position = rank(levels, column.depth, value);
-  const bool found = position < column.count &&
-                     static_cast<const Float*>(column.sorted)[position] == value;
+  const bool found =
+      position < column.count && static_cast<const Float*>(column.sorted)[position] == value;
   return found ? position : column.other_bin;
 }
 

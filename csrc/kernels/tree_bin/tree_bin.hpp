@@ -22,17 +22,17 @@ namespace cordwood::kernels {
 /// level order too: a vector row searches twice as many of them at a time and looks at the whole
 /// number where the halves are equal.
 struct BinColumn {
-  const void* levels;     ///< float or double [1 << depth]
-  const void* sorted;     ///< the same values ascending, `count` of them
-  const uint32_t* keys;   ///< [1 << depth] of a float64 column of up to 255 cuts; else null
-  uint32_t category;      ///< 1: `sorted` are listed categories
-  uint32_t depth;         ///< levels of the search: the bit length of `count`
-  uint32_t count;         ///< cuts, or listed values
-  uint32_t missing_bin;   ///< bin of NaN
-  uint32_t other_bin;     ///< category: bin of a value that is not listed
-  uint32_t rule;          ///< enum cordwood_category_rule
-  uint32_t feature;       ///< tree_bin_row: which value of the row
-  double zero_band;       ///< values with |x| <= zero_band count as NaN; negative: none do
+  const void* levels;    ///< float or double [1 << depth]
+  const void* sorted;    ///< the same values ascending, `count` of them
+  const uint32_t* keys;  ///< [1 << depth] of a float64 column of up to 255 cuts; else null
+  uint32_t category;     ///< 1: `sorted` are listed categories
+  uint32_t depth;        ///< levels of the search: the bit length of `count`
+  uint32_t count;        ///< cuts, or listed values
+  uint32_t missing_bin;  ///< bin of NaN
+  uint32_t other_bin;    ///< category: bin of a value that is not listed
+  uint32_t rule;         ///< enum cordwood_category_rule
+  uint32_t feature;      ///< tree_bin_row: which value of the row
+  double zero_band;      ///< values with |x| <= zero_band count as NaN; negative: none do
 };
 
 inline constexpr uint32_t kBinMinSlots = 16;
@@ -51,16 +51,16 @@ using TreeBinF32U16 = void (*)(const float* values, uint64_t n_rows, const BinCo
 using TreeBinF64U16 = void (*)(const double* values, uint64_t n_rows, const BinColumn& column,
                                uint16_t* bins) noexcept;
 
-#define CORDWOOD_DECLARE_TREE_BIN(isa)                                                           \
-  namespace isa {                                                                                \
-  void tree_bin_f32_u8(const float* values, uint64_t n_rows, const BinColumn& column,            \
-                       uint8_t* bins) noexcept;                                                  \
-  void tree_bin_f64_u8(const double* values, uint64_t n_rows, const BinColumn& column,           \
-                       uint8_t* bins) noexcept;                                                  \
-  void tree_bin_f32_u16(const float* values, uint64_t n_rows, const BinColumn& column,           \
-                        uint16_t* bins) noexcept;                                                \
-  void tree_bin_f64_u16(const double* values, uint64_t n_rows, const BinColumn& column,          \
-                        uint16_t* bins) noexcept;                                                \
+#define CORDWOOD_DECLARE_TREE_BIN(isa)                                                             \
+  namespace isa {                                                                                  \
+  void tree_bin_f32_u8(const float* values, uint64_t n_rows, const BinColumn& column,              \
+                       uint8_t* bins) noexcept;                                                    \
+  void tree_bin_f64_u8(const double* values, uint64_t n_rows, const BinColumn& column,             \
+                       uint8_t* bins) noexcept;                                                    \
+  void tree_bin_f32_u16(const float* values, uint64_t n_rows, const BinColumn& column,             \
+                        uint16_t* bins) noexcept;                                                  \
+  void tree_bin_f64_u16(const double* values, uint64_t n_rows, const BinColumn& column,            \
+                        uint16_t* bins) noexcept;                                                  \
   }
 
 namespace scalar {

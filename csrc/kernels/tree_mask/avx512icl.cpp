@@ -40,15 +40,13 @@ __mmask64 goes_right(const MaskModel& model, const Bins<kRegisters>& bins, uint6
 
 // The exponent of a power of two is the position of its bit.
 __m512i lowest_bit_u32x16(__m512i word) {
-  const __m512i single =
-      _mm512_and_si512(word, _mm512_sub_epi32(_mm512_setzero_si512(), word));
+  const __m512i single = _mm512_and_si512(word, _mm512_sub_epi32(_mm512_setzero_si512(), word));
   const __m512i exponent = _mm512_srli_epi32(_mm512_castps_si512(_mm512_cvtepu32_ps(single)), 23);
   return _mm512_sub_epi32(exponent, _mm512_set1_epi32(127));
 }
 
 __m256i lowest_bit_u64x8(__m512i word) {
-  const __m512i single =
-      _mm512_and_si512(word, _mm512_sub_epi64(_mm512_setzero_si512(), word));
+  const __m512i single = _mm512_and_si512(word, _mm512_sub_epi64(_mm512_setzero_si512(), word));
   const __m512i exponent = _mm512_srli_epi64(_mm512_castpd_si512(_mm512_cvtepu64_pd(single)), 52);
   return _mm512_cvtepi64_epi32(_mm512_sub_epi64(exponent, _mm512_set1_epi64(1023)));
 }

@@ -21,15 +21,15 @@ inline constexpr uint32_t kMaskLanes32 = 16;  // trees of up to 32 leaves
 inline constexpr uint32_t kMaskLanes64 = 8;   // trees of up to 64 leaves
 
 struct MaskGroup {
-  uint32_t first_step;       ///< of all groups' steps; a multiple of 64 / lanes
-  uint32_t n_steps;          ///< a multiple of 64 / lanes
+  uint32_t first_step;  ///< of all groups' steps; a multiple of 64 / lanes
+  uint32_t n_steps;     ///< a multiple of 64 / lanes
   uint32_t first_category;
   uint32_t n_categories;
 };
 
 struct MaskCategory {
   uint64_t keep;
-  uint32_t table;            ///< of 256 bits: goes right where the bin's bit is set
+  uint32_t table;  ///< of 256 bits: goes right where the bin's bit is set
   uint16_t column;
   uint16_t lane;
 };
@@ -38,9 +38,9 @@ struct MaskModel {
   const MaskGroup* groups;
   const uint8_t* columns;
   const uint8_t* ranks;
-  const void* keep;          ///< uint32_t (16 lanes) or uint64_t (8 lanes)
+  const void* keep;  ///< uint32_t (16 lanes) or uint64_t (8 lanes)
   const MaskCategory* categories;
-  const uint8_t* tables;     ///< 32 bytes each
+  const uint8_t* tables;  ///< 32 bytes each
   uint32_t n_groups;
   uint32_t n_columns;
   uint32_t lanes;

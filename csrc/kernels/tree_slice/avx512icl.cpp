@@ -18,8 +18,12 @@ namespace {
 
 constexpr uint32_t kRegisters = kSliceRows / 64;  // of bytes, for one block
 
-__m512i load(const void* p) { return _mm512_load_si512(p); }
-void store(void* p, __m512i value) { _mm512_store_si512(p, value); }
+__m512i load(const void* p) {
+  return _mm512_load_si512(p);
+}
+void store(void* p, __m512i value) {
+  _mm512_store_si512(p, value);
+}
 
 // ---- conditions ------------------------------------------------------------------------------
 
@@ -40,15 +44,12 @@ void look_up_tables(const SliceColumn& column, const uint8_t* bins, uint64_t* ou
   const __m512i bit_of = _mm512_set1_epi64(static_cast<long long>(0x8040201008040201ull));
   for (uint32_t m = 0; m < kRegisters; ++m) {
     const __m512i bin = load(bins + 64 * m);
-    const __m512i byte =
-        _mm512_and_si512(_mm512_srli_epi16(bin, 3), _mm512_set1_epi8(31));
-    const __m512i mask =
-        _mm512_shuffle_epi8(bit_of, _mm512_and_si512(bin, _mm512_set1_epi8(7)));
+    const __m512i byte = _mm512_and_si512(_mm512_srli_epi16(bin, 3), _mm512_set1_epi8(31));
+    const __m512i mask = _mm512_shuffle_epi8(bit_of, _mm512_and_si512(bin, _mm512_set1_epi8(7)));
     for (uint32_t i = 0; i < column.n_tables; ++i) {
       const __m512i table = _mm512_broadcast_i64x4(
           _mm256_loadu_si256(reinterpret_cast<const __m256i*>(column.tables + 32 * i)));
-      out[i * kSliceWords + m] =
-          _mm512_test_epi8_mask(_mm512_permutexvar_epi8(byte, table), mask);
+      out[i * kSliceWords + m] = _mm512_test_epi8_mask(_mm512_permutexvar_epi8(byte, table), mask);
     }
   }
 }
@@ -78,8 +79,7 @@ void run_group(const SliceModel& model, const SliceGroup& group, const SliceTask
     const __m512i above = load(slots + op->above * kSliceWords);
     const __m512i below = load(slots + op->below * kSliceWords);
     // (condition | above) & below: truth table with condition as the highest input.
-    store(slots + op->self * kSliceWords,
-          _mm512_ternarylogic_epi64(condition, above, below, 0xA8));
+    store(slots + op->self * kSliceWords, _mm512_ternarylogic_epi64(condition, above, below, 0xA8));
   }
 }
 
@@ -109,12 +109,10 @@ void transpose_digits(const __m512i (&d)[8], uint8_t* leaves) {
   const __m512i lo54 = _mm512_unpacklo_epi8(d[5], d[4]), hi54 = _mm512_unpackhi_epi8(d[5], d[4]);
   const __m512i lo32 = _mm512_unpacklo_epi8(d[3], d[2]), hi32 = _mm512_unpackhi_epi8(d[3], d[2]);
   const __m512i lo10 = _mm512_unpacklo_epi8(d[1], d[0]), hi10 = _mm512_unpackhi_epi8(d[1], d[0]);
-  const __m512i high[4] = {
-      _mm512_unpacklo_epi16(lo76, lo54), _mm512_unpackhi_epi16(lo76, lo54),
-      _mm512_unpacklo_epi16(hi76, hi54), _mm512_unpackhi_epi16(hi76, hi54)};
-  const __m512i low[4] = {
-      _mm512_unpacklo_epi16(lo32, lo10), _mm512_unpackhi_epi16(lo32, lo10),
-      _mm512_unpacklo_epi16(hi32, hi10), _mm512_unpackhi_epi16(hi32, hi10)};
+  const __m512i high[4] = {_mm512_unpacklo_epi16(lo76, lo54), _mm512_unpackhi_epi16(lo76, lo54),
+                           _mm512_unpacklo_epi16(hi76, hi54), _mm512_unpackhi_epi16(hi76, hi54)};
+  const __m512i low[4] = {_mm512_unpacklo_epi16(lo32, lo10), _mm512_unpackhi_epi16(lo32, lo10),
+                          _mm512_unpacklo_epi16(hi32, hi10), _mm512_unpackhi_epi16(hi32, hi10)};
 #pragma GCC unroll 4
   for (uint32_t i = 0; i < 4; ++i) {
     const __m512i even = _mm512_unpacklo_epi32(high[i], low[i]);
@@ -128,13 +126,26 @@ void read_leaves(const uint64_t* slots, uint32_t digits, uint8_t* leaves) {
   __m512i digit[8];
   for (__m512i& d : digit) d = _mm512_setzero_si512();
   switch (digits) {
-    case 1: read_digits<1>(slots, digit); break;
-    case 2: read_digits<2>(slots, digit); break;
-    case 3: read_digits<3>(slots, digit); break;
-    case 4: read_digits<4>(slots, digit); break;
-    case 5: read_digits<5>(slots, digit); break;
-    case 6: read_digits<6>(slots, digit); break;
-    default: break;  // trees of one leaf: its number is zero
+    case 1:
+      read_digits<1>(slots, digit);
+      break;
+    case 2:
+      read_digits<2>(slots, digit);
+      break;
+    case 3:
+      read_digits<3>(slots, digit);
+      break;
+    case 4:
+      read_digits<4>(slots, digit);
+      break;
+    case 5:
+      read_digits<5>(slots, digit);
+      break;
+    case 6:
+      read_digits<6>(slots, digit);
+      break;
+    default:
+      break;  // trees of one leaf: its number is zero
   }
   transpose_digits(digit, leaves);
 }
@@ -161,10 +172,10 @@ struct Quad {
 };
 
 Quad look_up_four(const __m512i* planes, __m512i leaf) {
-  const Pair low = unpack8(_mm512_permutexvar_epi8(leaf, planes[0]),
-                           _mm512_permutexvar_epi8(leaf, planes[1]));
-  const Pair high = unpack8(_mm512_permutexvar_epi8(leaf, planes[2]),
-                            _mm512_permutexvar_epi8(leaf, planes[3]));
+  const Pair low =
+      unpack8(_mm512_permutexvar_epi8(leaf, planes[0]), _mm512_permutexvar_epi8(leaf, planes[1]));
+  const Pair high =
+      unpack8(_mm512_permutexvar_epi8(leaf, planes[2]), _mm512_permutexvar_epi8(leaf, planes[3]));
   const Pair first = unpack16(low.lo, high.lo);
   const Pair second = unpack16(low.hi, high.hi);
   return {{first.lo, first.hi, second.lo, second.hi}};
@@ -195,8 +206,7 @@ void add_leaves(const uint8_t* table, const uint8_t* leaves, double* sums) {
       const Pair value = unpack32(low.part[e], high.part[e]);
       double* at = sums + 64 * m + 16 * e;
       _mm512_store_pd(at, _mm512_add_pd(_mm512_load_pd(at), _mm512_castsi512_pd(value.lo)));
-      _mm512_store_pd(at + 8,
-                      _mm512_add_pd(_mm512_load_pd(at + 8), _mm512_castsi512_pd(value.hi)));
+      _mm512_store_pd(at + 8, _mm512_add_pd(_mm512_load_pd(at + 8), _mm512_castsi512_pd(value.hi)));
     }
   }
 }

@@ -67,7 +67,7 @@ struct SliceModel {
   const SliceOperation* operations;
   const SliceGroup* groups;
   const uint32_t* tree_output;  ///< [n_trees] first output that the tree's leaves add to
-  const uint8_t* planes;  ///< [n_trees][leaf_width][bytes of a value][64]: byte b of leaf l
+  const uint8_t* planes;        ///< [n_trees][leaf_width][bytes of a value][64]: byte b of leaf l
   uint32_t n_columns;
   uint32_t n_groups;
   uint32_t n_conditions;
@@ -79,22 +79,22 @@ struct SliceTask {
   const uint8_t* bins;   ///< [n_columns][512]
   uint64_t* conditions;  ///< scratch [n_conditions][8], 64-byte aligned
   uint64_t* slots;       ///< scratch [kSliceSlots][8], 64-byte aligned
-  uint8_t* leaves;       ///< scratch [4][512], 64-byte aligned; tree_slice_leaves: out [n_trees][512]
-  void* sums;            ///< [n_outputs][512] of the accumulate type, holding the base values;
-                         ///< 64-byte aligned; tree_slice_leaves leaves it alone
-  void* spare;           ///< scratch [512] of the accumulate type, 64-byte aligned
+  uint8_t* leaves;  ///< scratch [4][512], 64-byte aligned; tree_slice_leaves: out [n_trees][512]
+  void* sums;       ///< [n_outputs][512] of the accumulate type, holding the base values;
+                    ///< 64-byte aligned; tree_slice_leaves leaves it alone
+  void* spare;      ///< scratch [512] of the accumulate type, 64-byte aligned
   uint32_t n_outputs;
 };
 
 using TreeSlice = void (*)(const SliceModel& model, const SliceTask& task) noexcept;
 
-#define CORDWOOD_DECLARE_TREE_SLICE(isa)                                                    \
-  namespace isa {                                                                           \
-  /* Adds the leaves of every tree, in tree order, to `sums`. */                            \
-  void tree_slice_f32(const SliceModel& model, const SliceTask& task) noexcept;             \
-  void tree_slice_f64(const SliceModel& model, const SliceTask& task) noexcept;             \
-  /* Writes the in-order number of each row's exit leaf, tree by tree. */                   \
-  void tree_slice_leaves(const SliceModel& model, const SliceTask& task) noexcept;          \
+#define CORDWOOD_DECLARE_TREE_SLICE(isa)                                                           \
+  namespace isa {                                                                                  \
+  /* Adds the leaves of every tree, in tree order, to `sums`. */                                   \
+  void tree_slice_f32(const SliceModel& model, const SliceTask& task) noexcept;                    \
+  void tree_slice_f64(const SliceModel& model, const SliceTask& task) noexcept;                    \
+  /* Writes the in-order number of each row's exit leaf, tree by tree. */                          \
+  void tree_slice_leaves(const SliceModel& model, const SliceTask& task) noexcept;                 \
   }
 
 CORDWOOD_DECLARE_TREE_SLICE(scalar)

@@ -14,7 +14,9 @@ namespace {
 
 constexpr unsigned kVectors = 8;
 
-__m512i set1(uint64_t value) { return _mm512_set1_epi64(static_cast<long long>(value)); }
+__m512i set1(uint64_t value) {
+  return _mm512_set1_epi64(static_cast<long long>(value));
+}
 
 __mmask8 leaves_of(__m512i node_u64x8) {
   return _mm512_cmpge_epu64_mask(
@@ -34,8 +36,8 @@ __mmask8 set_goes_right(const WalkModel& model, __mmask8 category, __m512i colum
   const __m512i bit = _mm512_add_epi64(
       _mm512_add_epi64(first_bit, _mm512_mullo_epi64(rank_u64x8, step)), bin_u64x8);
   const auto found = static_cast<__mmask8>(category & ~missing);
-  const __m512i word = _mm512_mask_i64gather_epi64(zero, found, _mm512_srli_epi64(bit, 6),
-                                                   model.set_words, 8);
+  const __m512i word =
+      _mm512_mask_i64gather_epi64(zero, found, _mm512_srli_epi64(bit, 6), model.set_words, 8);
   const __m512i shifted = _mm512_srlv_epi64(word, _mm512_and_epi64(bit, set1(63)));
   const __mmask8 in_set = _mm512_mask_test_epi64_mask(found, shifted, set1(1));
   return static_cast<__mmask8>(in_set | (missing & ~missing_left));
@@ -44,7 +46,7 @@ __mmask8 set_goes_right(const WalkModel& model, __mmask8 category, __m512i colum
 // Eight walks. A lane that has arrived reads its leaf again until it is emptied; a lane without a
 // walk sits on the last leaf that it saw.
 struct Walkers {
-  __m512i walk_u64x8;        // number of the walk
+  __m512i walk_u64x8;  // number of the walk
   __m512i node_index_u64x8;
   __m512i bin_offset_u64x8;  // bytes from the first bin of the task
   __m512i node_u64x8;        // read in the last step
@@ -58,27 +60,24 @@ void take_step(const WalkModel& model, const uint16_t* bins, Walkers& walkers) {
   const auto moving = static_cast<__mmask8>(~leaves_of(node));
   walkers.node_u64x8 = node;
   const __m512i column = _mm512_srli_epi64(node, CORDWOOD_WALK_COLUMN_SHIFT);
-  const __m512i where =
-      _mm512_add_epi64(walkers.bin_offset_u64x8, _mm512_slli_epi64(column, 1));
+  const __m512i where = _mm512_add_epi64(walkers.bin_offset_u64x8, _mm512_slli_epi64(column, 1));
   const __m512i low16 = set1(0xFFFF);
   const __m512i bin = _mm512_and_epi64(
       _mm512_mask_i64gather_epi64(_mm512_setzero_si512(), moving, where, bins, 1), low16);
-  const __m512i rank =
-      _mm512_and_epi64(_mm512_srli_epi64(node, CORDWOOD_WALK_RANK_SHIFT), low16);
+  const __m512i rank = _mm512_and_epi64(_mm512_srli_epi64(node, CORDWOOD_WALK_RANK_SHIFT), low16);
   const __m512i raise =
       _mm512_and_epi64(_mm512_srli_epi64(node, CORDWOOD_WALK_MISSING_SHIFT), set1(1));
-  __mmask8 right =
-      _mm512_mask_cmpgt_epu64_mask(moving, _mm512_and_epi64(_mm512_add_epi64(bin, raise), low16),
-                                   _mm512_add_epi64(rank, raise));
-  const __mmask8 category = _mm512_mask_test_epi64_mask(
-      moving, node, set1(uint64_t{1} << CORDWOOD_WALK_CATEGORY_SHIFT));
+  __mmask8 right = _mm512_mask_cmpgt_epu64_mask(
+      moving, _mm512_and_epi64(_mm512_add_epi64(bin, raise), low16), _mm512_add_epi64(rank, raise));
+  const __mmask8 category =
+      _mm512_mask_test_epi64_mask(moving, node, set1(uint64_t{1} << CORDWOOD_WALK_CATEGORY_SHIFT));
   if (category != 0) {
     const __mmask8 missing_left = _mm512_test_epi64_mask(raise, raise);
     right = static_cast<__mmask8>((right & ~category) |
                                   set_goes_right(model, category, column, rank, bin, missing_left));
   }
-  const __m512i distance = _mm512_mask_and_epi64(set1(1), right, node,
-                                                 set1(CORDWOOD_WALK_DISTANCE_MASK));
+  const __m512i distance =
+      _mm512_mask_and_epi64(set1(1), right, node, set1(CORDWOOD_WALK_DISTANCE_MASK));
   walkers.node_index_u64x8 =
       _mm512_mask_add_epi64(walkers.node_index_u64x8, moving, walkers.node_index_u64x8, distance);
 }
@@ -95,24 +94,23 @@ void hand_in(const WalkTask& task, __mmask8 lanes, const Walkers& walkers) {
       task.answer == WalkAnswer::kPosition
           ? _mm512_sub_epi64(walkers.node_index_u64x8, roots_of(task, lanes, walkers.walk_u64x8))
           : walkers.node_u64x8;  // the row is the lower half
-  _mm512_mask_i64scatter_epi32(task.out, lanes, walkers.walk_u64x8,
-                               _mm512_cvtepi64_epi32(answer), 4);
+  _mm512_mask_i64scatter_epi32(task.out, lanes, walkers.walk_u64x8, _mm512_cvtepi64_epi32(answer),
+                               4);
 }
 
 // Starts the next walks in the empty `lanes`, as far as there are any.
 void refill(const WalkTask& task, __mmask8 lanes, uint64_t& next, Walkers& walkers) {
   const __m512i count = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
-  const __m512i walk = _mm512_mask_expand_epi64(walkers.walk_u64x8, lanes,
-                                                _mm512_add_epi64(set1(next), count));
+  const __m512i walk =
+      _mm512_mask_expand_epi64(walkers.walk_u64x8, lanes, _mm512_add_epi64(set1(next), count));
   const __mmask8 starts = _mm512_mask_cmplt_epu64_mask(lanes, walk, set1(task.n_walks));
   next += static_cast<uint64_t>(__builtin_popcount(starts));
   walkers.busy = static_cast<__mmask8>((walkers.busy & ~lanes) | starts);
   walkers.walk_u64x8 = _mm512_mask_mov_epi64(walkers.walk_u64x8, starts, walk);
   walkers.node_index_u64x8 =
       _mm512_mask_mov_epi64(walkers.node_index_u64x8, starts, roots_of(task, starts, walk));
-  walkers.bin_offset_u64x8 =
-      _mm512_mask_mullo_epi64(walkers.bin_offset_u64x8, starts, walk,
-                              set1(task.bin_step * sizeof(uint16_t)));
+  walkers.bin_offset_u64x8 = _mm512_mask_mullo_epi64(walkers.bin_offset_u64x8, starts, walk,
+                                                     set1(task.bin_step * sizeof(uint16_t)));
 }
 
 }  // namespace

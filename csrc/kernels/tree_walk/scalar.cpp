@@ -10,11 +10,10 @@ uint32_t next_distance(const WalkModel& model, uint64_t node, const uint16_t* bi
   const auto column = static_cast<uint32_t>(node >> CORDWOOD_WALK_COLUMN_SHIFT);
   const uint32_t bin = bins[column];
   const bool category = ((node >> CORDWOOD_WALK_CATEGORY_SHIFT) & 1u) != 0;
-  const uint32_t right =
-      category ? cordwood_walk_set_goes_right(node, bin, model.set_words,
-                                              model.column_set_bit[column],
-                                              model.column_set_step[column])
-               : cordwood_walk_goes_right(node, bin);
+  const uint32_t right = category ? cordwood_walk_set_goes_right(node, bin, model.set_words,
+                                                                 model.column_set_bit[column],
+                                                                 model.column_set_step[column])
+                                  : cordwood_walk_goes_right(node, bin);
   return cordwood_walk_distance(node, right);
 }
 

@@ -15,10 +15,10 @@
 namespace cordwood::kernels {
 
 struct WalkModel {
-  const uint64_t* nodes;          ///< all trees, each in preorder
-  const uint64_t* set_words;      ///< right-going bits of all category sets
-  const uint64_t* column_set_bit; ///< [n_columns] first bit of the column's set 0
-  const uint32_t* column_set_step; ///< [n_columns] bits a set takes: listed values + 1
+  const uint64_t* nodes;            ///< all trees, each in preorder
+  const uint64_t* set_words;        ///< right-going bits of all category sets
+  const uint64_t* column_set_bit;   ///< [n_columns] first bit of the column's set 0
+  const uint32_t* column_set_step;  ///< [n_columns] bits a set takes: listed values + 1
 };
 
 /// What a finished walk leaves behind.
@@ -34,9 +34,9 @@ struct WalkTask {
   uint32_t root;
   WalkAnswer answer;
   const uint16_t* bins;
-  uint64_t bin_step;      ///< bins from one walk to the next; 0: all read the same row
+  uint64_t bin_step;  ///< bins from one walk to the next; 0: all read the same row
   uint64_t n_walks;
-  uint32_t* out;          ///< [n_walks]
+  uint32_t* out;  ///< [n_walks]
 };
 
 using TreeWalkU16 = void (*)(const WalkModel& model, const WalkTask& task) noexcept;

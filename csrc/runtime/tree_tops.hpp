@@ -1,0 +1,54 @@
+// The upper levels of large trees, run by tree_slice: where a walk starts for each row.
+//
+// Every row passes the same few nodes at the top of a tree, one dependent load after the other.
+// Evaluating them for 512 rows at once costs a tenth of walking them, so a walk begins six levels down.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/result.hpp"
+#include "format/trees.hpp"
+#include "runtime/dispatch.hpp"
+#include "runtime/tree_columns.hpp"
+#include "runtime/tree_slice_plan.hpp"
+
+namespace cordwood::runtime {
+
+class TreeTops {
+ public:
+  static constexpr uint32_t kLevels = 6;
+  static constexpr uint32_t kExits = 64;
+  static_assert(1u << kLevels == kExits && kExits <= kernels::kSliceMaxLeaves);
+
+  /// Cuts every tree below its sixth level. Columns are those of `arrays`, so that both read the same
+  /// loaded features.
+  static Result<TreeTops> build(const format::TreeArrays& arrays) noexcept;
+
+  /// Columns to bin, eight bits wide.
+  [[nodiscard]] const TreeColumns& columns() const noexcept { return columns_; }
+
+  /// Exit of each row from each top, by number: `exits` is [n_trees][512].
+  void run(const KernelRow& kernels, const uint8_t* bins, uint8_t* exits,
+           std::span<std::byte> scratch) const noexcept;
+
+  /// Nodes below the exits of a tree, by exit number.
+  [[nodiscard]] const uint32_t* nodes_below(uint64_t tree) const noexcept {
+    return nodes_below_.data() + tree * kExits;
+  }
+
+  [[nodiscard]] size_t scratch_bytes() const noexcept;
+  [[nodiscard]] uint64_t resident_bytes() const noexcept;
+
+ private:
+  TreeTops(const format::TreeArrays& tops, TreeColumns&& columns, std::vector<uint32_t>&& below);
+
+  TreeColumns columns_;
+  SliceConditions conditions_;
+  SlicePlan slice_;
+  std::vector<uint32_t> nodes_below_;
+};
+
+}  // namespace cordwood::runtime
