@@ -23,10 +23,11 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 import cordwood
-from cord_file import Section, tree_file
+from cord_file import CordFile, Section, tree_file
 from drawn import Shape, make_graph
 
-PROVENANCE = 9
+VALUES, PROVENANCE = 4, 9  # sections
+PROBABILITY = 4  # role
 
 
 @pytest.fixture(scope="module")
@@ -253,16 +254,31 @@ def test_files_without_a_front_end_are_refused(model: cordwood.Model, tmp_path: 
         cordwood.compress(path)
 
 
-@pytest.mark.parametrize(
-    "methods", [["predict", "predict_proba"], ["explode"], "predict", [1], None]
-)
-def test_provenance_that_promises_too_much_is_refused(methods: object) -> None:
+def _with_provenance(facts: dict[str, Any]) -> CordFile:
     file = tree_file()
-    kinds = {section.kind for section in file.sections}
-    if PROVENANCE in kinds:
+    if any(section.kind == PROVENANCE for section in file.sections):
         file.drop(PROVENANCE)
-    facts = {"methods": methods, "source": {}, "recipe": {}}
     file.sections.append(Section(PROVENANCE, bytearray(json.dumps(facts).encode()), flags=0))
+    return file
+
+
+def _value_of_role(file: CordFile, role: int) -> int:
+    values = bytes(file[VALUES].data)
+    return next(i for i in range(len(values) // 64) if values[64 * i + 1] == role)
+
+
+def test_a_method_without_an_answer_is_refused() -> None:
+    facts = {"methods": ["predict", "predict_proba"], "source": {}, "recipe": {}}
+    file = _with_provenance(facts)
+    file.patch(VALUES, 64 * _value_of_role(file, PROBABILITY) + 1, "B", 0)  # its role
+    with pytest.raises(cordwood.FormatError, match=r"predict_proba.*no answer for it") as caught:
+        cordwood.load(file.seal())
+    assert caught.value.code == "provenance_invalid"
+
+
+@pytest.mark.parametrize("methods", [["explode"], "predict", [1], None])
+def test_provenance_of_another_shape_is_refused(methods: object) -> None:
+    file = _with_provenance({"methods": methods, "source": {}, "recipe": {}})
     with pytest.raises(cordwood.FormatError) as caught:
         cordwood.load(file.seal())
     assert caught.value.code == "provenance_invalid"

@@ -69,9 +69,6 @@ class Program {
   Status add_step(const format::FileView& file, uint32_t index, const KernelRow& kernels);
   Status add_trees(const format::FileView& file, uint32_t index, Step& step,
                    const KernelRow& kernels);
-  Status check_link(const Step& step) const noexcept;
-  Status check_decide(const Step& step) noexcept;
-  Status check_source(const Step& step) const noexcept;
   Status run_step(const Step& step, const RowsView& rows, const void* input, void* out,
                   std::span<std::byte> tree_scratch) const noexcept;
   void run_link(const Step& step, const void* margin, uint64_t n_rows, void* out) const noexcept;
