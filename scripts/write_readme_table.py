@@ -30,8 +30,8 @@ def table(run: dict[str, Any]) -> str:
             _line(["---"] + ["---:"] * (len(head) - 1)),
             *(_line(row) for row in rows),
             "",
-            f"One thread of {machine['cpu']} ({machine['isa']}), CPU time per call, source and packed "
-            f"model in turns in one process; {versions}.",
+            f"One thread of {machine['cpu']} ({machine['isa']}), CPU time per call, source and "
+            f"packed model in turns in one process; {versions}.",
             "",
         ]
     )
