@@ -36,7 +36,15 @@ if TYPE_CHECKING:
     from cordwood.measure import Clock
     from cordwood.model import Model
 
-__all__ = ["BATCHES", "fresh", "library_of", "run"]
+__all__ = [
+    "BATCHES",
+    "fresh",
+    "library_of",
+    "openmp_limit",
+    "our_tolerance",
+    "run",
+    "task_of",
+]
 
 BATCHES = (1, 32, 1024, 100_000)
 CHECKED_ROWS = 10_000
@@ -104,12 +112,12 @@ def run(
     facts = _core.inspect(model.to_bytes())
     attributes = facts["operators"][0]["attributes"]
     rows = np.ascontiguousarray(rows, dtype=attributes["input_type"])
-    task = None if source is None else _task(model, source, attributes)
+    task = None if source is None else task_of(model, source)
     answer = task.answer if task else _best_answer(model)
     ours = Prepared(
-        OURS, _core.__version__, getattr(model, answer), rows.dtype.name, _allowed(facts)
+        OURS, _core.__version__, getattr(model, answer), rows.dtype.name, our_tolerance(facts)
     )
-    with _openmp_limit(model.threads):
+    with openmp_limit(model.threads):
         prepared, agreements, refused = _admit(ours, task, named, rows)
         timed = tuple(_batch(batch, prepared, rows, model, budget_s) for batch in batches)
     return Result(
@@ -184,7 +192,27 @@ def library_of(source: Any) -> str:
     raise InputError(message)
 
 
-def _task(model: Model, source: Any, attributes: Mapping[str, Any]) -> Task:
+def task_of(model: Model, source: Any) -> Task:
+    """Put the question: which model, which method, on what rows.
+
+    Parameters
+    ----------
+    model : Model
+        The packed model; its `threads` holds for every peer.
+    source : object
+        What it was packed from.
+
+    Returns
+    -------
+    Task
+        What `cordwood.bench.peers.prepare` takes.
+
+    Raises
+    ------
+    InputError
+        The source belongs to no library that is known here.
+    """
+    attributes = _core.inspect(model.to_bytes())["operators"][0]["attributes"]
     answer = _best_answer(model) if hasattr(source, "predict_proba") else "predict"
     return Task(
         source=source,
@@ -201,8 +229,14 @@ def _best_answer(model: Model) -> str:
     return "predict_proba" if "predict_proba" in model.methods else "predict"
 
 
-def _allowed(facts: Mapping[str, Any]) -> Tolerance:
-    """Only a link may differ from the source's, and only in its last bits."""
+def our_tolerance(facts: Mapping[str, Any]) -> Tolerance:
+    """Return how far cordwood's answers may be from the source's: behind a link, the last bits.
+
+    Parameters
+    ----------
+    facts : mapping
+        What ``_core.inspect`` says of the file.
+    """
     links = [step["attributes"]["kind"] for step in facts["operators"] if step["name"] == "link"]
     if all(kind == "identity" for kind in links):
         return NO_LINK
@@ -290,8 +324,8 @@ def _model_facts(model: Model, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _openmp_limit(threads: int) -> Iterator[None]:
-    """Hold libraries to the task's threads that only listen to OpenMP's own setting."""
+def openmp_limit(threads: int) -> Iterator[None]:
+    """Hold libraries to so many threads that only listen to OpenMP's own setting."""
     try:
         from threadpoolctl import threadpool_limits
     except ImportError:  # comes with scikit-learn, the only one that needs it
