@@ -15,7 +15,7 @@ from cordwood.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cordwood._typing import AnyArray, BoolArray
+    from cordwood._typing import AnyArray, BoolArray, FloatArray
     from cordwood._verify_probes import Batch
     from cordwood._verify_sources import Reference
     from cordwood.ir import Graph
@@ -105,20 +105,46 @@ class _Rows:
     def compare(self) -> None:
         """Compare everything that both sides answer."""
         self.tally.add(rows=len(self.rows))
-        try:
-            margin = self.model._run(self.rows, "margin")
-        except InputError as error:
-            self.tally.differ(
-                len(self.rows),
-                [Difference(kind="refusal", given=str(error), expected="an answer, as the source's",
-                            row=self._name(0))],
-            )  # fmt: skip
+        answers = self._ask_both()
+        if answers is None:
             return
+        margin, theirs, outputs = answers
         self._compare_leaves()
-        self._compare_margins(margin)
+        if theirs is not None:
+            self._compare_margins(margin, theirs)
         compare_links(self.model, self.graph, self.rows, margin, self.tally, self._name)
-        outputs = self.reference.outputs(self.rows)
         compare_outputs(self.model, self.graph, self.rows, outputs, self.tally, self._name)
+
+    def _ask_both(self) -> tuple[FloatArray, AnyArray | None, dict[str, AnyArray]] | None:
+        """Return our margin, theirs, and their outputs; None where only one side answers.
+
+        Raises
+        ------
+        InputError
+            Both refuse the rows: then there is nothing to compare.
+        """
+        refused = None
+        try:
+            ours = self.model._run(self.rows, "margin")
+        except InputError as error:
+            refused = error
+        try:
+            theirs = self.reference.margin(self.rows)
+            outputs = self.reference.outputs(self.rows)
+        except ValueError as error:  # of the source library
+            if refused is not None:
+                raise refused from error
+            self._differ_in_refusal("an answer", f"a refusal, as the source's: {error}")
+            return None
+        if refused is not None:
+            self._differ_in_refusal(str(refused), "an answer, as the source's")
+            return None
+        return ours, theirs, outputs
+
+    def _differ_in_refusal(self, given: str, expected: str) -> None:
+        text = expected.partition("\n")[0]
+        first = Difference(kind="refusal", given=given, expected=text, row=self._name(0))
+        self.tally.differ(len(self.rows), [first])
 
     def _compare_leaves(self) -> None:
         theirs = self.reference.leaves(self.rows)
@@ -141,10 +167,7 @@ class _Rows:
             ),
         )  # fmt: skip
 
-    def _compare_margins(self, ours: AnyArray) -> None:
-        theirs = self.reference.margin(self.rows)
-        if theirs is None:
-            return
+    def _compare_margins(self, ours: FloatArray, theirs: AnyArray) -> None:
         if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
             self._differ_in_shape("margin", ours, theirs)
             return

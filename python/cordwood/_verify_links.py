@@ -118,12 +118,13 @@ def compare_outputs(
         if method not in model.methods:
             continue
         ours = getattr(model, method)(rows)
-        if theirs.size != ours.size:
-            given, expected = f"shape {ours.shape}", f"shape {theirs.shape}"
+        is_label = method == "predict" and graph.by_role(Role.LABEL) is not None
+        if theirs.size != ours.size or not (is_label or ours.dtype.kind == theirs.dtype.kind):
+            given, expected = (f"{array.dtype} of shape {array.shape}" for array in (ours, theirs))
             tally.differ(1, [Difference(kind=method, given=given, expected=expected)])
             continue
         sources = theirs.reshape(ours.shape)
-        if method == "predict" and graph.by_role(Role.LABEL) is not None:
+        if is_label:
             wrong, tied = _compare_labels(model, graph, rows, np.asarray(ours != sources))
             tally.add(labels=len(ours), ties=int(tied.sum()))
         else:

@@ -91,9 +91,11 @@ def _paths_to(trees: TreeEnsemble, nodes: Int64Array) -> _Paths:
     """Climb from nodes to their roots, all at once."""
     parent = parents(trees)
     first = np.repeat(trees.tree_start[:-1], np.diff(trees.tree_start))
-    owners, passed, sides = [], [], []
+    owners: list[Int64Array] = []
+    passed: list[Int64Array] = []
+    sides: list[BoolArray] = []
     owner, at = np.arange(len(nodes)), nodes
-    while len(at):
+    while len(at) or not owners:
         above = parent[at]
         inside = above >= 0
         owner, at, above = owner[inside], at[inside], above[inside]

@@ -191,8 +191,11 @@ class _Histogram:
     """scikit-learn's HistGradientBoosting, which has no ``apply``."""
 
     def __init__(self, source: Any) -> None:
+        from threadpoolctl import ThreadpoolController
+
         self.name = _sklearn_name()
         self._source = source
+        self._pools = ThreadpoolController()
         self._trees = [self._numbered(tree) for stage in source._predictors for tree in stage]
 
     @staticmethod
@@ -214,7 +217,8 @@ class _Histogram:
         return answer.reshape(len(X), -1)
 
     def outputs(self, X: AnyArray) -> dict[str, AnyArray]:
-        return _methods(self._source, X)
+        with self._pools.limit(limits=1, user_api="openmp"):
+            return _methods(self._source, X)
 
 
 def _sklearn(source: Any) -> Reference:

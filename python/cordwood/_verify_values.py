@@ -14,8 +14,14 @@ if TYPE_CHECKING:
 
 __all__ = ["ProbeValues"]
 
-MOST_CATEGORIES = 64
+MOST_CATEGORIES = 256
 """Category values that one node is probed with; more are drawn from by chance."""
+
+MOST_CODES = 4096
+"""Up to this largest code all smaller ones are probed, too, whether or not a set holds them."""
+
+TINY = (1e-36, -1e-36, 1e-30, -1e-30)
+"""Numbers that are zero to some library, or just are not."""
 
 LARGE = 1e30
 """Thresholds count as no larger when ordinary values are drawn around them."""
@@ -109,6 +115,8 @@ class ProbeValues:
                 offset = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
                 members = trees.set_members[np.repeat(trees.set_start[chosen], sizes) + offset]
                 known = np.unique(members).astype(np.float64)
+                if len(known) and known[-1] < MOST_CODES:
+                    known = np.arange(known[-1] + 1)
             top = float(known.max()) if len(known) else 0.0
             odd = [top + 1, top + 0.5, *ODD_CATEGORIES]
             if trees.category_rule != "exact":
@@ -178,11 +186,12 @@ class ProbeValues:
         pairs = [(everyone, value) for value in values]
         zero = np.flatnonzero(own == 0.0)
         pairs.append((zero, np.full(len(zero), -0.0)))
-        if trees.zero_band > 0.0:
-            pairs.append((everyone, np.zeros(len(nodes))))
-            inside = np.abs(trees.threshold[nodes]) <= 2 * trees.zero_band
-            near = np.flatnonzero(inside | trees.zero_missing[nodes])
-            pairs += [(near, np.full(len(near), edge)) for edge in self._band_edges]
+        # Zero goes to every node, and what some library may take for zero to those that ask.
+        pairs.append((everyone, np.zeros(len(nodes))))
+        inside = np.abs(trees.threshold[nodes]) <= max(2 * trees.zero_band, *TINY)
+        near = np.flatnonzero(inside | trees.zero_missing[nodes])
+        edges = self.cast(np.concatenate((self._band_edges, TINY)))
+        pairs += [(near, np.full(len(near), edge)) for edge in edges]
         return pairs
 
     def _category_pairs(
