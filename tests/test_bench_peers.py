@@ -5,7 +5,9 @@ from __future__ import annotations
 import builtins
 import dataclasses
 import json
+import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -240,7 +242,7 @@ def test_numbers_have_three_figures(text: str, expected: str) -> None:
     assert text == expected
 
 
-def test_report_and_json(forest: RandomForestClassifier, rows: np.ndarray, tmp_path: Any) -> None:
+def test_report_and_json(forest: RandomForestClassifier, rows: np.ndarray, tmp_path: Path) -> None:
     model = _packed(forest)
     model.save(tmp_path / "m.cord")
     cold = fresh(tmp_path / "m.cord", 5, repeats=1)
@@ -263,3 +265,18 @@ def test_machine_names_versions_and_no_host() -> None:
     assert described.cores >= 1
     assert platform.node() not in described.line(2)
     assert described.line(2).count("2 threads") == 1
+
+
+def test_cold_start_of_a_pickled_wrapper(
+    rows: np.ndarray, labels: np.ndarray, tmp_path: Path
+) -> None:
+    source = _wrapper(rows, labels)
+    cw.compress(source).save(tmp_path / "m.cord")
+    (tmp_path / "m.pkl").write_bytes(pickle.dumps(source))
+    cold = fresh(
+        tmp_path / "m.cord", 5, library="xgboost", source_path=tmp_path / "m.pkl", repeats=1
+    )
+    assert set(cold) == {"cordwood", "xgboost"}
+    assert list(cold["xgboost"].step_s) == ["numpy", "library", "load", "first answer"]
+    # Whoever imports XGBoost to answer one row waits for it.
+    assert cold["cordwood"].total_s.median < cold["xgboost"].total_s.median

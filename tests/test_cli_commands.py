@@ -201,7 +201,7 @@ def test_bench_races_the_source(
 
     steps = {"library": "pass"}
     monkeypatch.setattr(run, "FRESH_STEPS", steps)
-    monkeypatch.setattr(run.peer_room, "fresh_steps", lambda _: steps)
+    monkeypatch.setattr(run.peer_room, "fresh_steps", lambda *_: steps)
     argv = ("bench", "model.cord", "--data", "rows.npy", "--batch", "1,64", "--seconds", "0.01")
     facts = _facts(capsys, *argv, "--source", "model.ubj", "--vs", "xgboost,treelite")
     assert [batch["rows"] for batch in facts["batches"]] == [1, 64]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cordwood.bench.result import OURS
 
 if TYPE_CHECKING:
+    from cordwood.bench.peers import Agreement
     from cordwood.bench.result import Batch, Line, Result
     from cordwood.measure import FreshProcess, Spread
 
@@ -79,16 +80,24 @@ def render(result: Result) -> str:
 
 
 def _agreements(result: Result) -> list[str]:
-    lines = []
-    for name, found in result.agreements.items():
-        if name not in result.refused:
-            lines.append(
-                f"{name}: answers equal the source's bit for bit on {found.rows_equal:,} of "
-                f"{found.rows:,} rows; {found.rows_off:,} beyond {found.tolerance.difference:g}, "
-                f"largest {found.largest:.2g}"
-            )
+    lines = [
+        f"{name}: {_checked(found)}"
+        for name, found in result.agreements.items()
+        if name not in result.refused
+    ]
     lines += [f"{name}: {reason}" for name, reason in result.refused.items()]
     return [*lines, ""] if lines else []
+
+
+def _checked(found: Agreement) -> str:
+    if found.rows_equal == found.rows:
+        return f"{found.rows:,} answers checked, all the source's bit for bit"
+    beyond = f", {found.rows_off:,} beyond that" if found.rows_off else ""
+    return (
+        f"{found.rows:,} answers checked, {found.rows_equal:,} the source's bit for bit, "
+        f"{found.rows - found.rows_equal - found.rows_off:,} within "
+        f"{found.tolerance.difference:g}{beyond} (largest difference {found.largest:.2g})"
+    )
 
 
 def _batch(batch: Batch) -> list[str]:

@@ -162,7 +162,7 @@ def fresh(
     """
     results = {OURS: _fresh(FRESH_STEPS, model_path, n_features, repeats)}
     if library is not None and source_path is not None:
-        steps = peer_room.fresh_steps(library)
+        steps = peer_room.fresh_steps(library, source_path)
         results[library] = _fresh(steps, source_path, n_features, repeats)
     return results
 

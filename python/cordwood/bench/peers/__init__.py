@@ -51,6 +51,21 @@ _PACKAGES: Final = {
 }
 """Name to give pip for each peer."""
 
+_NATIVE_SUFFIXES: Final = (".json", ".ubj", ".txt")
+
+_IMPORTED: Final = {"sklearn": "sklearn.ensemble"}
+"""What is imported of a library to predict with it, where that is not its name."""
+
+_PICKLE_STEPS: Final = {
+    "library": "",
+    "load": "model = joblib.load({path!r})",
+    # A Booster of XGBoost takes rows in place; whatever else is pickled has predict.
+    "first answer": (
+        "getattr(model, 'inplace_predict', model.predict)"
+        "(numpy.zeros((1, {n_features}), numpy.float32))"
+    ),
+}
+
 NAMES: Final = tuple(_PACKAGES)
 """Every peer."""
 
@@ -97,21 +112,26 @@ def prepare(name: str, task: Task) -> Prepared:
     try:
         module: ModuleType = importlib.import_module(f"cordwood.bench.peers.{name}_peer")
         prepared: Prepared = module.prepare(task)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         missing = (error.name or name).partition(".")[0]
         package = _PACKAGES.get(missing, missing)
         message = f"peer {name!r} needs {missing!r}, which is not installed: pip install {package}"
         raise MissingDependencyError(message) from error
+    except ImportError as error:
+        message = f"peer {name!r} is installed but cannot be imported: {error}"
+        raise MissingDependencyError(message) from error
     return prepared
 
 
-def fresh_steps(library: str) -> Mapping[str, str]:
+def fresh_steps(library: str, path: Path) -> Mapping[str, str]:
     """Return the code by which a new process of a source library loads a file and answers.
 
     Parameters
     ----------
     library : {"sklearn", "xgboost", "lightgbm"}
-        Whose file it is.
+        Whose model the file holds.
+    path : Path
+        The library's own model file, or a pickle, which runs the code in it.
 
     Returns
     -------
@@ -119,6 +139,8 @@ def fresh_steps(library: str) -> Mapping[str, str]:
         Steps for `cordwood.measure.fresh_process`; ``{path}`` and ``{n_features}`` are to be
         filled in.
     """
+    if path.suffix.lower() not in _NATIVE_SUFFIXES:
+        return {**_PICKLE_STEPS, "library": f"import {_IMPORTED.get(library, library)}, joblib"}
     steps: Mapping[str, str] = importlib.import_module(
         f"cordwood.bench.peers.{library}_peer"
     ).FRESH_STEPS

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from cordwood.bench.peers.peer import EXACT, CannotTakeModelError, Prepared, Task
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["FRESH_STEPS", "load", "prepare"]
-
-FRESH_STEPS: Final = {
-    "library": "import sklearn.ensemble, joblib",
-    "load": "model = joblib.load({path!r})",
-    "first answer": "model.predict(numpy.zeros((1, {n_features})))",
-}
+__all__ = ["load", "prepare"]
 
 
 def load(path: Path) -> Any:

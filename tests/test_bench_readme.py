@@ -1,0 +1,59 @@
+"""The README's table is what the script makes of the run that is checked in beside it."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import json
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def writer() -> ModuleType:
+    """Return scripts/write_readme_table.py as a module."""
+    path = ROOT / "scripts" / "write_readme_table.py"
+    spec = importlib.util.spec_from_file_location("write_readme_table", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_table_is_that_of_the_stored_run(writer: ModuleType) -> None:
+    readme = writer.README.read_text(encoding="utf-8")
+    run = json.loads(writer.RESULT.read_text(encoding="utf-8"))
+    assert writer.renewed(readme, run) == readme, "run scripts/write_readme_table.py"
+
+
+def test_another_run_makes_another_table(writer: ModuleType) -> None:
+    readme = writer.README.read_text(encoding="utf-8")
+    run = json.loads(writer.RESULT.read_text(encoding="utf-8"))
+    other = copy.deepcopy(run)
+    other["models"][0]["batches"][1]["lines"][1]["ratio"]["median"] = 1234.0
+    table = writer.renewed(readme, other)
+    assert "**1,234x**" in table
+    assert "**1,234x**" not in readme
+    with pytest.raises(AssertionError, match="not one pair of table markers"):
+        writer.renewed("no table", run)
+
+
+def test_the_stored_run_was_checked(writer: ModuleType) -> None:
+    run = json.loads(writer.RESULT.read_text(encoding="utf-8"))
+    assert len(run["models"]) >= 5
+    for model in run["models"]:
+        assert model["verify"]["identical"]
+        assert model["agreements"]["cordwood"]["holds"]
+        assert model["threads"] == 1
+
+
+def test_no_measured_number_stands_outside_the_table(writer: ModuleType) -> None:
+    readme = writer.README.read_text(encoding="utf-8")
+    prose = writer.MARKED.sub("", readme)
+    assert re.findall(r"\d[\d.,]*\s?(?:x|times|ms|us|MB|kB)\b", prose) == []
