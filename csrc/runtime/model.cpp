@@ -14,8 +14,10 @@ namespace {
 /// Row-trees that are worth a thread of their own: below it, waking one costs more than it saves.
 constexpr uint64_t kWorkPerThread = 1u << 17;
 
-/// Pieces end on multiples of this, so that vector kernels meet few short blocks.
+/// Pieces end on multiples of these, so that vector kernels meet few short blocks: the first for any
+/// piece, the second, the block of the widest kernel, for pieces that hold several.
 constexpr uint64_t kRowGrain = 64;
+constexpr uint64_t kBlockRows = 512;
 
 constexpr uint64_t divide_up(uint64_t a, uint64_t b) noexcept {
   return a / b + (a % b != 0);
@@ -115,7 +117,9 @@ Status Model::run_split(Context& context, const RowsView& rows, const Target& ta
   // As many pieces as the scratch asks for, rounded up so that every thread gets the same number.
   const uint64_t pieces =
       divide_up(divide_up(rows.n_rows, program_.preferred_rows()), threads) * threads;
-  const uint64_t piece_rows = divide_up(divide_up(rows.n_rows, pieces), kRowGrain) * kRowGrain;
+  const uint64_t even_rows = divide_up(rows.n_rows, pieces);
+  const uint64_t grain = even_rows >= 2 * kBlockRows ? kBlockRows : kRowGrain;
+  const uint64_t piece_rows = divide_up(even_rows, grain) * grain;
   CORDWOOD_RETURN_IF_FAILED(context.reserve(threads, program_.scratch_bytes(piece_rows)));
   Batch batch{.program = program_,
               .context = context,
