@@ -15,21 +15,21 @@
 #include <stdint.h>
 #include <string.h>
 
-#define CORDWOOD_EXP_LOG2E    0x1.71547652b82fep+0
+#define CORDWOOD_EXP_LOG2E 0x1.71547652b82fep+0
 #define CORDWOOD_EXP_LN2_HIGH 0x1.62e42feep-1 /* 32 bits: its product with n is exact */
-#define CORDWOOD_EXP_LN2_LOW  0x1.a39ef35793c76p-33
-#define CORDWOOD_EXP_ROUNDER  0x1.8p52 /* adding it rounds to an integer, kept in the low bits */
-#define CORDWOOD_EXP_HIGHEST  710.0    /* from here on the answer is infinity */
-#define CORDWOOD_EXP_LOWEST   -746.0   /* down from here it is zero */
+#define CORDWOOD_EXP_LN2_LOW 0x1.a39ef35793c76p-33
+#define CORDWOOD_EXP_ROUNDER 0x1.8p52 /* adding it rounds to an integer, kept in the low bits */
+#define CORDWOOD_EXP_HIGHEST 710.0    /* from here on the answer is infinity */
+#define CORDWOOD_EXP_LOWEST -746.0    /* down from here it is zero */
 
-#define CORDWOOD_EXP_C2  (1.0 / 2.0)
-#define CORDWOOD_EXP_C3  (1.0 / 6.0)
-#define CORDWOOD_EXP_C4  (1.0 / 24.0)
-#define CORDWOOD_EXP_C5  (1.0 / 120.0)
-#define CORDWOOD_EXP_C6  (1.0 / 720.0)
-#define CORDWOOD_EXP_C7  (1.0 / 5040.0)
-#define CORDWOOD_EXP_C8  (1.0 / 40320.0)
-#define CORDWOOD_EXP_C9  (1.0 / 362880.0)
+#define CORDWOOD_EXP_C2 (1.0 / 2.0)
+#define CORDWOOD_EXP_C3 (1.0 / 6.0)
+#define CORDWOOD_EXP_C4 (1.0 / 24.0)
+#define CORDWOOD_EXP_C5 (1.0 / 120.0)
+#define CORDWOOD_EXP_C6 (1.0 / 720.0)
+#define CORDWOOD_EXP_C7 (1.0 / 5040.0)
+#define CORDWOOD_EXP_C8 (1.0 / 40320.0)
+#define CORDWOOD_EXP_C9 (1.0 / 362880.0)
 #define CORDWOOD_EXP_C10 (1.0 / 3628800.0)
 #define CORDWOOD_EXP_C11 (1.0 / 39916800.0)
 #define CORDWOOD_EXP_C12 (1.0 / 479001600.0)
