@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from cordwood._core import __version__, active_isa, available_isas
 from cordwood.api import compress, load
 from cordwood.errors import (
@@ -22,7 +24,10 @@ from cordwood.errors import (
 )
 from cordwood.model import Model
 from cordwood.recipe import Recipe
-from cordwood.verify import Report, verify
+from cordwood.verify import verify
+
+if TYPE_CHECKING:
+    from cordwood.verify import Report
 
 __all__ = [
     "CordwoodError",
@@ -49,3 +54,13 @@ __all__ = [
     "load",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Bring `Report` when asked for: who only predicts does not wait for verification."""
+    if name == "Report":
+        from cordwood.verify import Report
+
+        return Report
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)

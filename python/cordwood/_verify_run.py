@@ -1,0 +1,100 @@
+"""The work of `cordwood.verify`: read both sides, run the proofs, report."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cordwood import _core, _frames, api, frontends
+from cordwood._verify_compare import Tally, prove_refusals, prove_rows
+from cordwood._verify_head import compare_head
+from cordwood._verify_packed import PackedTrees
+from cordwood._verify_probes import Batch, make_probes
+from cordwood._verify_report import Report, StructureProof
+from cordwood._verify_sources import find_reference
+from cordwood._verify_structure import prove_structure
+from cordwood.errors import InputError, InputTypeError
+from cordwood.ir import Graph, TreeEnsemble
+from cordwood.model import Model
+
+if TYPE_CHECKING:
+    from cordwood._typing import AnyArray, Float64Array
+
+__all__ = ["prove"]
+
+FOREIGN = frozenset({"n_features", "n_outputs", "operators", "values"})
+"""Differences of two models whose answers cannot be laid side by side."""
+
+
+def prove(source: Any, model: Any, X: Any, *, probes: int, seed: int) -> Report:
+    """Do the work of `cordwood.verify.verify`, which explains the parameters."""
+    if probes < 0:
+        message = f"probes is {probes}, expected 0 or more rows"
+        raise InputError(message)
+    packed = _load(model)
+    graph = source if isinstance(source, Graph) else frontends.read(source)
+    structure = _prove_structure(graph, packed)
+    reference, note = find_reference(source)
+    own = None if X is None else _frames.as_rows(X, graph.trees.n_features, graph.feature_names)
+    facts = graph.provenance
+    library = reference.name if reference is not None else facts.get("library", "a Graph")
+    report: dict[str, Any] = {
+        "source": f"{facts.get('kind', type(source).__name__)} of {library}",
+        "model": f"the packed {packed.kind}",
+        "structure": structure,
+        "seed": seed,
+        "note": note,
+    }
+    if any(item.kind in FOREIGN for item in structure.differences):
+        reference = None
+        report["note"] = "this is another kind of model; its answers were not compared"
+    if reference is not None:
+        if probes:
+            made = make_probes(graph.trees, _base_rows(graph, own), most_rows=probes, seed=seed)
+            tally = Tally()
+            prove_rows(reference, packed, graph, made.batches, tally)
+            prove_refusals(reference, packed, graph, tally)
+            report |= {
+                "probes": tally.proof(),
+                "probed_nodes": made.reached,
+                "sampled_nodes": made.sampled,
+                "inner_nodes": made.inner,
+            }
+        if own is not None:
+            tally = Tally()
+            prove_rows(reference, packed, graph, [Batch(own)], tally)
+            report["rows"] = tally.proof()
+    return Report(**report)
+
+
+def _prove_structure(graph: Graph, model: Model) -> StructureProof:
+    data = model.to_bytes()
+    file = _core.inspect(data)
+    index = next(
+        (i for i, record in enumerate(file["operators"]) if record["name"] == "tree_ensemble"), None
+    )
+    if index is None or not any(isinstance(op, TreeEnsemble) for op in graph.operators):
+        message = "verify compares tree models; the source or the file has no tree_ensemble"
+        raise InputError(message)
+    packed = PackedTrees(data, index)
+    return prove_structure(graph, packed, compare_head(graph, packed, file))
+
+
+def _load(model: Any) -> Model:
+    if isinstance(model, Model):
+        return model
+    if isinstance(model, str | os.PathLike):
+        return api.load(Path(model))
+    message = f"model is a {type(model).__name__}, expected a cordwood.Model or a .cord file's path"
+    raise InputTypeError(message)
+
+
+def _base_rows(graph: Graph, rows: AnyArray | None) -> Float64Array | None:
+    """Return the caller's rows as the trees see them, held in float64."""
+    if rows is None:
+        return None
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(rows.astype(graph.trees.input_type), np.float64)
