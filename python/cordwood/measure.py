@@ -283,14 +283,15 @@ class FreshProcess:
     ----------
     total_s : Spread
         Seconds from starting the interpreter to the end of the last step.
-    step_s : dict of str to Spread
-        Seconds of each step.
+    step_s, step_cpu_s : dict of str to Spread
+        Wall and CPU seconds of each step.
     resident_bytes : dict of str to int
         Resident memory after each step (median); empty where the system does not tell.
     """
 
     total_s: Spread
     step_s: dict[str, Spread]
+    step_cpu_s: dict[str, Spread]
     resident_bytes: dict[str, int]
 
     def to_dict(self) -> dict[str, Any]:
@@ -308,14 +309,14 @@ def resident():
     except OSError:
         return None
 
-names, seconds, memory = {}, {}, {}
+names, seconds, cpu, memory = {}, {}, {}, {}
 for name, code in json.loads(sys.argv[1]).items():
     code = compile(code, name, "exec")
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), time.process_time()
     exec(code, names)
-    seconds[name] = time.perf_counter() - start
+    seconds[name], cpu[name] = time.perf_counter() - start, time.process_time() - start_cpu
     memory[name] = resident()
-print("\\n" + json.dumps([seconds, memory]), flush=True)
+print("\\n" + json.dumps([seconds, cpu, memory]), flush=True)
 """
 
 
@@ -340,17 +341,18 @@ def fresh_process(steps: Mapping[str, str], *, repeats: int = 5) -> FreshProcess
         A step failed; the message holds the last line of its traceback.
     """
     runs = [_fresh_run(steps) for _ in range(repeats + 1)][1:]
-    memory = {name: [run[2][name] for run in runs] for name in steps}
+    memory = {name: [run[3][name] for run in runs] for name in steps}
     return FreshProcess(
         total_s=Spread.of([run[0] for run in runs]),
         step_s={name: Spread.of([run[1][name] for run in runs]) for name in steps},
+        step_cpu_s={name: Spread.of([run[2][name] for run in runs]) for name in steps},
         resident_bytes={
             name: int(np.median(sizes)) for name, sizes in memory.items() if None not in sizes
         },
     )
 
 
-def _fresh_run(steps: Mapping[str, str]) -> tuple[float, dict[str, float], dict[str, Any]]:
+def _fresh_run(steps: Mapping[str, str]) -> tuple[float, Any, Any, Any]:
     command = [sys.executable, "-c", _CHILD, json.dumps(dict(steps))]
     start = time.perf_counter()
     # The total ends where the answer arrives: interpreter shutdown is nobody's cold start.
@@ -369,5 +371,4 @@ def _fresh_run(steps: Mapping[str, str]) -> tuple[float, dict[str, float], dict[
         reason = complaint.strip().splitlines()[-1:] or ["no message"]
         message = f"steps {list(steps)} failed in a new process: {reason[0]}"
         raise ResourceError(message)
-    seconds, memory = json.loads(lines[-1])
-    return total, seconds, memory
+    return (total, *json.loads(lines[-1]))
