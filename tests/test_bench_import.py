@@ -5,11 +5,16 @@ from __future__ import annotations
 from cordwood.measure import fresh_process
 
 MOST_SECONDS = 0.030
-"""Beside NumPy."""
+"""Beside NumPy, on a machine where NumPy itself takes 75 ms."""
+
+MOST_OF_NUMPY = 0.4
+"""The same as a share, for machines that are slower or busier."""
 
 
-def test_import_takes_at_most_30_ms() -> None:
-    """CPU time, and the fastest of many processes: the rest measures the neighbours."""
+def test_import_is_light() -> None:
+    """CPU time, and the best of many processes: the rest measures the neighbours."""
     steps = {"numpy": "import numpy", "cordwood": "import cordwood"}
-    fastest = min(fresh_process(steps, repeats=2).step_cpu_s["cordwood"].low for _ in range(4))
-    assert fastest < MOST_SECONDS
+    runs = [fresh_process(steps, repeats=2).step_cpu_s for _ in range(4)]
+    fastest = min(run["cordwood"].low for run in runs)
+    share = min(run["cordwood"].median / run["numpy"].median for run in runs)
+    assert fastest < MOST_SECONDS or share < MOST_OF_NUMPY
