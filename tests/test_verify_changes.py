@@ -17,14 +17,14 @@ from cordwood.pack import pack
 from verify_changes import CATEGORY, LEAF, MISSING, NUMERIC, ZERO, Change, changed, head_changes
 from verify_models import MAKERS, trained
 
-NODES = 3
+NODES = 2
 """Nodes that each change is made at, in each family."""
 
 CHANGES = {**NUMERIC, **MISSING, **ZERO, **{f"category {name}": change
            for name, change in CATEGORY.items()}, **LEAF}  # fmt: skip
 
 
-def nodes_for(graph: Graph, name: str) -> np.ndarray:
+def nodes_for(graph: Graph, name: str, most: int = NODES) -> np.ndarray:
     """Return a few nodes at which a change makes a difference, none where no node is such."""
     trees = graph.trees
     inner = trees.left >= 0
@@ -36,17 +36,17 @@ def nodes_for(graph: Graph, name: str) -> np.ndarray:
         chosen = inner & ~category & (trees.zero_band > 0) & (zero_left != trees.missing_left)
         chosen &= _tests_first(trees)
     elif name.startswith("category"):
-        chosen = category
+        chosen = category & _tests_first(trees)
     else:
         chosen = inner & ~category
     # A band moves as one, and nothing lies beyond infinity: such thresholds can be moved unseen.
     chosen &= (np.abs(trees.threshold) > 2 * trees.zero_band) | category
     found = np.flatnonzero(chosen & np.isfinite(trees.threshold))
-    return found[:: max(1, len(found) // NODES)][:NODES]
+    return found[:: max(1, len(found) // most)][:most]
 
 
 def _tests_first(trees: TreeEnsemble) -> np.ndarray:
-    """Tell which nodes no ancestor on the same feature can keep a missing value from."""
+    """Tell which nodes no ancestor on the same feature can keep some values from."""
     first = np.ones(trees.n_nodes, np.bool_)
     for start, end in itertools.pairwise(trees.tree_start.tolist()):
         waiting: list[tuple[int, frozenset[int]]] = [(start, frozenset())]
@@ -76,7 +76,7 @@ def test_changes_at_nodes_are_found_by_structure(family: str) -> None:
             tree = int(np.searchsorted(graph.trees.tree_start, node, side="right")) - 1
             assert first.tree == tree, (name, node)
             made += 1
-    assert made >= 15
+    assert made >= 10
 
 
 @pytest.mark.parametrize("family", MAKERS)

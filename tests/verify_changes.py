@@ -31,17 +31,19 @@ def _set(array: np.ndarray, place: Any, value: Any) -> np.ndarray:
 def threshold_up(trees: TreeEnsemble, node: int) -> dict[str, Any]:
     """Move a threshold past the next number of the input type that it lets left."""
     dtype = np.dtype(trees.input_type).type
-    step = np.nextafter(dtype(trees.threshold[node]), dtype(np.inf))
-    step = step if step > trees.threshold[node] else np.nextafter(step, dtype(np.inf))
+    with np.errstate(over="ignore", under="ignore"):
+        step = np.nextafter(dtype(trees.threshold[node]), dtype(np.inf))
+        step = step if step > trees.threshold[node] else np.nextafter(step, dtype(np.inf))
     return {"threshold": _set(trees.threshold, node, float(step))}
 
 
 def threshold_down(trees: TreeEnsemble, node: int) -> dict[str, Any]:
     dtype = np.dtype(trees.input_type).type
-    step = np.nextafter(dtype(trees.threshold[node]), dtype(-np.inf))
-    step = step if step < trees.threshold[node] else np.nextafter(step, dtype(-np.inf))
-    # A threshold between two numbers of the input type must pass the lower one.
-    step = np.nextafter(step, dtype(-np.inf)) if trees.comparison == "le" else step
+    with np.errstate(over="ignore", under="ignore"):
+        step = np.nextafter(dtype(trees.threshold[node]), dtype(-np.inf))
+        step = step if step < trees.threshold[node] else np.nextafter(step, dtype(-np.inf))
+        # A threshold between two numbers of the input type must pass the lower one.
+        step = np.nextafter(step, dtype(-np.inf)) if trees.comparison == "le" else step
     return {"threshold": _set(trees.threshold, node, float(step))}
 
 

@@ -33,7 +33,7 @@ CELLS = 20_000_000
 VISITS = 50_000_000
 """Most leaves that probe rows of one type reach: bounds the time."""
 
-EXTRA_ROWS = 2_000
+EXTRA_ROWS = 1_000
 """Rows of other number types, and rows that combine borders of all features."""
 
 LARGE_WHOLE = (2**24 + 1, 2**31 + 3, 2**53 + 1, 2**62 + 1, -(2**24) - 1, -(2**53) - 1)
@@ -103,7 +103,7 @@ def _paths_to(trees: TreeEnsemble, nodes: Int64Array) -> _Paths:
         passed.append(above)
         sides.append(trees.left[above] + first[above] == at)
         at = above
-    owner, node, went_left = (np.concatenate(parts) for parts in (owners, passed, sides))
+    owner, node, went_left = np.concatenate(owners), np.concatenate(passed), np.concatenate(sides)
     order = np.lexsort((trees.feature[node], owner))
     owner, node, went_left = owner[order], node[order], went_left[order]
     starts = np.ones(len(owner), np.bool_)
