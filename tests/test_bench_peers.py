@@ -60,6 +60,15 @@ def _wrapper(rows: np.ndarray, labels: np.ndarray) -> Any:
     return xgboost.XGBClassifier(n_estimators=10, n_jobs=1).fit(rows, labels)
 
 
+def _early(rows: np.ndarray, labels: np.ndarray) -> Any:
+    import xgboost
+
+    wrapper = xgboost.XGBClassifier(n_estimators=200, early_stopping_rounds=2, n_jobs=1)
+    wrapper.fit(rows[:400], labels[:400], eval_set=[(rows[400:], labels[400:])], verbose=False)
+    assert wrapper.best_iteration < len(wrapper.get_booster().get_dump()) - 1
+    return wrapper
+
+
 def _regressor(rows: np.ndarray, labels: np.ndarray) -> Any:
     import lightgbm
 
@@ -97,14 +106,18 @@ def test_agreement_compares_the_second_of_two_columns() -> None:
 
 @pytest.mark.parametrize("given", [np.zeros((2, 3)), np.zeros(3), np.array([np.nan, 0.0])])
 def test_agreement_fails_on_other_shapes_and_stray_nan(given: np.ndarray) -> None:
-    assert not agreement(np.zeros(2), given, LOOSE).holds
+    found = agreement(np.zeros(2), given, LOOSE)
+    assert not found.holds
+    assert found.largest is None
 
 
 # ---- peers ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "train", [_xgboost, _lightgbm, _wrapper, _regressor, _three_classes], ids=lambda f: f.__name__
+    "train",
+    [_xgboost, _lightgbm, _wrapper, _early, _regressor, _three_classes],
+    ids=lambda f: f.__name__,
 )
 def test_peers_of_boosters_answer_as_the_source(
     train: Callable[..., Any], rows: np.ndarray, labels: np.ndarray
@@ -179,6 +192,19 @@ def test_a_peer_that_answers_wrongly_is_not_timed(
     assert result.refused["treelite"].startswith("600 of 600 answers differ by more than 1e-05")
     assert result.refused["treelite"].endswith("it is not timed")
     assert [line.name for line in result.batches[0].lines] == ["cordwood", "sklearn"]
+
+
+def test_answers_of_another_shape_are_named(rows: np.ndarray, labels: np.ndarray) -> None:
+    import xgboost
+
+    # Labels for XGBoost; treelite gives the scores of the classes.
+    parameters = {"objective": "multi:softmax", "num_class": 3, "nthread": 1}
+    source = xgboost.train(parameters, xgboost.DMatrix(rows, labels + (rows[:, 3] > 0)), 3)
+    result = run(
+        _packed(source), rows, source=source, peers=("treelite",), batches=(1,), budget_s=0.0
+    )
+    assert result.refused["treelite"].startswith("answers of another shape")
+    json.dumps(result.to_dict(), allow_nan=False)
 
 
 def test_our_own_wrong_answer_fails_the_run(

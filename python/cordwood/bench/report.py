@@ -93,10 +93,11 @@ def _checked(found: Agreement) -> str:
     if found.rows_equal == found.rows:
         return f"{found.rows:,} answers checked, all the source's bit for bit"
     beyond = f", {found.rows_off:,} beyond that" if found.rows_off else ""
+    largest = "" if found.largest is None else f" (largest difference {found.largest:.2g})"
     return (
         f"{found.rows:,} answers checked, {found.rows_equal:,} the source's bit for bit, "
         f"{found.rows - found.rows_equal - found.rows_off:,} within "
-        f"{found.tolerance.difference:g}{beyond} (largest difference {found.largest:.2g})"
+        f"{found.tolerance.difference:g}{beyond}{largest}"
     )
 
 

@@ -273,6 +273,8 @@ def _admit(
 
 def _disagreement(found: Agreement, *, timed: bool) -> str:
     consequence = "its times mean nothing" if timed else "it is not timed"
+    if found.largest is None:
+        return f"answers of another shape, or not finite where the source's are: {consequence}"
     return (
         f"{found.rows_off:,} of {found.rows:,} answers differ by more than"
         f" {found.tolerance.difference:g} (at most {found.largest:.2g}): {consequence}"

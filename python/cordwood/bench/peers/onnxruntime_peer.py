@@ -7,7 +7,7 @@ import logging
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from cordwood.bench.peers.peer import CannotTakeModelError, Prepared, Task, Tolerance
+from cordwood.bench.peers.peer import CannotTakeModelError, Prepared, Task, Tolerance, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,12 +41,12 @@ def prepare(task: Task) -> Prepared:
             raise
         except Exception as error:
             # Converters fail with whatever exception their inner parts raise.
-            lines = str(error).strip().splitlines() or ["no message"]
-            message = f"conversion fails with {type(error).__name__}: {lines[0]}"
+            message = f"conversion fails with {type(error).__name__}: {first_line(error)}"
             raise CannotTakeModelError(message) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = task.threads
     options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors: a warning for each call would be timed, too
     session = onnxruntime.InferenceSession(
         converted.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )

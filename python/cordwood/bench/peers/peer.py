@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import textwrap
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,7 +13,15 @@ if TYPE_CHECKING:
 
     from cordwood._typing import AnyArray
 
-__all__ = ["Agreement", "CannotTakeModelError", "Prepared", "Task", "Tolerance", "agreement"]
+__all__ = [
+    "Agreement",
+    "CannotTakeModelError",
+    "Prepared",
+    "Task",
+    "Tolerance",
+    "agreement",
+    "first_line",
+]
 
 Answer = Literal["predict_proba", "predict"]
 
@@ -105,8 +114,9 @@ class Agreement:
     ----------
     rows, rows_equal, rows_off : int
         Rows compared, rows equal bit for bit, rows beyond the tolerance.
-    largest : float
-        Largest difference, measured as the tolerance is.
+    largest : float or None
+        Largest difference, measured as the tolerance is; None where the answers cannot be compared:
+        their shapes differ, or one is NaN or infinite and the other is not.
     tolerance : Tolerance
         What was allowed.
     holds : bool
@@ -116,13 +126,9 @@ class Agreement:
     rows: int
     rows_equal: int
     rows_off: int
-    largest: float
+    largest: float | None
     tolerance: Tolerance
     holds: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON-ready facts."""
-        return asdict(self)
 
 
 def agreement(expected: AnyArray, given: AnyArray, tolerance: Tolerance) -> Agreement:
@@ -147,20 +153,27 @@ def agreement(expected: AnyArray, given: AnyArray, tolerance: Tolerance) -> Agre
         left, right = left[:, -1:], right[:, -1:]
     rows = len(left)
     if left.shape != right.shape:
-        return Agreement(rows, 0, rows, float("inf"), tolerance, holds=False)
+        return Agreement(rows, 0, rows, None, tolerance, holds=False)
     equal = (left == right) | (np.isnan(left) & np.isnan(right))
     with np.errstate(invalid="ignore"):
         off = np.abs(right - left) / np.maximum(1.0, np.abs(left))
     off = np.where(equal, 0.0, np.where(np.isnan(off), np.inf, off))
+    largest = float(off.max(initial=0.0))
     rows_off = int((off > tolerance.difference).any(axis=1).sum())
     return Agreement(
         rows=rows,
         rows_equal=int(equal.all(axis=1).sum()),
         rows_off=rows_off,
-        largest=float(off.max(initial=0.0)),
+        largest=largest if np.isfinite(largest) else None,
         tolerance=tolerance,
         holds=rows_off <= tolerance.rows_off * rows,
     )
+
+
+def first_line(error: Exception) -> str:
+    """Return the start of what another library complains of, fit for one line."""
+    lines = str(error).strip().splitlines() or ["no message"]
+    return textwrap.shorten(lines[0], 120, placeholder=" ...")
 
 
 def _table(answers: AnyArray) -> np.ndarray:

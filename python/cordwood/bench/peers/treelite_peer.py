@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cordwood.bench.peers.peer import CannotTakeModelError, Prepared, Task, Tolerance
+from cordwood.bench.peers.peer import CannotTakeModelError, Prepared, Task, Tolerance, first_line
+from cordwood.bench.peers.xgboost_peer import booster_of
 
 if TYPE_CHECKING:
     from cordwood._typing import AnyArray
@@ -21,7 +22,7 @@ def prepare(task: Task) -> Prepared:
     try:
         model, row_type = _import(treelite, task)
     except (treelite.TreeliteError, NotImplementedError, TypeError, ValueError) as error:
-        message = f"treelite cannot import it: {str(error).strip().splitlines()[0]}"
+        message = f"treelite cannot import it: {first_line(error)}"
         raise CannotTakeModelError(message) from error
     threads = task.threads
 
@@ -41,8 +42,9 @@ def prepare(task: Task) -> Prepared:
 def _import(treelite: Any, task: Task) -> tuple[Any, str]:
     """Model, and the type of rows that GTIL takes for it: that of its thresholds."""
     if task.library == "xgboost":
-        booster = task.source.get_booster() if hasattr(task.source, "get_booster") else task.source
-        return treelite.frontend.from_xgboost(booster), "float32"
+        booster, trees = booster_of(task.source)
+        used = booster[slice(*trees)] if any(trees) else booster
+        return treelite.frontend.from_xgboost(used), "float32"
     if task.library == "lightgbm":
         booster = getattr(task.source, "booster_", task.source)
         return treelite.frontend.from_lightgbm(booster), "float64"

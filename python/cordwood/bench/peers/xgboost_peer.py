@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from cordwood._typing import AnyArray
 
-__all__ = ["FRESH_STEPS", "load", "prepare"]
+__all__ = ["FRESH_STEPS", "booster_of", "load", "prepare"]
 
 FRESH_STEPS: Final = {
     "library": "import xgboost",
@@ -47,13 +47,20 @@ def prepare(task: Task) -> Prepared:
     )
 
 
+def booster_of(source: Any) -> tuple[Any, tuple[int, int]]:
+    """Return a model's Booster and the rounds that it predicts with, ``(0, 0)`` for all.
+
+    A wrapper that stopped early predicts up to its best round; a Booster uses all it has.
+    """
+    if not hasattr(source, "get_booster"):
+        return source, (0, 0)
+    stopped = getattr(source, "early_stopping_rounds", None) is not None
+    return source.get_booster(), (0, source.best_iteration + 1) if stopped else (0, 0)
+
+
 def _predictor(source: Any, threads: int) -> Callable[[Any], AnyArray]:
-    """Predict as a wrapper does, but without its checks; a Booster uses all its trees."""
-    wrapped = hasattr(source, "get_booster")
-    booster: Any = source.get_booster() if wrapped else source
-    trees = (0, 0)
-    if wrapped and getattr(source, "early_stopping_rounds", None) is not None:
-        trees = (0, source.best_iteration + 1)
+    """Predict as a wrapper does, but without its checks."""
+    booster, trees = booster_of(source)
     booster = booster.copy()  # the caller's own keeps its threads
     booster.set_param({"nthread": threads})
 
