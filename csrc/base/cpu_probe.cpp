@@ -72,6 +72,10 @@ bool has_avx2_family() noexcept {
 
 }  // namespace
 
+bool cpu_has_avx2() noexcept {
+  return has_avx2_family() && os_saves(kSavesAvx);
+}
+
 bool cpu_has_avx512icl() noexcept {
   const Registers leaf7 = cpuid(7);
   return has_avx2_family() && has_all(leaf7.ebx, kAvx512f | kAvx512dq | kAvx512bw | kAvx512vl) &&
@@ -79,6 +83,10 @@ bool cpu_has_avx512icl() noexcept {
 }
 
 #else
+
+bool cpu_has_avx2() noexcept {
+  return false;
+}
 
 bool cpu_has_avx512icl() noexcept {
   return false;

@@ -34,6 +34,26 @@ constexpr auto kRows = std::to_array<KernelRow>({
         .tree_mask_u8 = kernels::avx512icl::tree_mask_u8,
     },
 #endif
+#if defined(CORDWOOD_WITH_AVX2)
+    {
+        .name = "avx2",
+        .probe = base::cpu_has_avx2,
+        .slice_pays = true,
+        .link_f32 = kernels::avx2::link_f32,
+        .link_f64 = kernels::avx2::link_f64,
+        .tree_bin_f32_u8 = kernels::avx2::tree_bin_f32_u8,
+        .tree_bin_f64_u8 = kernels::avx2::tree_bin_f64_u8,
+        .tree_bin_f32_u16 = kernels::avx2::tree_bin_f32_u16,
+        .tree_bin_f64_u16 = kernels::avx2::tree_bin_f64_u16,
+        .tree_bin_row_f32_u8 = kernels::scalar::tree_bin_row_f32_u8,
+        .tree_bin_row_f64_u8 = kernels::scalar::tree_bin_row_f64_u8,
+        .tree_walk_u16 = kernels::avx2::tree_walk_u16,
+        .tree_slice_f32 = kernels::avx2::tree_slice_f32,
+        .tree_slice_f64 = kernels::avx2::tree_slice_f64,
+        .tree_slice_leaves = kernels::avx2::tree_slice_leaves,
+        .tree_mask_u8 = kernels::avx2::tree_mask_u8,
+    },
+#endif
     {
         .name = "scalar",
         .probe = always,

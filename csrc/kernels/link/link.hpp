@@ -27,6 +27,11 @@ void link_f32(const LinkTask<float>& task) noexcept;
 void link_f64(const LinkTask<double>& task) noexcept;
 }  // namespace scalar
 
+namespace avx2 {
+void link_f32(const LinkTask<float>& task) noexcept;
+void link_f64(const LinkTask<double>& task) noexcept;
+}  // namespace avx2
+
 namespace avx512icl {
 void link_f32(const LinkTask<float>& task) noexcept;
 void link_f64(const LinkTask<double>& task) noexcept;

@@ -71,6 +71,7 @@ void tree_bin_row_f64_u8(const double* row, const BinColumn* columns, uint32_t n
 }  // namespace scalar
 
 CORDWOOD_DECLARE_TREE_BIN(scalar)
+CORDWOOD_DECLARE_TREE_BIN(avx2)
 CORDWOOD_DECLARE_TREE_BIN(avx512icl)
 #undef CORDWOOD_DECLARE_TREE_BIN
 

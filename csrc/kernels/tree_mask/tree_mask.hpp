@@ -52,6 +52,9 @@ using TreeMask = void (*)(const MaskModel& model, const uint8_t* bins, uint32_t*
 namespace scalar {
 void tree_mask_u8(const MaskModel& model, const uint8_t* bins, uint32_t* leaves) noexcept;
 }
+namespace avx2 {
+void tree_mask_u8(const MaskModel& model, const uint8_t* bins, uint32_t* leaves) noexcept;
+}
 namespace avx512icl {
 void tree_mask_u8(const MaskModel& model, const uint8_t* bins, uint32_t* leaves) noexcept;
 }

@@ -98,6 +98,7 @@ using TreeSlice = void (*)(const SliceModel& model, const SliceTask& task) noexc
   }
 
 CORDWOOD_DECLARE_TREE_SLICE(scalar)
+CORDWOOD_DECLARE_TREE_SLICE(avx2)
 CORDWOOD_DECLARE_TREE_SLICE(avx512icl)
 #undef CORDWOOD_DECLARE_TREE_SLICE
 

@@ -44,6 +44,9 @@ using TreeWalkU16 = void (*)(const WalkModel& model, const WalkTask& task) noexc
 namespace scalar {
 void tree_walk_u16(const WalkModel& model, const WalkTask& task) noexcept;
 }
+namespace avx2 {
+void tree_walk_u16(const WalkModel& model, const WalkTask& task) noexcept;
+}
 namespace avx512icl {
 void tree_walk_u16(const WalkModel& model, const WalkTask& task) noexcept;
 }
