@@ -159,6 +159,18 @@ def test_peers_of_a_forest(forest: RandomForestClassifier, rows: np.ndarray) -> 
     assert forest.n_jobs is None  # the caller's estimator is left alone
 
 
+def test_a_forest_trained_on_a_frame_is_timed_on_plain_rows(
+    rows: np.ndarray, labels: np.ndarray
+) -> None:
+    import pandas
+
+    frame = pandas.DataFrame(rows, columns=list("abcde"))
+    source = RandomForestClassifier(3, random_state=0).fit(frame, labels)
+    result = run(_packed(source), rows, source=source, batches=(1,), budget_s=0.0)
+    assert result.passed
+    assert list(source.feature_names_in_) == list("abcde")
+
+
 def test_a_peer_that_cannot_take_the_model_says_why(rows: np.ndarray, labels: np.ndarray) -> None:
     codes = np.abs(rows * 3).astype(int).astype(float)
     source = HistGradientBoostingClassifier(max_iter=3, categorical_features=[0]).fit(codes, labels)

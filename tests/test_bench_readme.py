@@ -6,6 +6,8 @@ import copy
 import importlib.util
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -57,3 +59,21 @@ def test_no_measured_number_stands_outside_the_table(writer: ModuleType) -> None
     readme = writer.README.read_text(encoding="utf-8")
     prose = writer.MARKED.sub("", readme)
     assert re.findall(r"\d[\d.,]*\s?(?:x|times|ms|us|MB|kB)\b", prose) == []
+
+
+def test_the_demo_fits_one_screen(writer: ModuleType) -> None:
+    script = (
+        "import demo, json, sys\n"
+        "for model in json.load(open(sys.argv[1], encoding='utf-8'))['models']:\n"
+        "    print(*demo.lines(model), sep='\\n')"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(writer.RESULT)],
+        cwd=ROOT / "scripts",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = run.stdout.splitlines()
+    assert 20 <= len(lines) <= 24
+    assert max(len(line) for line in lines) <= 100

@@ -107,6 +107,7 @@ def test_a_pickle_needs_trust(capsys: pytest.CaptureFixture[str]) -> None:
         (["broken.json", "-o", "no.cord"], "no member 'learner'"),
         (["model.ubj", "-o", "missing/no.cord"], "cannot write"),
         (["model.ubj", "-o", "no.cord", "--recipe", "smaller"], "'smaller'"),
+        (["model.ubj", "-o", "./model.ubj"], "is the source itself"),
         (["model.ubj"], "required: -o/--output"),
     ],
 )

@@ -42,6 +42,9 @@ class Outcome:
 def compress(arguments: argparse.Namespace) -> Outcome:
     """Pack a model file."""
     source_bytes = len(read_file(arguments.source))
+    if Path(arguments.output).resolve() == Path(arguments.source).resolve():
+        message = f"--output {arguments.output!r} is the source itself; name another file"
+        raise InputError(message)
     source = source_to_compress(arguments.source, trust_pickle=arguments.trust_pickle)
     model = api.compress(source, arguments.recipe)
     model.save(arguments.output)

@@ -28,6 +28,8 @@ def prepare(task: Task) -> Prepared:
         message = f"the model is {task.library}'s, and scikit-learn runs only its own"
         raise CannotTakeModelError(message)
     source = copy.copy(task.source)
+    # Rows come without names; a warning for each call would be timed, too.
+    vars(source).pop("feature_names_in_", None)
     # Boosting has no n_jobs: it follows OpenMP's limit, which the run sets.
     if hasattr(source, "n_jobs"):
         source.n_jobs = task.threads
