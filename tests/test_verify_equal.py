@@ -117,6 +117,27 @@ def test_a_frame_counts_as_its_numbers() -> None:
     assert report.rows.rows == len(X)
 
 
+def test_rows_that_both_sides_refuse_are_an_input_error() -> None:
+    source = trained("boosting_binary")
+    X = rows().copy()
+    X[2, 1] = np.nan
+    with pytest.raises(InputError, match="row 2, feature 1 is NaN"):
+        cw.verify(source, cw.compress(source), X)
+
+
+def test_many_categories_leave_every_node_its_turn() -> None:
+    import xgboost
+
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 700, (900, 2)).astype(float)
+    data = xgboost.DMatrix(X, X[:, 0] % 7, feature_types=["c", "c"], enable_categorical=True)
+    params = {"max_cat_to_onehot": 1, "max_depth": 5, "nthread": 1}
+    source = xgboost.train(params, data, 5)
+    report = cw.verify(source, cw.compress(source), X, probes=4000)
+    report.raise_if_different()
+    assert report.sampled_nodes == report.inner_nodes > 50
+
+
 def test_models_of_one_leaf() -> None:
     from sklearn.ensemble import RandomForestRegressor
 

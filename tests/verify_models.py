@@ -46,6 +46,14 @@ def score() -> np.ndarray:
     return X[:, 0] + 0.1 * X[:, 1] + 3 * (X[:, 3] % 4 == 0) + 2 * (X[:, 4] == 5)
 
 
+def _stopped_early() -> Any:
+    options = {"n_estimators": 40, "early_stopping_rounds": 2, **XGBOOST, "eta": 1.0}
+    half = N_ROWS // 2
+    X, y = rows("mixed"), labels(2)
+    model = xgb.XGBClassifier(**options)
+    return model.fit(X[:half], y[:half], eval_set=[(X[half:], y[half:])], verbose=False)
+
+
 def labels(n_classes: int) -> np.ndarray:
     return np.searchsorted(np.quantile(score(), np.arange(1, n_classes) / n_classes), score())
 
@@ -106,6 +114,7 @@ MAKERS = {
     "xgboost_classifier_three": lambda: xgb.XGBClassifier(n_estimators=4, **XGBOOST).fit(
         rows("mixed"), labels(3)
     ),
+    "xgboost_stopped_early": _stopped_early,
     "lightgbm": _lgb,
     "lightgbm_plain": lambda: _lgb("plain"),
     "lightgbm_large": lambda: _lgb("large", y=rows("large")[:, 0] % 2),

@@ -238,10 +238,10 @@ def make_probes(
         Seed of every draw.
     """
     rng = np.random.default_rng(seed)
-    values = ProbeValues(trees)
-    mixed = values.draw_rows(EXTRA_ROWS, rng)
     limit = min(most_rows, CELLS // max(1, trees.n_features), VISITS // max(1, trees.n_trees))
     inner = np.flatnonzero(trees.left >= 0)
+    values = ProbeValues(trees, share=limit // max(1, len(inner)))
+    mixed = values.draw_rows(EXTRA_ROWS, rng)
     nodes = _draw_nodes(values, inner, max(1, limit), rng)
     base = mixed if X is None or not len(X) else _finite(X)
     start = base[rng.integers(len(base), size=len(nodes))]

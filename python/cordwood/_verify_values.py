@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ProbeValues"]
 
-MOST_CATEGORIES = 256
-"""Category values that one node is probed with; more are drawn from by chance."""
+FEWEST_CATEGORIES, MOST_CATEGORIES = 16, 256
+"""Category values that one node is probed with, where it has more; they are drawn by chance."""
 
 MOST_CODES = 4096
 """Up to this largest code all smaller ones are probed, too, whether or not a set holds them."""
@@ -37,10 +37,13 @@ class ProbeValues:
     ----------
     trees : TreeEnsemble
         The source's rules.
+    share : int
+        About how many values a node may be probed with, so that all nodes have their turn.
     """
 
-    def __init__(self, trees: TreeEnsemble) -> None:
+    def __init__(self, trees: TreeEnsemble, share: int) -> None:
         self.trees = trees
+        self._per_node = min(max(FEWEST_CATEGORIES, share), MOST_CATEGORIES)
         self._type = np.dtype(trees.input_type)
         band = trees.zero_band
         self._band = self._floor(np.array([band]))[0]
@@ -201,8 +204,8 @@ class ProbeValues:
         pairs = []
         for place in chosen:
             listed = self._categories[int(self.trees.feature[nodes[place]])]
-            if len(listed) > MOST_CATEGORIES:
-                listed = rng.choice(listed, MOST_CATEGORIES, replace=False)
+            if len(listed) >= self._per_node:  # NaN is one of them
+                listed = rng.choice(listed, self._per_node - 1, replace=False)
             values = np.append(listed, np.nan)
             pairs.append((np.full(len(values), place), values))
         return pairs
