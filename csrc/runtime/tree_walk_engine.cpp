@@ -198,16 +198,29 @@ class WalkEngine final : public TreeEngine {
     const uint64_t n_trees = attributes_.n_trees;
     if (chunk.n_rows < kFewRows) {
       for (uint64_t row = 0; row < chunk.n_rows; ++row) {
-        kernels_.tree_walk_u16(model, {plan_.roots.data(), 0, answer,
-                                       chunk.bins + row * n_columns(), 0, n_trees, chunk.answers});
+        kernels_.tree_walk_u16(model, {.roots = plan_.roots.data(),
+                                       .root = 0,
+                                       .answer = answer,
+                                       .bins = chunk.bins + row * n_columns(),
+                                       .bin_step = 0,
+                                       .n_walks = n_trees,
+                                       .out = chunk.answers,
+                                       .most_levels = plan_.most_levels});
         for (uint64_t tree = 0; tree < n_trees; ++tree) visit(row, tree, chunk.answers[tree]);
       }
       return;
     }
     for (uint64_t tree = 0; tree < n_trees; ++tree) {
-      const uint32_t* starts = chunk.exits != nullptr ? start_below_top(chunk, tree) : nullptr;
-      kernels_.tree_walk_u16(model, {starts, plan_.roots[tree], answer, chunk.bins, n_columns(),
-                                     chunk.n_rows, chunk.answers});
+      const bool below = chunk.exits != nullptr;
+      const uint32_t passed = below ? std::min(plan_.levels[tree], TreeTops::kLevels) : 0;
+      kernels_.tree_walk_u16(model, {.roots = below ? start_below_top(chunk, tree) : nullptr,
+                                     .root = plan_.roots[tree],
+                                     .answer = answer,
+                                     .bins = chunk.bins,
+                                     .bin_step = n_columns(),
+                                     .n_walks = chunk.n_rows,
+                                     .out = chunk.answers,
+                                     .most_levels = plan_.levels[tree] - passed});
       for (uint64_t row = 0; row < chunk.n_rows; ++row) visit(row, tree, chunk.answers[row]);
     }
   }

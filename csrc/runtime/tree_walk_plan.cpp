@@ -1,5 +1,6 @@
 #include "runtime/tree_walk_plan.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/tree_walk/step.h"
@@ -26,6 +27,23 @@ Status check_limits(const format::TreeArrays& arrays, const TreeColumns& columns
     }
   }
   return {};
+}
+
+// Inner nodes on the longest path of the tree in [first, end).
+uint32_t count_levels(const format::TreeArrays& arrays, uint64_t first, uint64_t end) {
+  uint32_t most = 0;
+  std::vector<uint32_t> right_levels;  // of right children that the path has left aside
+  uint32_t level = 0;
+  for (uint64_t node = first; node < end; ++node) {
+    if (arrays.right[node] != 0) {
+      right_levels.push_back(++level);
+      most = std::max(most, level);
+    } else if (!right_levels.empty()) {  // preorder goes on with the last of them
+      level = right_levels.back();
+      right_levels.pop_back();
+    }
+  }
+  return most;
 }
 
 uint64_t leaf_node(uint32_t row) {
@@ -55,6 +73,9 @@ Result<WalkPlan> WalkPlan::build(const format::TreeArrays& arrays,
     }
     for (uint64_t tree = 0; tree < arrays.attributes.n_trees; ++tree) {
       plan.roots.push_back(static_cast<uint32_t>(arrays.tree_start[tree]));
+      plan.levels.push_back(
+          count_levels(arrays, arrays.tree_start[tree], arrays.tree_start[tree + 1]));
+      plan.most_levels = std::max(plan.most_levels, plan.levels.back());
     }
     plan.set_words.assign(arrays.set_bits.size() / 8 + 1, 0);
     if (!arrays.set_bits.empty()) {  // memcpy may not be given null, even for no bytes

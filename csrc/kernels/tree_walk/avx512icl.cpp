@@ -3,7 +3,8 @@
 // A level costs two 8-lane gathers (node, bin) and about ten cheap instructions a vector. The chain
 // node -> bin -> next node is latency, so 64 walks run side by side to hide it; what binds is the
 // load ports while a tree fits the L2, and the misses beyond it. Walks end at different depths: every
-// few levels a vector hands in the walks that have arrived and starts new ones in their lanes.
+// few levels a vector hands in the walks that have arrived and starts new ones in their lanes. Where
+// all walks are short that costs more than the idle lanes: 64 walks then start and end together.
 #include <immintrin.h>
 
 #include "kernels/tree_walk/step.h"
@@ -54,8 +55,10 @@ struct Walkers {
 };
 
 constexpr unsigned kStepsBetweenLooks = 3;
+constexpr uint32_t kShortLevels = 3;  // walks of up to this many levels run in step
+constexpr uint64_t kLanes = 8;
 
-void take_step(const WalkModel& model, const uint16_t* bins, Walkers& walkers) {
+[[gnu::always_inline]] inline void take_step(const WalkModel& model, const uint16_t* bins, Walkers& walkers) {
   const __m512i node = _mm512_i64gather_epi64(walkers.node_index_u64x8, model.nodes, 8);
   const auto moving = static_cast<__mmask8>(~leaves_of(node));
   walkers.node_u64x8 = node;
@@ -88,14 +91,15 @@ __m512i roots_of(const WalkTask& task, __mmask8 lanes, __m512i walk) {
       _mm512_mask_i64gather_epi32(_mm256_setzero_si256(), lanes, walk, task.roots, 4));
 }
 
-// Hands in the walks of `lanes`, whose leaves are in node_u64x8.
+// What is asked of walks whose leaves are in node_u64x8.
+__m512i answers(const WalkTask& task, __mmask8 lanes, const Walkers& walkers) {
+  if (task.answer == WalkAnswer::kLeafRow) return walkers.node_u64x8;  // its lower half
+  return _mm512_sub_epi64(walkers.node_index_u64x8, roots_of(task, lanes, walkers.walk_u64x8));
+}
+
 void hand_in(const WalkTask& task, __mmask8 lanes, const Walkers& walkers) {
-  const __m512i answer =
-      task.answer == WalkAnswer::kPosition
-          ? _mm512_sub_epi64(walkers.node_index_u64x8, roots_of(task, lanes, walkers.walk_u64x8))
-          : walkers.node_u64x8;  // the row is the lower half
-  _mm512_mask_i64scatter_epi32(task.out, lanes, walkers.walk_u64x8, _mm512_cvtepi64_epi32(answer),
-                               4);
+  _mm512_mask_i64scatter_epi32(task.out, lanes, walkers.walk_u64x8,
+                               _mm512_cvtepi64_epi32(answers(task, lanes, walkers)), 4);
 }
 
 // Starts the next walks in the empty `lanes`, as far as there are any.
@@ -113,10 +117,40 @@ void refill(const WalkTask& task, __mmask8 lanes, uint64_t& next, Walkers& walke
                                                      set1(task.bin_step * sizeof(uint16_t)));
 }
 
+// Walks `first` to `first + 63` from start to end; lanes past the last walk repeat it.
+void walk_in_step(const WalkModel& model, const WalkTask& task, uint64_t first) {
+  const __m512i count = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
+  Walkers walkers[kVectors];
+  for (unsigned v = 0; v < kVectors; ++v) {
+    const __m512i walk =
+        _mm512_min_epu64(_mm512_add_epi64(set1(first + kLanes * v), count), set1(task.n_walks - 1));
+    walkers[v].walk_u64x8 = walk;
+    walkers[v].node_index_u64x8 = roots_of(task, 0xFF, walk);
+    walkers[v].bin_offset_u64x8 = _mm512_mullo_epi64(walk, set1(task.bin_step * sizeof(uint16_t)));
+  }
+  for (uint32_t level = 0; level < task.most_levels; ++level) {
+#pragma GCC unroll 8
+    for (Walkers& eight : walkers) take_step(model, task.bins, eight);
+  }
+  for (unsigned v = 0; v < kVectors && first + kLanes * v < task.n_walks; ++v) {
+    const uint64_t left = task.n_walks - first - kLanes * v;
+    const auto lanes = static_cast<__mmask8>(left >= kLanes ? 0xFFu : (1u << left) - 1u);
+    walkers[v].node_u64x8 = _mm512_i64gather_epi64(walkers[v].node_index_u64x8, model.nodes, 8);
+    _mm512_mask_cvtepi64_storeu_epi32(task.out + first + kLanes * v, lanes,
+                                      answers(task, 0xFF, walkers[v]));
+  }
+}
+
 }  // namespace
 
 void tree_walk_u16(const WalkModel& model, const WalkTask& task) noexcept {
   if (task.n_walks == 0) return;
+  if (task.most_levels <= kShortLevels) {
+    for (uint64_t first = 0; first < task.n_walks; first += kVectors * kLanes) {
+      walk_in_step(model, task, first);
+    }
+    return;
+  }
   Walkers walkers[kVectors];
   uint64_t next = 0;
   unsigned busy = 0;

@@ -36,7 +36,8 @@ struct WalkTask {
   const uint16_t* bins;
   uint64_t bin_step;  ///< bins from one walk to the next; 0: all read the same row
   uint64_t n_walks;
-  uint32_t* out;  ///< [n_walks]
+  uint32_t* out;         ///< [n_walks]
+  uint32_t most_levels;  ///< no walk visits more inner nodes than this
 };
 
 using TreeWalkU16 = void (*)(const WalkModel& model, const WalkTask& task) noexcept;
