@@ -24,6 +24,7 @@ TENSOR = struct.Struct("<BBBBIIIII6QQQ")
 TREES = struct.Struct("<IIIIQQIBBBBBBBB4xdd")
 
 BIT, UINT8, UINT32, INT64, FLOAT32, FLOAT64 = 1, 6, 10, 11, 15, 16
+RAW, PLANES, DIFFERENCES = range(3)
 NUMPY_TYPES = {UINT8: "<u1", UINT32: "<u4", FLOAT32: "<f4", FLOAT64: "<f8"}
 
 # Names of the tensors of a tree_ensemble, in the order of its operands.
@@ -112,11 +113,11 @@ class CordFile:
         payloads[which] = data
         write_tensors(self, records, payloads)
 
-    def set_encoded(self, which: int, encoded: bytes) -> None:
-        """Replace a tensor's payload by byte planes; its type and shape stay."""
+    def set_encoded(self, which: int, encoded: bytes, encoding: int = PLANES) -> None:
+        """Replace a tensor's payload by a coded one; its type and shape stay."""
         records, payloads = read_tensors(self)
         record = list(records[which])
-        record[2] = 1
+        record[2] = encoding
         records[which] = tuple(record)
         payloads[which] = encoded
         write_tensors(self, records, payloads)

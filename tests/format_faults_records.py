@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import cord_file as cf
+from cordwood import _core
 from format_faults import breaks
 
 if TYPE_CHECKING:
@@ -119,14 +120,25 @@ def one_cut_too_many(file: CordFile) -> None:
 
 
 @breaks("tensor_encoding_unknown")
-def encoding_two(file: CordFile) -> None:
-    _tensor(file, cf.CUTS, 2, "B", 2)
+def encoding_three(file: CordFile) -> None:
+    _tensor(file, cf.CUTS, 2, "B", 3)
 
 
 @breaks("tensor_encoding_unknown")
 def planes_of_nothing(file: CordFile) -> None:
     file.set_tensor(cf.LEAF_NUMBER, [])
-    _tensor(file, cf.LEAF_NUMBER, 2, "B", 1)
+    _tensor(file, cf.LEAF_NUMBER, 2, "B", cf.PLANES)
+
+
+@breaks("tensor_encoding_unknown")
+def differences_of_nothing(file: CordFile) -> None:
+    file.set_tensor(cf.CATEGORY_VALUES, [])
+    _tensor(file, cf.CATEGORY_VALUES, 2, "B", cf.DIFFERENCES)
+
+
+@breaks("tensor_encoding_unknown")
+def differences_of_integers(file: CordFile) -> None:
+    file.set_encoded(cf.COLUMN_SIZE, struct.pack("<II", 0, 1) + b"\0", cf.DIFFERENCES)
 
 
 @breaks("tensor_encoding_unknown")
@@ -186,6 +198,23 @@ def bits_after_the_last_element(file: CordFile) -> None:
 def eight_bytes_that_claim_a_terabyte(file: CordFile) -> None:
     file.set_encoded(cf.LEAF_NUMBER, struct.pack("<II", 0, 1) + b"\0")
     _tensor(file, cf.LEAF_NUMBER, 24, "Q", 2**40)
+
+
+@breaks("tensor_too_large")
+def differences_that_claim_a_terabyte(file: CordFile) -> None:
+    file.set_encoded(cf.LEAF_VALUES, 8 * (struct.pack("<II", 0, 1) + b"\0"), cf.DIFFERENCES)
+    _tensor(file, cf.LEAF_VALUES, 24, "Q", 2**37)
+
+
+@breaks("tensor_stream_corrupt")
+def differences_of_too_few_planes(file: CordFile) -> None:
+    file.set_encoded(cf.LEAF_VALUES, 7 * (struct.pack("<II", 0, 1) + b"\0"), cf.DIFFERENCES)
+
+
+@breaks("tree_cuts_not_ascending")
+def differences_that_sum_to_nan(file: CordFile) -> None:
+    nan = _core.encode_differences(np.array([-1, 0.5, np.nan, 2], "<f4").tobytes(), 4)
+    file.set_encoded(cf.CUTS, nan, cf.DIFFERENCES)
 
 
 @breaks("tensor_stream_corrupt")

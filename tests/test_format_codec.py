@@ -104,6 +104,59 @@ def test_any_bytes_decode_or_are_refused(data: bytes, count: int, element_bytes:
     assert decoded is None or len(decoded) == count * element_bytes
 
 
+FLOATS = {4: np.float32, 8: np.float64}
+
+
+@pytest.mark.parametrize("element_bytes", FLOATS)
+@given(data=st.binary(max_size=400))
+@example(data=b"")
+@example(data=np.array([0.0, -0.0, np.inf, -np.inf, np.nan, -np.nan, 5e-324, -1.0]).tobytes())
+@example(data=np.array([0.0, -0.0, np.inf, -np.inf, np.nan, -np.nan, 1e-45, -1.0], "f4").tobytes())
+def test_differences_round_trip(data: bytes, element_bytes: int) -> None:
+    data = data[: len(data) // element_bytes * element_bytes]
+    count = len(data) // element_bytes
+    encoded = _core.encode_differences(data, element_bytes)
+    assert _core.decode_differences(encoded, element_bytes, count) == data
+    assert _core.encode_differences(data, element_bytes) == encoded
+
+
+@pytest.mark.parametrize(("element_bytes", "float_type"), FLOATS.items())
+def test_differences_count_the_floats_between(element_bytes: int, float_type: type) -> None:
+    def differences(*floats: float) -> list[int]:
+        encoded = _core.encode_differences(np.array(floats, float_type).tobytes(), element_bytes)
+        stream = _core.decode_planes(encoded, element_bytes, len(floats))
+        return np.frombuffer(stream, f"<i{element_bytes}").tolist()
+
+    up, down = float_type(np.inf), float_type(-np.inf)
+    for start in (float_type(-1), float_type(0), float_type(3)):
+        assert differences(start, np.nextafter(start, up), start)[1:] == [1, -1]
+        assert differences(start, np.nextafter(start, down))[1] == -1 - (start == 0)
+    assert differences(-0.0, 0.0) == [2 ** (8 * element_bytes - 1) - 1, 1]
+
+
+@pytest.mark.parametrize(("element_bytes", "float_type"), FLOATS.items())
+def test_sorted_floats_are_shorter_as_differences(element_bytes: int, float_type: type) -> None:
+    cuts = np.sort(np.random.default_rng(4).normal(size=4000).astype(float_type)).tobytes()
+    differences = len(_core.encode_differences(cuts, element_bytes))
+    assert differences < len(_core.encode_planes(cuts, element_bytes)) - 4000
+
+
+@given(
+    data=st.binary(max_size=300), count=st.integers(0, 60), element_bytes=st.sampled_from((4, 8))
+)
+def test_any_differences_decode_where_the_planes_do(
+    data: bytes, count: int, element_bytes: int
+) -> None:
+    planes = decode(data, element_bytes, count)
+    if planes is None:
+        with pytest.raises(FormatError, match=r"plane|byte"):
+            _core.decode_differences(data, element_bytes, count)
+    else:
+        floats = _core.decode_differences(data, element_bytes, count)
+        again = _core.encode_differences(floats, element_bytes)
+        assert _core.decode_planes(again, element_bytes, count) == planes
+
+
 def plane(mode: int, coded: bytes) -> bytes:
     return mode.to_bytes(4, "little") + len(coded).to_bytes(4, "little") + coded
 
@@ -121,3 +174,13 @@ def test_elements_of_three_bytes_are_refused() -> None:
         _core.decode_planes(b"", 3, 0)
     with pytest.raises(InputError, match="7 bytes given as elements of 2 bytes"):
         _core.encode_planes(bytes(7), 2)
+
+
+def test_differences_are_of_whole_floats() -> None:
+    for width in (1, 2, 3, 16):
+        with pytest.raises(InputError, match=f"48 bytes given as elements of {width} bytes"):
+            _core.encode_differences(bytes(48), width)
+        with pytest.raises(InputError, match="expected 4 or 8 bytes each"):
+            _core.decode_differences(b"", width, 0)
+    with pytest.raises(InputError, match="9 bytes given as elements of 4 bytes"):
+        _core.encode_differences(bytes(9), 4)

@@ -170,6 +170,39 @@ def test_planes_may_decode_to_the_stated_limit_and_no_further() -> None:
         assert passed == (count == limit)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "encode"),
+    [(cf.PLANES, _core.encode_planes), (cf.DIFFERENCES, _core.encode_differences)],
+)
+def test_coded_tensors_count_together(encoding: int, encode: Callable[[bytes, int], bytes]) -> None:
+    file = tree_file()
+    file.set_encoded(cf.LEAF_NUMBER, struct.pack("<II", 0, 1) + b"\0")
+    file.set_encoded(cf.LEAF_VALUES, encode(bytes(40), 8), encoding)
+    limit = 16 * 2**20 + 64 * len(file.seal())
+    for count in (limit - 40, limit - 39):  # and the five leaf values
+        file.patch(cf.TENSORS, cf.LEAF_NUMBER * cf.TENSOR.size + 24, "Q", count)
+        with pytest.raises(FormatError) as caught:
+            load(file.seal())
+        within = count == limit - 40
+        assert caught.value.code == ("tensor_shape_invalid" if within else "tensor_too_large")
+
+
+def test_differences_are_the_floats_they_came_from() -> None:
+    file = tree_file()
+    cuts = np.array([-1.0, 0.5, np.inf, 2.0], "<f4")
+    file.set_encoded(cf.CUTS, _core.encode_differences(cuts.tobytes(), 4), cf.DIFFERENCES)
+    leaves = np.array([1.0, 2.0, 3.0, -4.0, 0.5])
+    file.set_encoded(cf.LEAF_VALUES, _core.encode_differences(leaves.tobytes(), 8), cf.DIFFERENCES)
+    data = file.seal()
+    _core.validate(data)
+    trees, plain = _core.expand_trees(data, 0), _core.expand_trees(tree_file().seal(), 0)
+    for name in ("cuts", "leaf_values"):
+        assert trees[name].tobytes() == plain[name].tobytes()
+    encodings = {tensor["name"]: tensor["encoding"] for tensor in _core.inspect(data)["tensors"]}
+    assert encodings["cuts"] == encodings["leaf_values"] == "differences"
+    assert encodings["category_values"] == "raw"
+
+
 def test_operator_that_holds_no_trees_is_not_expanded() -> None:
     with pytest.raises(FormatError, match="expected one that is a tree_ensemble") as caught:
         _core.expand_trees(tree_file().seal(), 1)

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 
 import unpack
+from cordwood import _core
+from cordwood._pack_tensors import Tensor, encode_all
 from cordwood.errors import GraphError
 from cordwood.ir import Decide, Graph, Link, Role
 from cordwood.pack import pack
@@ -75,6 +77,39 @@ def test_labels_keep_their_type(labels: np.ndarray) -> None:
     file = unpack.read(pack(dataclasses.replace(BINARY, classes=labels)))
     assert file.classes == labels.tolist()
     assert [type(label) for label in file.classes] == [type(label) for label in labels.tolist()]
+
+
+def _zeros(count: int) -> Tensor:
+    return Tensor.of(np.zeros(count))
+
+
+def test_each_tensor_takes_its_shortest_encoding() -> None:
+    rng = np.random.default_rng(5)
+    tensors = [
+        Tensor.of(np.sort(rng.normal(size=1000))),
+        Tensor.of(rng.integers(0, 9, 1000)),
+        Tensor.of(rng.normal(size=3)),
+        Tensor.of(np.empty(0)),
+        _zeros(1000),
+    ]
+    expected = ["DIFFERENCES", "PLANES", "RAW", "RAW", "PLANES"]
+    assert [encoding.name for encoding, _ in encode_all(tensors)] == expected
+
+
+def test_what_would_decode_past_the_limit_is_raw() -> None:
+    short, long = _zeros(1 << 20), _zeros((1 << 20) + 1)  # 8 MiB, and 8 bytes more
+    assert [encoding.name for encoding, _ in encode_all([short, long])] == ["PLANES", "PLANES"]
+    names = [encoding.name for encoding, _ in encode_all([short, long, _zeros(2000)])]
+    assert names == ["PLANES", "RAW", "PLANES"]
+
+
+def test_model_of_a_few_repeated_bytes_is_within_the_limit() -> None:
+    graph = make_graph(Shape(n_trees=0, n_outputs=2_200_000))
+    trees = dataclasses.replace(graph.trees, base_value=np.zeros(graph.trees.n_outputs))
+    data = pack(dataclasses.replace(graph, operators=(trees, *graph.operators[1:])))
+    _core.validate(data)
+    (base,) = (t for t in _core.inspect(data)["tensors"] if t["name"] == "base_value")
+    assert (base["encoding"], base["encoded_bytes"]) == ("raw", 8 * 2_200_000)
 
 
 def test_provenance_is_canonical() -> None:

@@ -107,6 +107,8 @@ def _tensors(table: bytes, payload: bytes) -> Iterator[np.ndarray]:
         elements = (count + 7) // 8 if dtype == 1 else count
         stored = payload[offset:at]
         raw = _core.decode_planes(stored, width, elements) if encoding else stored
+        if encoding == 2:
+            raw = _sum_differences(np.frombuffer(raw, f"<u{width}")).tobytes()
         assert len(raw) == elements * width
         if dtype == 1:
             bits = np.unpackbits(np.frombuffer(raw, np.uint8), bitorder="little")
@@ -115,6 +117,13 @@ def _tensors(table: bytes, payload: bytes) -> Iterator[np.ndarray]:
         else:
             yield np.frombuffer(raw, "<" + DTYPES[dtype]).reshape(shape[:rank])
     assert at == len(payload)
+
+
+def _sum_differences(differences: np.ndarray) -> np.ndarray:
+    """Return the bits of floats whose ordered keys have these differences."""
+    keys = np.cumsum(differences, dtype=differences.dtype)  # wraps
+    sign = keys.dtype.type(1 << 8 * keys.itemsize - 1)
+    return np.where(keys & sign, keys ^ sign, ~keys)
 
 
 def _operators(

@@ -9,6 +9,7 @@
 #include "bindings/file_buffer.hpp"
 #include "format/codec.hpp"
 #include "format/crc32.hpp"
+#include "format/differences.hpp"
 #include "format/trees.hpp"
 #include "format/view.hpp"
 
@@ -27,18 +28,40 @@ py::bytes to_bytes(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-py::bytes encode_planes(const py::buffer& data, uint32_t element_bytes) {
+using Encode = decltype(format::encode_planes);
+using Decode = decltype(format::decode_planes);
+
+py::bytes encode(Encode codec, const py::buffer& data, uint32_t element_bytes) {
   const FileBuffer guard(data);
   const Result<std::vector<std::byte>> encoded = [&] {
     const py::gil_scoped_release release;
-    return format::encode_planes(guard.bytes(), element_bytes);
+    return codec(guard.bytes(), element_bytes);
   }();
   throw_unless_ok(encoded.status());
   return to_bytes(*encoded);
 }
 
-py::bytes decode_planes(const py::buffer& data, uint32_t element_bytes, uint64_t count) {
+/// `total` is what `count` elements take, if they can have that width at all.
+py::bytes decode(Decode codec, const char* place, const py::buffer& data, uint32_t element_bytes,
+                 uint64_t total) {
   const FileBuffer guard(data);
+  const Result<std::vector<std::byte>> decoded = [&] {
+    const py::gil_scoped_release release;
+    return guard_memory(place, [&]() -> Result<std::vector<std::byte>> {
+      std::vector<std::byte> elements(total);
+      CORDWOOD_RETURN_IF_FAILED(codec(guard.bytes(), element_bytes, elements));
+      return elements;
+    });
+  }();
+  throw_unless_ok(decoded.status());
+  return to_bytes(*decoded);
+}
+
+py::bytes encode_planes(const py::buffer& data, uint32_t element_bytes) {
+  return encode(format::encode_planes, data, element_bytes);
+}
+
+py::bytes decode_planes(const py::buffer& data, uint32_t element_bytes, uint64_t count) {
   uint64_t total = 0;
   const bool known =
       element_bytes == 1 || element_bytes == 2 || element_bytes == 4 || element_bytes == 8;
@@ -47,16 +70,21 @@ py::bytes decode_planes(const py::buffer& data, uint32_t element_bytes, uint64_t
                       "{} elements of {} bytes asked for, expected 1, 2, 4 or 8 bytes each", count,
                       element_bytes));
   }
-  const Result<std::vector<std::byte>> decoded = [&] {
-    const py::gil_scoped_release release;
-    return guard_memory("decode_planes", [&]() -> Result<std::vector<std::byte>> {
-      std::vector<std::byte> elements(total);
-      CORDWOOD_RETURN_IF_FAILED(format::decode_planes(guard.bytes(), element_bytes, elements));
-      return elements;
-    });
-  }();
-  throw_unless_ok(decoded.status());
-  return to_bytes(*decoded);
+  return decode(format::decode_planes, "decode_planes", data, element_bytes, total);
+}
+
+py::bytes encode_differences(const py::buffer& data, uint32_t element_bytes) {
+  return encode(format::encode_differences, data, element_bytes);
+}
+
+py::bytes decode_differences(const py::buffer& data, uint32_t element_bytes, uint64_t count) {
+  uint64_t total = 0;
+  if (!format::has_differences(element_bytes) || !checked_multiply(count, element_bytes, total)) {
+    throw_status(fail(CORDWOOD_STATUS_shape_mismatch, "decode_differences",
+                      "{} elements of {} bytes asked for, expected 4 or 8 bytes each", count,
+                      element_bytes));
+  }
+  return decode(format::decode_differences, "decode_differences", data, element_bytes, total);
 }
 
 uint32_t crc32(const py::buffer& data, uint32_t previous) {
@@ -141,6 +169,10 @@ void register_format(py::module_& module) {
              "Code whole elements of 1, 2, 4 or 8 bytes as byte planes.");
   module.def("decode_planes", &decode_planes, py::arg("data"), py::arg("element_bytes"),
              py::arg("count"), "Decode exactly `count` elements from byte planes.");
+  module.def("encode_differences", &encode_differences, py::arg("data"), py::arg("element_bytes"),
+             "Code float32 or float64 as byte planes of differences.");
+  module.def("decode_differences", &decode_differences, py::arg("data"), py::arg("element_bytes"),
+             py::arg("count"), "Decode exactly `count` floats from byte planes of differences.");
   module.def("crc32", &crc32, py::arg("data"), py::arg("previous") = 0,
              "CRC-32 of the bytes, as zlib's.");
   module.def("inspect", &inspect, py::arg("buffer"), "Describe everything that a file holds.");

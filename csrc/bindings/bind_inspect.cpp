@@ -82,7 +82,8 @@ py::list list_tensors(const format::FileView& file) {
     tensor["name"] = names[i];
     tensor["dtype"] = format::dtype_name(record.dtype);
     tensor["shape"] = py::tuple(shape);
-    tensor["encoding"] = record.encoding == CORDWOOD_ENCODING_RAW ? "raw" : "planes";
+    constexpr std::array<const char*, 3> encodings{"raw", "planes", "differences"};
+    tensor["encoding"] = encodings[record.encoding];
     tensor["offset"] = record.offset;
     tensor["encoded_bytes"] = record.length;
     tensor["decoded_bytes"] = format::decoded_bytes(record);

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 
+#include "format/differences.hpp"
 #include "format/rans.hpp"
 
 namespace cordwood::format {
@@ -117,6 +118,27 @@ Status decode_planes(std::span<const std::byte> encoded, uint32_t element_bytes,
   return {};
 }
 
+Result<std::vector<std::byte>> encode_differences(std::span<const std::byte> elements,
+                                                  uint32_t element_bytes) noexcept {
+  if (!has_differences(element_bytes) || elements.size() % element_bytes != 0) {
+    return fail(CORDWOOD_STATUS_shape_mismatch, "encode_differences",
+                "{} bytes given as elements of {} bytes, expected whole floats of 4 or 8 bytes",
+                elements.size(), element_bytes);
+  }
+  return guard_memory("encode_differences", [&]() -> Result<std::vector<std::byte>> {
+    std::vector<std::byte> differences(elements.begin(), elements.end());
+    take_differences(differences, element_bytes);
+    return encode_planes(differences, element_bytes);
+  });
+}
+
+Status decode_differences(std::span<const std::byte> encoded, uint32_t element_bytes,
+                          std::span<std::byte> elements) noexcept {
+  CORDWOOD_RETURN_IF_FAILED(decode_planes(encoded, element_bytes, elements));
+  add_differences(elements, element_bytes);
+  return {};
+}
+
 uint32_t plane_element_bytes(uint8_t dtype) noexcept {
   return std::max(dtype_bits(dtype) / 8, 1u);
 }
@@ -126,9 +148,11 @@ Result<TensorBytes> decode_tensor(const FileView& file, const cordwood_tensor& t
   return guard_memory(place, [&]() -> Result<TensorBytes> {
     TensorBytes result;
     result.bytes = file.encoded(tensor);
-    if (tensor.encoding == CORDWOOD_ENCODING_PLANES) {
+    if (tensor.encoding != CORDWOOD_ENCODING_RAW) {
       result.owned.resize(decoded_bytes(tensor));
-      Status status = decode_planes(result.bytes, plane_element_bytes(tensor.dtype), result.owned);
+      const auto decode =
+          tensor.encoding == CORDWOOD_ENCODING_DIFFERENCES ? decode_differences : decode_planes;
+      Status status = decode(result.bytes, plane_element_bytes(tensor.dtype), result.owned);
       if (!status.ok()) {
         status.place = place;
         return status;

@@ -1,5 +1,6 @@
 // Encodings of tensor payloads: RAW is the bytes as they are, PLANES splits elements into byte
-// planes and codes each on its own. docs/format.md, "Planes", is normative.
+// planes and codes each on its own, DIFFERENCES does that to the differences of neighbouring
+// floats. docs/format.md, "Planes" and "Differences", is normative.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +20,14 @@ Result<std::vector<std::byte>> encode_planes(std::span<const std::byte> elements
 /// Fills `elements` exactly, consuming `encoded` exactly.
 Status decode_planes(std::span<const std::byte> encoded, uint32_t element_bytes,
                      std::span<std::byte> elements) noexcept;
+
+/// As `encode_planes`, of float32 or float64 as differences of neighbours.
+Result<std::vector<std::byte>> encode_differences(std::span<const std::byte> elements,
+                                                  uint32_t element_bytes) noexcept;
+
+/// As `decode_planes`, of float32 or float64: `element_bytes` is 4 or 8.
+Status decode_differences(std::span<const std::byte> encoded, uint32_t element_bytes,
+                          std::span<std::byte> elements) noexcept;
 
 /// Bytes of one element as the planes see it; packed bits are planes of whole bytes.
 [[nodiscard]] uint32_t plane_element_bytes(uint8_t dtype) noexcept;

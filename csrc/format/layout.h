@@ -164,7 +164,8 @@ struct cordwood_value {
 
 enum cordwood_tensor_encoding {
   CORDWOOD_ENCODING_RAW = 0,
-  CORDWOOD_ENCODING_PLANES = 1 /* byte planes, each constant, raw or entropy coded */
+  CORDWOOD_ENCODING_PLANES = 1,     /* byte planes, each constant, raw or entropy coded */
+  CORDWOOD_ENCODING_DIFFERENCES = 2 /* float32 and float64: planes of neighbours' differences */
 };
 
 enum cordwood_sparsity {

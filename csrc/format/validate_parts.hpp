@@ -14,7 +14,7 @@ namespace cordwood::format {
 /// from 2^64.
 constexpr uint64_t kMaxElements = uint64_t{1} << 48;
 
-/// What all PLANES tensors of a file may decode to: kDecodedFloor + kDecodedFactor * file bytes. A
+/// What all coded tensors of a file may decode to: kDecodedFloor + kDecodedFactor * file bytes. A
 /// few bytes can stand for any number of equal elements, so this is what keeps memory bounded.
 constexpr uint64_t kDecodedFloor = uint64_t{16} << 20;
 constexpr uint64_t kDecodedFactor = 64;

@@ -54,6 +54,14 @@ Status check_value_shape(const cordwood_value& value, uint32_t index) noexcept {
               index, value.rank);
 }
 
+/// Whether a tensor of this type and size may have its encoding.
+bool encoding_fits(const cordwood_tensor& tensor, uint64_t count) noexcept {
+  const bool floats =
+      tensor.dtype == CORDWOOD_DTYPE_FLOAT32 || tensor.dtype == CORDWOOD_DTYPE_FLOAT64;
+  return tensor.encoding == CORDWOOD_ENCODING_RAW ||
+         (count != 0 && (floats || tensor.encoding != CORDWOOD_ENCODING_DIFFERENCES));
+}
+
 Status check_tensor_record(const FileView& file, const cordwood_tensor& tensor,
                            uint32_t index) noexcept {
   const char* place = "section tensors";
@@ -69,12 +77,18 @@ Status check_tensor_record(const FileView& file, const cordwood_tensor& tensor,
                 "in what is unused",
                 index, tensor.rank);
   }
-  if (tensor.encoding > CORDWOOD_ENCODING_PLANES || tensor.sparsity != CORDWOOD_SPARSITY_DENSE ||
-      (tensor.encoding == CORDWOOD_ENCODING_PLANES && count == 0)) {
+  if (tensor.encoding > CORDWOOD_ENCODING_DIFFERENCES ||
+      tensor.sparsity != CORDWOOD_SPARSITY_DENSE) {
     return fail(CORDWOOD_STATUS_tensor_encoding_unknown, place,
-                "tensor {} has encoding {}, sparsity {} and {} elements, expected encoding 0 or "
-                "1 (1 only with elements) and sparsity 0",
-                index, tensor.encoding, tensor.sparsity, count);
+                "tensor {} has encoding {} and sparsity {}, expected encoding 0 to {} and sparsity "
+                "0",
+                index, tensor.encoding, tensor.sparsity, CORDWOOD_ENCODING_DIFFERENCES);
+  }
+  if (!encoding_fits(tensor, count)) {
+    return fail(CORDWOOD_STATUS_tensor_encoding_unknown, place,
+                "tensor {} of dtype {} and {} elements has encoding {}, expected elements in 1 and "
+                "2, and floats of 4 or 8 bytes in 2",
+                index, tensor.dtype, count, tensor.encoding);
   }
   // No operator of this version reads a quantised or sparse tensor.
   if (tensor.quant_axis != CORDWOOD_NO_TENSOR || tensor.group != 0 ||
@@ -184,13 +198,13 @@ Status check_tensors(const FileView& file) noexcept {
     CORDWOOD_RETURN_IF_FAILED(check_tensor_record(file, tensor, index));
     CORDWOOD_RETURN_IF_FAILED(check_tensor_place(file, tensor, index, previous_end));
     previous_end = tensor.offset + tensor.length;
-    if (tensor.encoding != CORDWOOD_ENCODING_PLANES) continue;
+    if (tensor.encoding == CORDWOOD_ENCODING_RAW) continue;
     // Each term is below 2^51, so the sum is seen to pass the limit before it can wrap.
     decoded += decoded_bytes(tensor);
     if (decoded > limit) {
       return fail(CORDWOOD_STATUS_tensor_too_large, "section tensors",
-                  "tensors coded in planes up to tensor {} decode to {} bytes, expected at most {} "
-                  "for a file of {}",
+                  "coded tensors up to tensor {} decode to {} bytes, expected at most {} for a "
+                  "file of {}",
                   index, decoded, limit, file.bytes.size());
     }
   }

@@ -13,9 +13,19 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Dtype", "Encoding", "Tensor", "bit_length", "field_bits", "smallest_unsigned"]
+__all__ = [
+    "Dtype",
+    "Encoding",
+    "Tensor",
+    "bit_length",
+    "encode_all",
+    "field_bits",
+    "smallest_unsigned",
+]
 
 _LONGEST_PLANE = 0xFFFFFFFF
+_DECODED_FLOOR = 16 << 20
+_DECODED_FACTOR = 64
 
 
 class Dtype(enum.IntEnum):
@@ -40,6 +50,7 @@ class Encoding(enum.IntEnum):
 
     RAW = 0
     PLANES = 1
+    DIFFERENCES = 2
 
 
 def encode_planes(data: bytes, element_bytes: int) -> bytes:
@@ -47,6 +58,13 @@ def encode_planes(data: bytes, element_bytes: int) -> bytes:
     from cordwood import _core
 
     return _core.encode_planes(data, element_bytes)
+
+
+def encode_differences(data: bytes, element_bytes: int) -> bytes:
+    """Return floats as byte planes of the differences of neighbours."""
+    from cordwood import _core
+
+    return _core.encode_differences(data, element_bytes)
 
 
 @dataclass(frozen=True)
@@ -72,12 +90,44 @@ class Tensor:
 
     @cached_property
     def encoded(self) -> tuple[Encoding, bytes]:
-        """The shorter of the two encodings, and its bytes; raw where they tie."""
-        if len(self.data) // self.element_bytes <= _LONGEST_PLANE:
-            planes = encode_planes(self.data, self.element_bytes)
-            if len(planes) < len(self.data):
-                return Encoding.PLANES, planes
-        return Encoding.RAW, self.data
+        """The shortest of the encodings, and its bytes; the simpler one where two tie."""
+        found = [(Encoding.RAW, self.data)]
+        if 0 < len(self.data) // self.element_bytes <= _LONGEST_PLANE:
+            found.append((Encoding.PLANES, encode_planes(self.data, self.element_bytes)))
+            if self.dtype in (Dtype.FLOAT32, Dtype.FLOAT64):
+                differences = encode_differences(self.data, self.element_bytes)
+                found.append((Encoding.DIFFERENCES, differences))
+        return min(found, key=lambda encoded: len(encoded[1]))
+
+
+def encode_all(tensors: Sequence[Tensor]) -> list[tuple[Encoding, bytes]]:
+    """Encode the tensors of a file, within what its coded tensors may decode to.
+
+    The format lets them decode to 16 MiB and 64 times the file. While they would pass that, with
+    the tensors alone counted as the file, the longest coded one becomes raw.
+
+    Parameters
+    ----------
+    tensors : sequence of Tensor
+        All tensors of one file.
+
+    Returns
+    -------
+    list of (Encoding, bytes)
+        In the order of `tensors`.
+    """
+    found = [tensor.encoded for tensor in tensors]
+    coded = [at for at, (encoding, _) in enumerate(found) if encoding != Encoding.RAW]
+    coded.sort(key=lambda at: len(tensors[at].data))
+    decoded = sum(len(tensors[at].data) for at in coded)
+    stored = sum(len(data) for _, data in found)
+    while decoded > _DECODED_FLOOR + _DECODED_FACTOR * stored:
+        longest = coded.pop()
+        data = tensors[longest].data
+        decoded -= len(data)
+        stored += len(data) - len(found[longest][1])
+        found[longest] = Encoding.RAW, data
+    return found
 
 
 def smallest_unsigned(values: np.ndarray) -> np.ndarray:

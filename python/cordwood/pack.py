@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from cordwood._pack_tensors import Dtype
+from cordwood._pack_tensors import Dtype, encode_all
 from cordwood._pack_trees import tree_record
 from cordwood.errors import GraphError
 from cordwood.ir import Decide, Link, TreeEnsemble
@@ -21,7 +21,7 @@ from cordwood.passes.fold_thresholds import fold_thresholds
 from cordwood.recipe import Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from cordwood._pack_tensors import Tensor
     from cordwood.ir import Graph, Operator, Value
@@ -177,11 +177,10 @@ def _value(value: Value) -> bytes:
     return _VALUE.pack(dtype, value.role, len(value.shape), *symbols, *dimensions)
 
 
-def _tensors(tensors: Iterable[Tensor]) -> tuple[bytes, bytes]:
+def _tensors(tensors: Sequence[Tensor]) -> tuple[bytes, bytes]:
     """Write tensor records and their payload, each tensor on a fresh alignment."""
     table, payload = [], bytearray()
-    for tensor in tensors:
-        encoding, data = tensor.encoded
+    for tensor, (encoding, data) in zip(tensors, encode_all(tensors), strict=True):
         payload += bytes(-len(payload) % _ALIGNMENT)
         shape = tensor.shape + (0,) * (_MAX_RANK - len(tensor.shape))
         table.append(
