@@ -243,7 +243,7 @@ def make_probes(
     values = ProbeValues(trees, share=limit // max(1, len(inner)))
     mixed = values.draw_rows(EXTRA_ROWS, rng)
     nodes = _draw_nodes(values, inner, max(1, limit), rng)
-    base = mixed if X is None or not len(X) else _finite(X)
+    base = mixed if X is None or not len(X) else np.where(values.taken(X) & ~np.isinf(X), X, 0.0)
     start = base[rng.integers(len(base), size=len(nodes))]
     reaching = _NodeRows(SplitRules(trees), values, nodes, start)
     batches, reached = [], np.zeros(len(nodes), np.bool_)
@@ -273,10 +273,6 @@ def _draw_nodes(
     return np.asarray(np.sort(rng.choice(some, kept, replace=False)))
 
 
-def _finite(X: Float64Array) -> Float64Array:
-    return np.where(np.isfinite(X), X, 0.0)
-
-
 def _split_infinite(rows: AnyArray, node: Int64Array) -> list[Batch]:
     """Keep rows with infinity apart: not every call of every library takes them."""
     infinite = np.isinf(rows).any(axis=1)
@@ -295,8 +291,8 @@ def _other_types(
     other = "float32" if values.trees.input_type == "float64" else "float64"
     with np.errstate(over="ignore", under="ignore"):
         narrow = pool.astype(other)
-    made.append(Batch(narrow[np.isfinite(narrow).all(axis=1)]))
-    whole = np.clip(_finite(pool), -(2.0**40), 2.0**40).round().astype(np.int64)
+    made.append(Batch(narrow[~np.isinf(narrow).any(axis=1)]))
+    whole = np.clip(np.nan_to_num(pool), -(2.0**40), 2.0**40).round().astype(np.int64)
     at = rng.random(whole.shape) < 0.02  # noqa: PLR2004 - a few in each column
     whole[at] = rng.choice(LARGE_WHOLE, int(at.sum()))
     made.append(Batch(whole))

@@ -23,6 +23,9 @@ MOST_CODES = 4096
 TINY = (1e-36, -1e-36, 1e-30, -1e-30)
 """Numbers that are zero to some library, or just are not."""
 
+MISSING_SHARE = 0.1
+"""How much of drawn rows is missing, where the source takes that."""
+
 LARGE = 1e30
 """Thresholds count as no larger when ordinary values are drawn around them."""
 
@@ -227,5 +230,7 @@ class ProbeValues:
                 scale = 0.0 if is_category else np.std(np.clip(finite, -LARGE, LARGE))
                 spread = rng.normal(size=count) * rng.integers(0, 2, count) * scale
                 rows[:, feature] = rng.choice(finite, count) + spread
+        if trees.accepts_nan:
+            rows[rng.random(rows.shape) < MISSING_SHARE] = np.nan
         most = float(np.finfo(self._type).max)
         return np.clip(self.cast(rows), -most, most)
