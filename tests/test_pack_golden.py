@@ -11,6 +11,7 @@ import pytest
 import cordwood
 import oracle
 import unpack
+from cordwood import _core
 from cordwood.ir import Link, Role
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ def test_files_cover_the_format() -> None:
     assert links == {"exp", "sigmoid", "softmax"}
     roles = {value.role for graph in graphs for value in graph.values}
     assert roles >= {Role.MARGIN, Role.RESPONSE, Role.PROBABILITY, Role.LABEL}
+
+
+def test_files_hold_every_encoding() -> None:
+    tensors = [tensor for path in FILES for tensor in _core.inspect(path.read_bytes())["tensors"]]
+    assert {tensor["encoding"] for tensor in tensors} == {"raw", "planes", "differences"}
 
 
 def _agree(graph: Graph, role: str, found: np.ndarray, expected: np.ndarray) -> None:
