@@ -50,11 +50,12 @@ py::array run_trees(const py::bytes& data, const py::array& X, std::string_view 
   auto trees =
       runtime::TreeOperator::prepare(std::move(*arrays), kernel_row(isa), choice_of(engine));
   require(trees.status());
-  runtime::RowsView rows;
-  if (!read_rows(X.ptr(), rows)) {
+  cordwood_rows given;
+  if (!read_rows(X.ptr(), given)) {
     throw_status(fail(CORDWOOD_STATUS_dtype_not_supported, "rows",
                       "expected a two-dimensional array of numbers"));
   }
+  const auto rows = runtime::RowsView::of(given);
   py::array out = new_answer(*trees, leaves, X.shape(0));
   runtime::Arena scratch;
   require(scratch.reserve(trees->scratch_bytes(rows.n_rows)));

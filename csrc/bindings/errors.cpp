@@ -2,6 +2,8 @@
 
 #include <pybind11/pybind11.h>
 
+#include <cstring>
+
 namespace py = pybind11;
 
 namespace cordwood::bindings {
@@ -28,15 +30,22 @@ const char* exception_name(cordwood_status code) noexcept {
 
 }  // namespace
 
-void throw_status(const Status& status) {
-  const char* name = exception_name(status.code);
-  const py::object type = py::module_::import("cordwood.errors").attr(name);
-  const py::str message(render(status).c_str());
-  const bool carries_code = status.code < CORDWOOD_STATUS_out_of_memory;
+void throw_message(int32_t code, const char* message) {
+  const auto status = static_cast<cordwood_status>(code);
+  const py::object type = py::module_::import("cordwood.errors").attr(exception_name(status));
+  // A message that was cut may end within a character.
+  const auto text = py::reinterpret_steal<py::object>(
+      PyUnicode_DecodeUTF8(message, static_cast<py::ssize_t>(std::strlen(message)), "replace"));
+  if (!text) throw py::error_already_set();
+  const bool carries_code = status < CORDWOOD_STATUS_out_of_memory;
   const py::object error =
-      carries_code ? type(message, py::arg("code") = status_name(status.code)) : type(message);
+      carries_code ? type(text, py::arg("code") = status_name(status)) : type(text);
   PyErr_SetObject(type.ptr(), error.ptr());
   throw py::error_already_set();
+}
+
+void throw_status(const Status& status) {
+  throw_message(status.code, render(status).c_str());
 }
 
 }  // namespace cordwood::bindings

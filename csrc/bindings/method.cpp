@@ -7,6 +7,7 @@
 
 #include "bindings/errors.hpp"
 #include "bindings/rows.hpp"
+#include "runtime/memory.hpp"
 
 namespace cordwood::bindings {
 namespace {
@@ -21,7 +22,7 @@ constexpr uint64_t kWorkWithoutLock = 1u << 14;
 
 /// Scratch of this thread, shared by all models it calls.
 struct ThreadScratch {
-  runtime::Context context;
+  runtime::DeviceContexts contexts;
   runtime::Arena class_indices;
 };
 
@@ -44,10 +45,17 @@ class Unlocked {
   PyThreadState* state_;
 };
 
-Status run(const Method& method, const runtime::RowsView& rows, void* out) noexcept {
-  const uint64_t trees = method.model->program().n_trees();
-  const Unlocked unlocked(rows.n_rows * trees >= kWorkWithoutLock);
-  return method.model->run(thread_scratch().context, rows, method.target, out, method.threads);
+/// Writes the answer to `out`; raises on failure.
+void run(const Method& method, const cordwood_rows& rows, void* out) {
+  const runtime::DeviceModel& model = *method.model;
+  cordwood_message why;  // 512 bytes, left as they are unless something fails
+  cordwood_backend_context* context = nullptr;
+  int32_t code = thread_scratch().contexts.prepare(model.device(), context, why);
+  if (code == CORDWOOD_STATUS_ok) {
+    const Unlocked unlocked(rows.n_rows * model.facts().n_trees >= kWorkWithoutLock);
+    code = model.run(context, rows, method.target, out, method.threads, why);
+  }
+  if (code != CORDWOOD_STATUS_ok) throw_message(code, why.text);
 }
 
 /// Copies the label of each class index; the indices are below the number of labels.
@@ -65,16 +73,15 @@ void take_labels(const char* labels, std::size_t item_bytes, const int64_t* indi
   }
 }
 
-py::object answer_labels(const Method& method, const runtime::RowsView& rows) {
+py::object answer_labels(const Method& method, const cordwood_rows& rows) {
   const auto& labels = *py::detail::array_proxy(method.labels.ptr());
   const auto n_rows = static_cast<Py_intptr_t>(rows.n_rows);
   Py_INCREF(labels.descr);
   auto out = py::reinterpret_steal<py::object>(new_array(labels.descr, 1, &n_rows));
   if (!out) throw py::error_already_set();
   runtime::Arena& arena = thread_scratch().class_indices;
-  Status status = arena.reserve(rows.n_rows * sizeof(int64_t));
-  if (status.ok()) status = run(method, rows, arena.bytes().data());
-  if (!status.ok()) throw_status(status);
+  throw_unless_ok(arena.reserve(rows.n_rows * sizeof(int64_t)));
+  run(method, rows, arena.bytes().data());
   const auto item_bytes =
       static_cast<std::size_t>(py::reinterpret_borrow<py::dtype>(labels.descr).itemsize());
   take_labels(labels.data, item_bytes, reinterpret_cast<const int64_t*>(arena.bytes().data()),
@@ -82,7 +89,7 @@ py::object answer_labels(const Method& method, const runtime::RowsView& rows) {
   return out;
 }
 
-py::object answer(const Method& method, const runtime::RowsView& rows) {
+py::object answer(const Method& method, const cordwood_rows& rows) {
   if (!method.labels.is_none()) return answer_labels(method, rows);
   const std::array<Py_intptr_t, 2> shape = {static_cast<Py_intptr_t>(rows.n_rows),
                                             static_cast<Py_intptr_t>(method.answer.columns)};
@@ -91,15 +98,14 @@ py::object answer(const Method& method, const runtime::RowsView& rows) {
       py::detail::npy_api::get().PyArray_DescrFromType_(numpy_type(method.answer.dtype));
   auto out = py::reinterpret_steal<py::object>(new_array(type, rank, shape.data()));
   if (!out) throw py::error_already_set();
-  const Status status = run(method, rows, array_data(out.ptr()));
-  if (!status.ok()) throw_status(status);
+  run(method, rows, array_data(out.ptr()));
   return out;
 }
 
 /// Rows that NumPy holds ready go straight through; the rest takes Python's door first.
 py::object call(const Method& method, PyObject* x) {
-  runtime::RowsView rows;
-  if (read_rows(x, rows) && rows.n_features == method.model->program().n_features()) {
+  cordwood_rows rows;
+  if (read_rows(x, rows) && rows.n_features == method.model->facts().n_features) {
     return answer(method, rows);
   }
   const py::object prepared = method.prepare(py::handle(x));

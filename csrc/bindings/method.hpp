@@ -6,14 +6,14 @@
 #include <memory>
 #include <string_view>
 
-#include "runtime/model.hpp"
+#include "runtime/backends.hpp"
 
 namespace cordwood::bindings {
 
 struct Method {
-  std::shared_ptr<const runtime::Model> model;
-  runtime::Target target;
-  runtime::ValueInfo answer;
+  std::shared_ptr<const runtime::DeviceModel> model;
+  cordwood_target target;
+  cordwood_answer answer;
   bool flat;  ///< the answer is (n_rows,) where it has one column
   unsigned threads;
   pybind11::object prepare;  ///< makes rows of whatever cannot be read in place, or raises

@@ -44,7 +44,7 @@ uint8_t row_dtype(int type_num) noexcept {
 
 }  // namespace
 
-bool read_rows(PyObject* object, runtime::RowsView& rows) noexcept {
+bool read_rows(PyObject* object, cordwood_rows& rows) noexcept {
   const Api& api = Api::get();
   if (Py_TYPE(object) != api.PyArray_Type_) return false;
   const numpy::PyArray_Proxy* array = numpy::array_proxy(object);
@@ -56,11 +56,13 @@ bool read_rows(PyObject* object, runtime::RowsView& rows) noexcept {
     return false;
   }
   rows = {.data = array->data,
-          .dtype = dtype,
           .row_stride = array->strides[0],
           .column_stride = array->strides[1],
           .n_rows = static_cast<uint64_t>(array->dimensions[0]),
-          .n_features = static_cast<uint32_t>(array->dimensions[1])};
+          .first_row = 0,
+          .n_features = static_cast<uint32_t>(array->dimensions[1]),
+          .dtype = dtype,
+          .reserved = {}};
   return true;
 }
 

@@ -3,13 +3,13 @@
 
 #include <pybind11/numpy.h>
 
-#include "runtime/rows.hpp"
+#include "runtime/backend.h"
 
 namespace cordwood::bindings {
 
 /// Describes a two-dimensional array of a number type in native byte order, aligned, of any strides.
 /// False for every other object: Python's door then makes an array of it or says what is wrong.
-bool read_rows(PyObject* object, runtime::RowsView& rows) noexcept;
+bool read_rows(PyObject* object, cordwood_rows& rows) noexcept;
 
 /// NumPy's number of a type that answers may have; -1 for any other.
 int numpy_type(uint8_t dtype) noexcept;

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "runtime/backend.h"
+
 namespace cordwood::runtime {
 
 struct RowsView {
@@ -12,7 +14,18 @@ struct RowsView {
   int64_t column_stride = 0;  ///< bytes
   uint64_t n_rows = 0;
   uint32_t n_features = 0;
-  uint64_t first_row = 0;     ///< number of the first row in the caller's batch, for messages
+  uint64_t first_row = 0;  ///< number of the first row in the caller's batch, for messages
+
+  /// The same rows as they come through a device's table.
+  [[nodiscard]] static RowsView of(const cordwood_rows& rows) noexcept {
+    return {.data = rows.data,
+            .dtype = rows.dtype,
+            .row_stride = rows.row_stride,
+            .column_stride = rows.column_stride,
+            .n_rows = rows.n_rows,
+            .n_features = rows.n_features,
+            .first_row = rows.first_row};
+  }
 
   /// The same columns, rows [first, first + count).
   [[nodiscard]] RowsView slice(uint64_t first, uint64_t count) const noexcept {

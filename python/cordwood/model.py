@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from cordwood import _core, _files, _frames
+from cordwood import _core, _files, _frames, _model_devices
 from cordwood._model_answers import Answers
 from cordwood._model_sklearn import SklearnProtocol
 from cordwood.errors import FormatError, InputError, UnsupportedMethodError
@@ -98,10 +98,10 @@ class Model(Answers, SklearnProtocol):
         if check not in {"all", "structure"}:
             message = f"check is {check!r}, expected 'all' or 'structure'"
             raise InputError(message)
-        _core.require_device(device)
+        _model_devices.bring(device)
         self._device: Device = device
         self._data = bytes(data)
-        self._native = _core.Model(self._data, check_all=check == "all")
+        self._native = _core.Model(self._data, device=device, check_all=check == "all")
         self._threads = _core.resolve_threads(self._requested_threads or 0)
         self._facts = facts = _facts(self._native.provenance)
         self.kind = str(facts["source"].get("kind", "model"))
@@ -223,7 +223,7 @@ class Model(Answers, SklearnProtocol):
             f"{self._native.n_outputs:,} outputs",
             f"  methods   {', '.join(self.methods)}",
             f"  bytes     {self.nbytes:,} packed, {resident:,} in memory",
-            f"  engine    {self._native.engine} on {_core.active_isa()}: "
+            f"  engine    {self._native.engine} on {self._native.processor}: "
             f"{self._native.engine_reason}",
             f"  threads   {self.threads}",
         ]

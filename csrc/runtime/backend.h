@@ -1,0 +1,117 @@
+/* What a device offers the runtime: one table of functions. The CPU's is built in; another extension
+ * registers its own. With `base/status.h` and `format/layout.h` this is all that such an extension
+ * needs. Plain C11: no C++ type crosses, and nothing is thrown. `docs/devices.md` tells the story. */
+#ifndef CORDWOOD_RUNTIME_BACKEND_H
+#define CORDWOOD_RUNTIME_BACKEND_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+#include "format/layout.h"
+
+#ifdef __cplusplus
+#define CORDWOOD_NOEXCEPT noexcept
+extern "C" {
+#else
+#define CORDWOOD_NOEXCEPT
+#endif
+
+/* Grows with every change of a struct or a rule below; a table of another version is refused. */
+#define CORDWOOD_BACKEND_ABI 1u
+
+/* Name of the Python capsule that carries a `const struct cordwood_backend *`. */
+#define CORDWOOD_BACKEND_CAPSULE "cordwood.backend"
+
+/* Opaque: each device says what they are. */
+struct cordwood_backend_model;
+struct cordwood_backend_context;
+
+/* Says in words why a call failed: what was given, what was expected, where, what to do. UTF-8, ends
+ * with a zero byte. A call that returns CORDWOOD_STATUS_ok leaves it alone. */
+struct cordwood_message {
+  char text[512];
+};
+
+/* A caller's rows as they lie in the host's memory: any number type, any strides, any alignment. */
+struct cordwood_rows {
+  const void* data;
+  int64_t row_stride;    /* bytes */
+  int64_t column_stride; /* bytes */
+  uint64_t n_rows;
+  uint64_t first_row; /* number of the first row in the caller's batch, for messages */
+  uint32_t n_features;
+  uint8_t dtype; /* enum cordwood_dtype; bool rows are UINT8 */
+  uint8_t reserved[3];
+};
+
+/* The answers that a model may have. */
+enum cordwood_target {
+  CORDWOOD_TARGET_MARGIN = 0, /* what the trees sum up to, whatever its role */
+  CORDWOOD_TARGET_RESPONSE = 1,
+  CORDWOOD_TARGET_PROBABILITY = 2,
+  CORDWOOD_TARGET_LABEL = 3,  /* class indices */
+  CORDWOOD_TARGET_LEAVES = 4, /* the source's number of the leaf that a row reaches, per tree */
+  CORDWOOD_TARGET_COUNT = 5
+};
+
+/* The form of one answer: C-ordered [n_rows, columns]. */
+struct cordwood_answer {
+  uint64_t columns;
+  uint64_t classes; /* class indices are below this; 0 where the answer holds none */
+  uint8_t dtype;    /* enum cordwood_dtype; 0 where the model has no such answer */
+  uint8_t role;     /* enum cordwood_role of the value that answers; NONE for leaves */
+  uint8_t reserved[6];
+};
+
+/* What a loaded model is. The texts live as long as the model. */
+struct cordwood_facts {
+  uint64_t n_features;
+  uint64_t n_trees;
+  uint64_t resident_bytes;   /* private tables, on the host and on the device */
+  const char* processor;     /* what runs it: an instruction set, a product's name */
+  const char* engine;        /* how: "slice", "walk" */
+  const char* engine_reason; /* why so */
+  struct cordwood_answer answers[CORDWOOD_TARGET_COUNT]; /* by enum cordwood_target */
+};
+
+/* Where a function returns int32_t, that is an enum cordwood_status. All of them may be called from
+ * any thread, and from many at once; a context serves one call at a time. The table and its texts
+ * stay as they are until the process ends. */
+struct cordwood_backend {
+  uint32_t abi_version;  /* CORDWOOD_BACKEND_ABI */
+  uint32_t struct_bytes; /* sizeof(struct cordwood_backend) */
+
+  /* What users write as `device=`: 1 to 31 of a-z, 0-9, '-' and '_'. */
+  const char* name;
+
+  /* NULL where the device can be used here and now, else a sentence that says why it cannot and what
+   * to do. Cheap: it is asked at every load. */
+  const char* (*availability)(void)CORDWOOD_NOEXCEPT;
+
+  /* Makes a model of a whole .cord file that the door has let in: headers, records and sections are
+   * sound, what tensors hold is still to be judged. The bytes may go once this returns. */
+  int32_t (*load)(const void* bytes, uint64_t length, struct cordwood_backend_model** model,
+                  struct cordwood_message* why) CORDWOOD_NOEXCEPT;
+  void (*release)(struct cordwood_backend_model* model) CORDWOOD_NOEXCEPT;
+  void (*describe)(const struct cordwood_backend_model* model,
+                   struct cordwood_facts* facts) CORDWOOD_NOEXCEPT;
+
+  /* Scratch that a caller owns. Every model of this device may use it. */
+  int32_t (*context_create)(struct cordwood_backend_context** context,
+                            struct cordwood_message* why) CORDWOOD_NOEXCEPT;
+  void (*context_free)(struct cordwood_backend_context* context) CORDWOOD_NOEXCEPT;
+
+  /* Writes the answer for `rows` to `out`, in the host's memory, in the form that `describe` gave
+   * for `target` (enum cordwood_target). On return the answer is there. With `threads` of 1 no
+   * thread is started; their number changes no bit. */
+  int32_t (*run)(const struct cordwood_backend_model* model,
+                 struct cordwood_backend_context* context, const struct cordwood_rows* rows,
+                 uint32_t target, void* out, uint32_t threads,
+                 struct cordwood_message* why) CORDWOOD_NOEXCEPT;
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,123 @@
+#include "runtime/cpu_backend.hpp"
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "runtime/backends.hpp"
+#include "runtime/dispatch.hpp"
+#include "runtime/model.hpp"
+
+namespace cordwood::runtime {
+namespace {
+
+struct CpuModel {
+  std::shared_ptr<const Model> model;
+  const char* instruction_set;
+  std::array<std::optional<Target>, CORDWOOD_TARGET_COUNT> targets;
+};
+
+// The opaque types of the table are these behind their backs.
+CpuModel* reveal(cordwood_backend_model* model) noexcept {
+  return reinterpret_cast<CpuModel*>(model);
+}
+const CpuModel& reveal(const cordwood_backend_model* model) noexcept {
+  return *reinterpret_cast<const CpuModel*>(model);
+}
+Context* reveal(cordwood_backend_context* context) noexcept {
+  return reinterpret_cast<Context*>(context);
+}
+
+const char* availability() noexcept {
+  return nullptr;
+}
+
+int32_t load(const void* bytes, uint64_t length, cordwood_backend_model** model,
+             cordwood_message* why) noexcept {
+  const std::span file(static_cast<const std::byte*>(bytes), length);
+  const Result<const KernelRow*> kernels = active_row();
+  if (!kernels) return explain(kernels.status(), *why);
+  auto loaded = Model::load(file, format::CheckLevel::structure);
+  if (!loaded) return explain(loaded.status(), *why);
+  const Status status = guard_memory("model", [&]() -> Status {
+    auto made = std::make_unique<CpuModel>();
+    made->model = std::move(*loaded);
+    made->instruction_set = (*kernels)->name;
+    made->targets[CORDWOOD_TARGET_MARGIN] = made->model->margin();
+    made->targets[CORDWOOD_TARGET_RESPONSE] = made->model->by_role(CORDWOOD_ROLE_RESPONSE);
+    made->targets[CORDWOOD_TARGET_PROBABILITY] = made->model->by_role(CORDWOOD_ROLE_PROBABILITY);
+    made->targets[CORDWOOD_TARGET_LABEL] = made->model->by_role(CORDWOOD_ROLE_LABEL);
+    made->targets[CORDWOOD_TARGET_LEAVES] = made->model->leaves();
+    *model = reinterpret_cast<cordwood_backend_model*>(made.release());
+    return {};
+  });
+  return status.ok() ? CORDWOOD_STATUS_ok : explain(status, *why);
+}
+
+void release(cordwood_backend_model* model) noexcept {
+  const std::unique_ptr<CpuModel> last(reveal(model));
+}
+
+void describe(const cordwood_backend_model* model, cordwood_facts* facts) noexcept {
+  const CpuModel& self = reveal(model);
+  const Program& program = self.model->program();
+  const TreeOperator& trees = program.trees()[0];
+  *facts = {.n_features = program.n_features(),
+            .n_trees = program.n_trees(),
+            .resident_bytes = program.resident_bytes(),
+            .processor = self.instruction_set,
+            .engine = trees.engine().data(),
+            .engine_reason = trees.engine_reason().data(),
+            .answers = {}};
+  for (std::size_t target = 0; target < self.targets.size(); ++target) {
+    if (!self.targets[target]) continue;
+    const ValueInfo value = program.target_info(*self.targets[target]);
+    facts->answers[target] = {.columns = value.columns,
+                              .classes = value.classes,
+                              .dtype = value.dtype,
+                              .role = value.role,
+                              .reserved = {}};
+  }
+}
+
+int32_t context_create(cordwood_backend_context** context, cordwood_message* why) noexcept {
+  const Status status = guard_memory("scratch of a run", [&]() -> Status {
+    *context = reinterpret_cast<cordwood_backend_context*>(std::make_unique<Context>().release());
+    return {};
+  });
+  return status.ok() ? CORDWOOD_STATUS_ok : explain(status, *why);
+}
+
+void context_free(cordwood_backend_context* context) noexcept {
+  const std::unique_ptr<Context> last(reveal(context));
+}
+
+int32_t run(const cordwood_backend_model* model, cordwood_backend_context* context,
+            const cordwood_rows* rows, uint32_t target, void* out, uint32_t threads,
+            cordwood_message* why) noexcept {
+  const CpuModel& self = reveal(model);
+  if (target >= self.targets.size() || !self.targets[target]) {
+    return explain(fail(CORDWOOD_STATUS_output_not_available, "model",
+                        "it has no answer number {}; ask describe for those it has", target),
+                   *why);
+  }
+  const Status status =
+      self.model->run(*reveal(context), RowsView::of(*rows), *self.targets[target], out, threads);
+  return status.ok() ? CORDWOOD_STATUS_ok : explain(status, *why);
+}
+
+}  // namespace
+
+constexpr cordwood_backend kCpuBackend = {.abi_version = CORDWOOD_BACKEND_ABI,
+                                          .struct_bytes = sizeof(cordwood_backend),
+                                          .name = "cpu",
+                                          .availability = availability,
+                                          .load = load,
+                                          .release = release,
+                                          .describe = describe,
+                                          .context_create = context_create,
+                                          .context_free = context_free,
+                                          .run = run};
+
+}  // namespace cordwood::runtime
