@@ -77,8 +77,8 @@ Result<WalkPlan> WalkPlan::build(const format::TreeArrays& arrays,
           count_levels(arrays, arrays.tree_start[tree], arrays.tree_start[tree + 1]));
       plan.most_levels = std::max(plan.most_levels, plan.levels.back());
     }
-    plan.set_words.assign(arrays.set_bits.size() / 8 + 1, 0);
-    if (!arrays.set_bits.empty()) {  // memcpy may not be given null, even for no bytes
+    if (!arrays.set_bits.empty()) {
+      plan.set_words.assign(arrays.set_bits.size() / 8 + 1, 0);
       std::memcpy(plan.set_words.data(), arrays.set_bits.data(), arrays.set_bits.size());
     }
     for (uint32_t c = 0; c < columns.columns().size(); ++c) {

@@ -17,8 +17,12 @@ namespace {
 constexpr uint64_t kLanes32 = 8;
 constexpr uint64_t kLanes64 = 4;
 
-__m256i load(const void* p) { return _mm256_load_si256(static_cast<const __m256i*>(p)); }
-__m256i all32(uint32_t n) { return _mm256_set1_epi32(static_cast<int>(n)); }
+__m256i load(const void* p) {
+  return _mm256_load_si256(static_cast<const __m256i*>(p));
+}
+__m256i all32(uint32_t n) {
+  return _mm256_set1_epi32(static_cast<int>(n));
+}
 __m256i choose(__m256i lanes, __m256i no, __m256i yes) {
   return _mm256_blendv_epi8(no, yes, lanes);
 }
@@ -59,18 +63,25 @@ __m256i pick32(const uint32_t* p, __m256i slot) {
   switch (level) {
     case 0:
     case 1:
-    case 2: return pick8(levels, slot);
-    case 3: return pick8(levels + 8, slot);
-    case 4: return pick16(levels + 16, slot);
-    case 5: return pick32(levels + 32, slot);
-    case 6: return choose_by<5>(slot, pick32(levels + 64, slot), pick32(levels + 96, slot));
-    default: return _mm256_i32gather_epi32(reinterpret_cast<const int*>(levels), slot, 4);
+    case 2:
+      return pick8(levels, slot);
+    case 3:
+      return pick8(levels + 8, slot);
+    case 4:
+      return pick16(levels + 16, slot);
+    case 5:
+      return pick32(levels + 32, slot);
+    case 6:
+      return choose_by<5>(slot, pick32(levels + 64, slot), pick32(levels + 96, slot));
+    default:
+      return _mm256_i32gather_epi32(reinterpret_cast<const int*>(levels), slot, 4);
   }
 }
 
 // Bins of 8 rows, one in 32 bits, or those of the first `n` of them.
 __m128i narrow(__m256i bin_u32x8) {
-  return _mm_packus_epi32(_mm256_castsi256_si128(bin_u32x8), _mm256_extracti128_si256(bin_u32x8, 1));
+  return _mm_packus_epi32(_mm256_castsi256_si128(bin_u32x8),
+                          _mm256_extracti128_si256(bin_u32x8, 1));
 }
 void store(uint16_t* out, uint64_t n, __m128i bin_u16x8) {
   if (n >= kLanes32) return _mm_storeu_si128(reinterpret_cast<__m128i*>(out), bin_u16x8);
@@ -105,9 +116,8 @@ struct F64 {
   static __m256i subtract(__m256i slot, uint32_t n) { return _mm256_sub_epi64(slot, all(n)); }
   static __m256i missing(Vector x, double band) {
     const Vector size = _mm256_andnot_pd(_mm256_set1_pd(-0.0), x);
-    return _mm256_castpd_si256(
-        _mm256_or_pd(_mm256_cmp_pd(x, x, _CMP_UNORD_Q),
-                     _mm256_cmp_pd(size, _mm256_set1_pd(band), _CMP_LE_OQ)));
+    return _mm256_castpd_si256(_mm256_or_pd(_mm256_cmp_pd(x, x, _CMP_UNORD_Q),
+                                            _mm256_cmp_pd(size, _mm256_set1_pd(band), _CMP_LE_OQ)));
   }
   static Vector whole(uint32_t rule, Vector x) {
     if (rule == CORDWOOD_CATEGORY_EXACT) return x;
@@ -117,10 +127,8 @@ struct F64 {
   // Lanes whose value is the listed one at `position`, of those with a position below `count`.
   static __m256i listed(const double* sorted, uint32_t count, __m256i position, Vector value) {
     const Vector inside = _mm256_castsi256_pd(_mm256_cmpgt_epi64(all(count), position));
-    const Vector there =
-        _mm256_mask_i64gather_pd(_mm256_setzero_pd(), sorted, position, inside, 8);
-    return _mm256_castpd_si256(
-        _mm256_and_pd(inside, _mm256_cmp_pd(there, value, _CMP_EQ_OQ)));
+    const Vector there = _mm256_mask_i64gather_pd(_mm256_setzero_pd(), sorted, position, inside, 8);
+    return _mm256_castpd_si256(_mm256_and_pd(inside, _mm256_cmp_pd(there, value, _CMP_EQ_OQ)));
   }
   static __m128i narrow(__m256i bin_u64x4) {
     const __m256i even = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
@@ -164,10 +172,8 @@ struct F32 {
   }
   static __m256i listed(const float* sorted, uint32_t count, __m256i position, Vector value) {
     const Vector inside = _mm256_castsi256_ps(_mm256_cmpgt_epi32(all(count), position));
-    const Vector there =
-        _mm256_mask_i32gather_ps(_mm256_setzero_ps(), sorted, position, inside, 4);
-    return _mm256_castps_si256(
-        _mm256_and_ps(inside, _mm256_cmp_ps(there, value, _CMP_EQ_OQ)));
+    const Vector there = _mm256_mask_i32gather_ps(_mm256_setzero_ps(), sorted, position, inside, 4);
+    return _mm256_castps_si256(_mm256_and_ps(inside, _mm256_cmp_ps(there, value, _CMP_EQ_OQ)));
   }
   static __m128i narrow(__m256i bin_u32x8) { return avx2::narrow(bin_u32x8); }
 };
@@ -229,14 +235,12 @@ void bin_by_keys(const double* values, uint64_t n_rows, const BinColumn& column,
     __m256i equal = _mm256_setzero_si256();
 #pragma GCC unroll 8
     for (uint32_t level = 0; level < kDepth; ++level) {
-      const __m256i cut =
-          _mm256_xor_si256(entry_at(column.keys, level, slot), all32(0x80000000u));
+      const __m256i cut = _mm256_xor_si256(entry_at(column.keys, level, slot), all32(0x80000000u));
       equal = _mm256_or_si256(equal, _mm256_cmpeq_epi32(key, cut));
       slot = _mm256_sub_epi32(_mm256_add_epi32(slot, slot), _mm256_cmpgt_epi32(key, cut));
     }
-    const __m256i missing =
-        upper_halves(_mm256_castsi256_pd(F64::missing(low, column.zero_band)),
-                     _mm256_castsi256_pd(F64::missing(high, column.zero_band)));
+    const __m256i missing = upper_halves(_mm256_castsi256_pd(F64::missing(low, column.zero_band)),
+                                         _mm256_castsi256_pd(F64::missing(high, column.zero_band)));
     const __m256i rank = _mm256_sub_epi32(slot, all32(1u << kDepth));
     store(bins + row, left, narrow(choose(missing, rank, all32(column.missing_bin))));
     // The search stops before the first cut of an equal key: step over those that are below.
@@ -257,24 +261,36 @@ template <class Bin>
 void bin_column(const double* values, uint64_t n_rows, const BinColumn& column, Bin* bins) {
   if (column.keys == nullptr) return bin_rows<F64, 0>(values, n_rows, column, bins);
   switch (column.depth) {
-    case 4: return bin_by_keys<4>(values, n_rows, column, bins);
-    case 5: return bin_by_keys<5>(values, n_rows, column, bins);
-    case 6: return bin_by_keys<6>(values, n_rows, column, bins);
-    case 7: return bin_by_keys<7>(values, n_rows, column, bins);
-    case 8: return bin_by_keys<8>(values, n_rows, column, bins);
-    default: return bin_rows<F64, 0>(values, n_rows, column, bins);
+    case 4:
+      return bin_by_keys<4>(values, n_rows, column, bins);
+    case 5:
+      return bin_by_keys<5>(values, n_rows, column, bins);
+    case 6:
+      return bin_by_keys<6>(values, n_rows, column, bins);
+    case 7:
+      return bin_by_keys<7>(values, n_rows, column, bins);
+    case 8:
+      return bin_by_keys<8>(values, n_rows, column, bins);
+    default:
+      return bin_rows<F64, 0>(values, n_rows, column, bins);
   }
 }
 
 template <class Bin>
 void bin_column(const float* values, uint64_t n_rows, const BinColumn& column, Bin* bins) {
   switch (column.depth) {
-    case 4: return bin_rows<F32, 4>(values, n_rows, column, bins);
-    case 5: return bin_rows<F32, 5>(values, n_rows, column, bins);
-    case 6: return bin_rows<F32, 6>(values, n_rows, column, bins);
-    case 7: return bin_rows<F32, 7>(values, n_rows, column, bins);
-    case 8: return bin_rows<F32, 8>(values, n_rows, column, bins);
-    default: return bin_rows<F32, 0>(values, n_rows, column, bins);
+    case 4:
+      return bin_rows<F32, 4>(values, n_rows, column, bins);
+    case 5:
+      return bin_rows<F32, 5>(values, n_rows, column, bins);
+    case 6:
+      return bin_rows<F32, 6>(values, n_rows, column, bins);
+    case 7:
+      return bin_rows<F32, 7>(values, n_rows, column, bins);
+    case 8:
+      return bin_rows<F32, 8>(values, n_rows, column, bins);
+    default:
+      return bin_rows<F32, 0>(values, n_rows, column, bins);
   }
 }
 

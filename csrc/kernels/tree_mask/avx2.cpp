@@ -13,7 +13,9 @@ namespace {
 
 constexpr uint32_t kNodes = 32;  // decided at once
 
-__m256i load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+__m256i load(const void* p) {
+  return _mm256_loadu_si256(static_cast<const __m256i*>(p));
+}
 
 // Bins of up to 16 kTables columns.
 template <uint32_t kTables>
@@ -49,14 +51,18 @@ template <uint32_t kTables>
   return _mm256_cmpeq_epi8(_mm256_min_epu8(bin, load(model.ranks + at)), bin);
 }
 
-// Words of ones where the byte is ones: the next 8 or 4 bytes.
-__m256i widen(const uint32_t*, const uint8_t* stays) {
-  return _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(stays)));
+// Words of ones where bytes `node`, `node` + 1, ... of 16 are ones. Both lanes of `stays` are the same.
+__m256i widen(const uint32_t*, __m256i stays, uint32_t node) {
+  const __m256i next = _mm256_setr_epi32(0, 0x01010101, 0x02020202, 0x03030303, 0x04040404,
+                                         0x05050505, 0x06060606, 0x07070707);
+  return _mm256_shuffle_epi8(stays,
+                             _mm256_add_epi8(next, _mm256_set1_epi8(static_cast<char>(node))));
 }
-__m256i widen(const uint64_t*, const uint8_t* stays) {
-  int four;
-  __builtin_memcpy(&four, stays, sizeof four);
-  return _mm256_cvtepi8_epi64(_mm_cvtsi32_si128(four));
+__m256i widen(const uint64_t*, __m256i stays, uint32_t node) {
+  const __m256i next =
+      _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+  return _mm256_shuffle_epi8(stays,
+                             _mm256_add_epi8(next, _mm256_set1_epi8(static_cast<char>(node))));
 }
 
 // The exponent of a power of two is the position of its bit. The top bit becomes a negative number,
@@ -64,8 +70,7 @@ __m256i widen(const uint64_t*, const uint8_t* stays) {
 void store_lowest_bits(const uint32_t* words, uint32_t lanes, uint32_t* leaves) {
   for (uint32_t lane = 0; lane < lanes; lane += 8) {
     const __m256i word = load(words + lane);
-    const __m256i single =
-        _mm256_and_si256(word, _mm256_sub_epi32(_mm256_setzero_si256(), word));
+    const __m256i single = _mm256_and_si256(word, _mm256_sub_epi32(_mm256_setzero_si256(), word));
     const __m256i power = _mm256_castps_si256(_mm256_cvtepi32_ps(single));
     const __m256i exponent = _mm256_and_si256(_mm256_srli_epi32(power, 23), _mm256_set1_epi32(255));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(leaves + lane),
@@ -105,14 +110,16 @@ void mask_groups(const MaskModel& model, const uint8_t* row_bins, uint32_t* leav
     const uint64_t first = uint64_t{group.first_step} * kLanes;
     const uint64_t end = first + uint64_t{group.n_steps} * kLanes;
     for (uint64_t at = first; at < end; at += kNodes) {
-      alignas(32) uint8_t stays[kNodes];
-      _mm256_store_si256(reinterpret_cast<__m256i*>(stays), stays_left(model, bins, at));
-#pragma GCC unroll 8
+      const __m256i stays = stays_left(model, bins, at);
+      const __m256i half[2] = {_mm256_permute4x64_epi64(stays, 0x44),
+                               _mm256_permute4x64_epi64(stays, 0xEE)};
+#pragma GCC unroll 4
       for (uint32_t i = 0; i < kNodes; i += kLanes) {
-        low = _mm256_and_si256(
-            low, _mm256_or_si256(load(keep + at + i), widen(keep, stays + i)));
+        const Word* mask = keep + at + i;
+        const uint32_t node = i % 16;
+        low = _mm256_and_si256(low, _mm256_or_si256(load(mask), widen(keep, half[i / 16], node)));
         high = _mm256_and_si256(
-            high, _mm256_or_si256(load(keep + at + i + kHalf), widen(keep, stays + i + kHalf)));
+            high, _mm256_or_si256(load(mask + kHalf), widen(keep, half[i / 16], node + kHalf)));
       }
     }
     alignas(32) Word words[kLanes];

@@ -24,8 +24,12 @@ constexpr uint32_t kHalfWords = kHalfRows / 64;
 constexpr uint32_t kByteRows = 32;  // rows whose bins or leaf numbers fill a register
 constexpr uint32_t kParts = kHalfRows / kByteRows;
 
-__m256i load(const void* p) { return _mm256_load_si256(static_cast<const __m256i*>(p)); }
-void store(void* p, __m256i value) { _mm256_store_si256(static_cast<__m256i*>(p), value); }
+__m256i load(const void* p) {
+  return _mm256_load_si256(static_cast<const __m256i*>(p));
+}
+void store(void* p, __m256i value) {
+  _mm256_store_si256(static_cast<__m256i*>(p), value);
+}
 
 __m256i load_twice(const uint8_t* p) {
   return _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(p)));
@@ -64,14 +68,13 @@ __m256i look_up_bits(const uint8_t* table, __m256i bin_u8x32) {
   const __m256i bit_of = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201ull));
   const __m256i mask =
       _mm256_shuffle_epi8(bit_of, _mm256_and_si256(bin_u8x32, _mm256_set1_epi8(7)));
-  const __m256i byte =
-      _mm256_and_si256(_mm256_srli_epi16(bin_u8x32, 3), _mm256_set1_epi8(31));
+  const __m256i byte = _mm256_and_si256(_mm256_srli_epi16(bin_u8x32, 3), _mm256_set1_epi8(31));
   const __m128i* half = reinterpret_cast<const __m128i*>(table);
   const __m256i low = _mm256_broadcastsi128_si256(_mm_loadu_si128(half));
   const __m256i high = _mm256_broadcastsi128_si256(_mm_loadu_si128(half + 1));
-  const __m256i bits = _mm256_blendv_epi8(_mm256_shuffle_epi8(low, byte),
-                                          _mm256_shuffle_epi8(high, byte),
-                                          _mm256_cmpgt_epi8(byte, _mm256_set1_epi8(15)));
+  const __m256i bits =
+      _mm256_blendv_epi8(_mm256_shuffle_epi8(low, byte), _mm256_shuffle_epi8(high, byte),
+                         _mm256_cmpgt_epi8(byte, _mm256_set1_epi8(15)));
   return _mm256_cmpeq_epi8(_mm256_and_si256(bits, mask), mask);
 }
 
@@ -112,8 +115,9 @@ void run_group(const SliceModel& model, const SliceGroup& group, const SliceTask
     uint64_t* self = task.slots + op->self * kSliceWords;
 #pragma GCC unroll 2
     for (uint32_t word = 0; word < kSliceWords; word += kHalfWords) {
-      store(self + word, _mm256_and_si256(_mm256_or_si256(load(condition + word), load(above + word)),
-                                          load(below + word)));
+      store(self + word,
+            _mm256_and_si256(_mm256_or_si256(load(condition + word), load(above + word)),
+                             load(below + word)));
     }
   }
 }
@@ -146,8 +150,7 @@ template <uint32_t kDigits>
 // Exchanges the bits of `a` under `mask` shifted left with the bits of `b` under `mask`.
 template <int kShift>
 void exchange(__m256i& a, __m256i& b, __m256i mask) {
-  const __m256i moved =
-      _mm256_and_si256(_mm256_xor_si256(_mm256_srli_epi16(a, kShift), b), mask);
+  const __m256i moved = _mm256_and_si256(_mm256_xor_si256(_mm256_srli_epi16(a, kShift), b), mask);
   b = _mm256_xor_si256(b, moved);
   a = _mm256_xor_si256(a, _mm256_slli_epi16(moved, kShift));
 }
@@ -180,13 +183,20 @@ void read_leaves(const uint64_t* slots, uint8_t* leaves) {
 
 void read_leaves(const uint64_t* slots, uint32_t digits, uint8_t* leaves) {
   switch (digits) {
-    case 1: return read_leaves<1>(slots, leaves);
-    case 2: return read_leaves<2>(slots, leaves);
-    case 3: return read_leaves<3>(slots, leaves);
-    case 4: return read_leaves<4>(slots, leaves);
-    case 5: return read_leaves<5>(slots, leaves);
-    case 6: return read_leaves<6>(slots, leaves);
-    default: return read_leaves<0>(slots, leaves);  // trees of one leaf: its number is zero
+    case 1:
+      return read_leaves<1>(slots, leaves);
+    case 2:
+      return read_leaves<2>(slots, leaves);
+    case 3:
+      return read_leaves<3>(slots, leaves);
+    case 4:
+      return read_leaves<4>(slots, leaves);
+    case 5:
+      return read_leaves<5>(slots, leaves);
+    case 6:
+      return read_leaves<6>(slots, leaves);
+    default:
+      return read_leaves<0>(slots, leaves);  // trees of one leaf: its number is zero
   }
 }
 

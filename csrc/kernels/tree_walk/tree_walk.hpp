@@ -16,7 +16,7 @@ namespace cordwood::kernels {
 
 struct WalkModel {
   const uint64_t* nodes;            ///< all trees, each in preorder
-  const uint64_t* set_words;        ///< right-going bits of all category sets
+  const uint64_t* set_words;        ///< right-going bits of all category sets; null: none
   const uint64_t* column_set_bit;   ///< [n_columns] first bit of the column's set 0
   const uint32_t* column_set_step;  ///< [n_columns] bits a set takes: listed values + 1
 };
