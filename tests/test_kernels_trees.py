@@ -1,4 +1,4 @@
-"""Tree kernels: every instruction set and engine gives the oracle's leaves and the oracle's bits."""
+"""Tree kernels: every engine of every instruction set gives the leaves and bits of the oracle."""
 
 from __future__ import annotations
 

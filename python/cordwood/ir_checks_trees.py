@@ -202,7 +202,7 @@ def _check_sets(op: TreeEnsemble) -> None:
 def _check_shape(op: TreeEnsemble) -> BoolArray:
     """Check that the nodes of each tree form one tree under its root; return which are leaves."""
     _check_starts("tree_start", op.tree_start, op.n_nodes, strict=True)
-    leaf = op.left == -1
+    leaf: BoolArray = op.left == -1
     _expect((op.right == -1) == leaf, "right", op.right, "-1 exactly where left is -1")
     inner = np.flatnonzero(~leaf)
     size = np.repeat(np.diff(op.tree_start), np.diff(op.tree_start))[inner]

@@ -178,8 +178,8 @@ class _Reader:
                       "is cut short", len(self.data))  # fmt: skip
         fields = {}
         for line in self.data[: body - 2].split(b"\n"):
-            key, _, value = line.partition(b"=")
-            fields[key] = value
+            key, _, text = line.partition(b"=")
+            fields[key] = text
         return fields, body
 
     def check_version(self, version: bytes) -> None:
@@ -263,8 +263,8 @@ class _Reader:
             self.fail(f"{place} begins with {lines[0][:40]!r}, expected 'Tree={number}'", start)
         fields = {}
         for line in lines[1:]:
-            key, _, value = line.partition(b"=")
-            fields[key] = value
+            key, _, text = line.partition(b"=")
+            fields[key] = text
 
         def integers(key: str, length: int | None, least: int, most: int) -> Int64Array:
             array = self.integers(place, key, fields.get(key.encode()), length, start)

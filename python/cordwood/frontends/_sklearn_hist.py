@@ -107,7 +107,8 @@ def _baseline(estimator: Any, kind: str, n_outputs: int) -> Float64Array:
         )
         raise UnsupportedModelError(message)
     # The source adds the baseline to zeros, which turns -0.0 into 0.0.
-    return np.zeros(n_outputs) + baseline.reshape(n_outputs)
+    raw: Float64Array = np.zeros(n_outputs) + baseline.reshape(n_outputs)
+    return raw
 
 
 def _encoded_columns(estimator: Any, kind: str) -> tuple[Int64Array, list[Float64Array] | None]:
@@ -154,7 +155,7 @@ def _category_values(kind: str, feature: int, categories: AnyArray) -> Float64Ar
     return values[~np.isnan(values)]
 
 
-def _stack_nodes(records: Sequence[AnyArray], column_order: Int64Array) -> NodeTable:
+def _stack_nodes(records: Sequence[np.ndarray], column_order: Int64Array) -> NodeTable:
     """Lay the node records of all trees end to end, field by field."""
 
     def stack(name: str) -> AnyArray:

@@ -104,8 +104,8 @@ def number(parent: dict[str, Any], name: str, where: str, default: int | None = 
 
 
 def _noun(kind: type) -> str:
-    nouns = {dict: "an object", list: "an array", str: "a string"}
-    return nouns.get(kind, kind.__name__)
+    nouns = {"dict": "an object", "list": "an array", "str": "a string"}
+    return nouns.get(kind.__name__, kind.__name__)
 
 
 def parse(data: bytes) -> Any:
@@ -239,7 +239,9 @@ def _base_score(text: str, n_outputs: int) -> np.ndarray:
     if len(numbers) not in (1, n_outputs):
         fail(where, text, f"1 or {n_outputs} numbers, the outputs of the model")
     # Written with the fewest digits that name one float32, so going through float64 is exact.
-    return np.broadcast_to(np.array(numbers, np.float64).astype(np.float32), n_outputs).copy()
+    scores: np.ndarray = np.empty(n_outputs, np.float32)
+    scores[:] = np.array(numbers, np.float64)
+    return scores
 
 
 def _ordered_trees(model: dict[str, Any], where: str) -> list[dict[str, Any]]:
