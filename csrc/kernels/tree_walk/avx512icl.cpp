@@ -58,7 +58,8 @@ constexpr unsigned kStepsBetweenLooks = 3;
 constexpr uint32_t kShortLevels = 3;  // walks of up to this many levels run in step
 constexpr uint64_t kLanes = 8;
 
-[[gnu::always_inline]] inline void take_step(const WalkModel& model, const uint16_t* bins, Walkers& walkers) {
+[[gnu::always_inline]] inline void take_step(const WalkModel& model, const uint16_t* bins,
+                                             Walkers& walkers) {
   const __m512i node = _mm512_i64gather_epi64(walkers.node_index_u64x8, model.nodes, 8);
   const auto moving = static_cast<__mmask8>(~leaves_of(node));
   walkers.node_u64x8 = node;
