@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cordwood.errors import FileAccessError, InputError, InputTypeError
+from cordwood import _files
+from cordwood.errors import InputError, InputTypeError
 from cordwood.model import Model
 from cordwood.recipe import Recipe
 
@@ -124,12 +124,7 @@ def _bytes_of(path_or_bytes: object) -> bytes:
     if not isinstance(path_or_bytes, str | os.PathLike):
         message = f"expected a path or bytes, not {type(path_or_bytes).__name__}"
         raise InputTypeError(message)
-    path = Path(path_or_bytes)
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        message = f"cannot read {str(path)!r}: {error.strerror or error}"
-        raise FileAccessError(message) from error
+    return _files.read_bytes(path_or_bytes)
 
 
 def _refuse_unused(recipe: Recipe, **given: object) -> None:
