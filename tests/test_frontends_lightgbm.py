@@ -318,3 +318,19 @@ def test_refusals() -> None:
         read(lgb.LGBMRegressor(pred_early_stop=True, **common).fit(X, y))
     with pytest.raises(UnsupportedModelError, match=r"fitted on 1 class\(es\)"):
         read(lgb.LGBMClassifier(**common).fit(X, np.zeros(len(X))))
+
+
+@pytest.mark.parametrize("name", ["predict", "predict_proba"])
+def test_a_subclass_that_replaces_prediction_is_refused(name: str) -> None:
+    X = training_rows(0)
+
+    def double(self: Any, X: np.ndarray) -> np.ndarray:
+        return 2 * getattr(super(changed, self), name)(X)
+
+    changed = type("Changed", (lgb.LGBMClassifier,), {name: double})
+    plain = type("Plain", (lgb.LGBMClassifier,), {})
+    settings = {"n_estimators": 2, "verbose": -1}
+    assert read(plain(**settings).fit(X, target(X, 2))).trees.n_trees == 2
+    model = changed(**settings).fit(X, target(X, 2))
+    with pytest.raises(UnsupportedModelError, match=f"lightgbm.LGBMClassifier but replaces {name}"):
+        read(model)

@@ -57,6 +57,9 @@ TIE = 1.5 * 2.0**-53
 Up to it ``exp(-x)`` rounds to ``1 - 2**-53`` or more, and adding 1 to that rounds to 2.
 """
 
+PREDICTION = frozenset({"predict", "predict_proba"})
+"""What decides an answer: whoever replaces one of these is no longer the class it derives from."""
+
 PROBE_ROWS = 64
 """Rows that tell two sigmoid scales apart; one with a margin other than zero is enough."""
 
@@ -98,6 +101,8 @@ def read(source: Any) -> Graph:
         message = "reading a LightGBM object needs lightgbm, which is not installed"
         raise MissingDependencyError(message) from error
     kind = type(source).__name__
+    if isinstance(source, (lightgbm.Booster, lightgbm.LGBMModel)):
+        _check_prediction(source)
     if isinstance(source, lightgbm.Booster):
         return _library_graph(_live_builder(source, lightgbm.__version__, kind))
     if not isinstance(source, lightgbm.LGBMModel):
@@ -160,6 +165,21 @@ def read_file(path: str | Path) -> Graph:
     model = _lightgbm_text.parse(data, str(path))
     objective = _objective(model.header, str(path))
     return _library_graph(_Builder(model, objective, model.header.version, "model file"))
+
+
+def _check_prediction(source: Any) -> None:
+    """Refuse a class derived from one of LightGBM's that replaces a part of prediction."""
+    changed = PREDICTION & set(vars(source))
+    for base in type(source).__mro__:
+        if base.__module__.partition(".")[0] == "lightgbm":
+            break
+        changed |= PREDICTION & set(vars(base))
+    if changed:
+        message = (
+            f"{type(source).__name__} derives from lightgbm.{base.__name__} but replaces "
+            f"{', '.join(sorted(changed))}; supported are subclasses that leave it alone"
+        )
+        raise UnsupportedModelError(message)
 
 
 def _live_builder(booster: Any, version: str, kind: str) -> _Builder:
