@@ -37,26 +37,44 @@ void load_strip(const RowsView& rows, bool via_float32, std::span<const uint32_t
   }
 }
 
+/// The first of `n_rows` values that the rule refuses; `n_rows` where it takes them all.
 template <class Float>
-Status judge(const LoadRule& rule, const RowsView& rows, uint32_t feature, const Float* column) {
+uint64_t first_refused(const LoadRule& rule, const Float* column, uint64_t n_rows) {
   // Zero times a finite value is zero; times NaN or infinity it is NaN.
   Float sum = 0;
-  for (uint64_t row = 0; row < rows.n_rows; ++row) sum += column[row] * Float{0};
-  if (sum == 0) return {};
-  for (uint64_t row = 0; row < rows.n_rows; ++row) {
-    if (rule.refuse_nan && std::isnan(column[row])) {
-      return fail(CORDWOOD_STATUS_nan_refused, "rows",
-                  "row {}, feature {} is NaN, which the source model refuses; impute it first",
-                  rows.first_row + row, feature);
-    }
-    if (rule.refuse_infinity && std::isinf(column[row])) {
-      return fail(CORDWOOD_STATUS_infinity_refused, "rows",
-                  "row {}, feature {} is infinite or too large for the model's input type, which "
-                  "the source model refuses; clip it first",
-                  rows.first_row + row, feature);
-    }
+  for (uint64_t row = 0; row < n_rows; ++row) sum += column[row] * Float{0};
+  if (sum == 0) return n_rows;
+  for (uint64_t row = 0; row < n_rows; ++row) {
+    if (rule.refuse_nan && std::isnan(column[row])) return row;
+    if (rule.refuse_infinity && std::isinf(column[row])) return row;
   }
-  return {};
+  return n_rows;
+}
+
+/// Names the first refused value of all, by row and then by feature: cutting a batch up otherwise
+/// changes no message.
+template <class Float>
+Status judge(const RowsView& rows, const LoadRule& rule, std::span<const uint32_t> features,
+             const Float* columns, uint64_t stride) {
+  uint64_t first = rows.n_rows;
+  size_t place = 0;
+  for (size_t i = 0; i < features.size(); ++i) {
+    const uint64_t row = first_refused(rule, columns + i * stride, first);
+    if (row == first) continue;
+    first = row;
+    place = i;
+  }
+  if (first == rows.n_rows) return {};
+  const uint64_t row = rows.first_row + first;
+  if (std::isnan(columns[place * stride + first])) {
+    return fail(CORDWOOD_STATUS_nan_refused, "rows",
+                "row {}, feature {} is NaN, which the source model refuses; impute it first", row,
+                features[place]);
+  }
+  return fail(CORDWOOD_STATUS_infinity_refused, "rows",
+              "row {}, feature {} is infinite or too large for the model's input type, which "
+              "the source model refuses; clip it first",
+              row, features[place]);
 }
 
 template <class Source, class Float>
@@ -66,11 +84,7 @@ Status load_as(const RowsView& rows, const LoadRule& rule, std::span<const uint3
     load_strip<Source>(rows, rule.integers_via_float32, features, first,
                        std::min(kStrip, rows.n_rows - first), out, stride);
   }
-  if (!rule.refuses()) return {};
-  for (size_t i = 0; i < features.size(); ++i) {
-    CORDWOOD_RETURN_IF_FAILED(judge(rule, rows, features[i], out + i * stride));
-  }
-  return {};
+  return rule.refuses() ? judge(rows, rule, features, out, stride) : Status{};
 }
 
 template <class Float>

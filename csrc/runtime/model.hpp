@@ -37,7 +37,7 @@ class Model {
   [[nodiscard]] const Program& program() const noexcept { return program_; }
 
  private:
-  explicit Model(Program&& program) noexcept : program_(std::move(program)) {}
+  explicit Model(Program&& program) noexcept;
 
   Status run_alone(Context& context, const RowsView& rows, const Target& target,
                    void* out) const noexcept;
@@ -45,6 +45,7 @@ class Model {
                    unsigned threads) const noexcept;
 
   Program program_;
+  uint64_t work_per_thread_;  ///< row-trees
 };
 
 }  // namespace cordwood::runtime
