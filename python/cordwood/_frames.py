@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["as_rows"]
 
 _NUMBER_KINDS: Final = "biuf"
+_BOOLEANS: Final = ("bool", "boolean")
 _LISTED: Final = 5  # names that a message lists before it says how many more there are
 
 
@@ -60,12 +61,17 @@ def as_rows(x: Any, n_features: int, feature_names: Sequence[str] | None) -> np.
 
 
 class _Columns:
-    """Names of a frame's columns, how many rows it has, and how to get one as an array."""
+    """Names and types of a frame's columns, its number of rows, how to get a column as an array."""
 
     def __init__(
-        self, names: Sequence[object], n_rows: int, column: Callable[[int], np.ndarray]
+        self,
+        names: Sequence[object],
+        types: Sequence[object],
+        n_rows: int,
+        column: Callable[[int], np.ndarray],
     ) -> None:
         self.names = list(names)
+        self.types = list(types)
         self.n_rows = n_rows
         self.column = column
 
@@ -73,11 +79,12 @@ class _Columns:
 def _columns(x: Any) -> _Columns | None:
     library = type(x).__module__.partition(".")[0]
     if library == "pandas" and hasattr(x, "iloc") and hasattr(x, "columns"):
-        return _Columns(x.columns, len(x), lambda i: _pandas_column(x.iloc[:, i]))
+        return _Columns(x.columns, x.dtypes, len(x), lambda i: _pandas_column(x.iloc[:, i]))
     if library == "polars" and hasattr(x, "to_series"):
-        return _Columns(x.columns, x.height, lambda i: x.to_series(i).to_numpy())
+        return _Columns(x.columns, x.dtypes, x.height, lambda i: x.to_series(i).to_numpy())
     if library == "pyarrow" and hasattr(x, "column_names"):
-        return _Columns(x.column_names, x.num_rows, lambda i: _arrow_column(x.column(i)))
+        types = x.schema.types
+        return _Columns(x.column_names, types, x.num_rows, lambda i: _arrow_column(x.column(i)))
     return None
 
 
@@ -87,7 +94,7 @@ def _pandas_column(series: Any) -> np.ndarray:
         array: np.ndarray = series.to_numpy()
         return array
     if getattr(dtype, "kind", "O") not in _NUMBER_KINDS or not hasattr(dtype, "na_value"):
-        return np.empty(0, dtype=object)  # a category, a string, a date: refused under its own name
+        return np.empty(0, dtype=object)  # a category, a string, a date
     if series.hasnans or series.isna().any():
         missing: np.ndarray = series.to_numpy(dtype=np.float64, na_value=np.nan)
         return missing
@@ -105,8 +112,11 @@ def _arrow_column(column: Any) -> np.ndarray:
 def _assemble(columns: _Columns) -> np.ndarray:
     """Copy a frame's columns side by side in the type that NumPy finds for all of them."""
     arrays = [columns.column(index) for index in range(len(columns.names))]
-    for name, array in zip(columns.names, arrays, strict=True):
-        _check_type(array.dtype, f"column {name!r}")
+    for index, (name, kind) in enumerate(zip(columns.names, columns.types, strict=True)):
+        array = arrays[index]
+        if array.dtype == object and str(kind).lower() in _BOOLEANS:
+            arrays[index] = array = array.astype(np.float64)  # None, a missing value, becomes NaN
+        _check_type(array.dtype, f"column {name!r} has", kind)
     dtype = np.result_type(*arrays) if arrays else np.dtype(np.float64)
     rows = np.empty((columns.n_rows, len(arrays)), dtype=dtype, order="F")
     for index, array in enumerate(arrays):
@@ -126,11 +136,12 @@ def _as_array(x: Any) -> np.ndarray:
     except ValueError as error:
         message = f"rows of unequal length or of mixed kinds cannot be made an array: {error}"
         raise InputError(message) from error
-    _check_type(array.dtype, "rows")
+    _check_type(array.dtype, "rows have", array.dtype)
     return array
 
 
-def _check_type(dtype: np.dtype, what: str) -> None:
+def _check_type(dtype: np.dtype, what: str, name: object) -> None:
+    """Refuse what is no number; `name` is the type as its owner calls it."""
     if dtype.kind in _NUMBER_KINDS and dtype.itemsize <= np.dtype(np.float64).itemsize:
         return
     if dtype.kind == "f":
@@ -141,7 +152,7 @@ def _check_type(dtype: np.dtype, what: str) -> None:
         advice = "pass real numbers"
     else:
         advice = "pass numbers"
-    message = f"{what} has dtype {dtype}, expected integers, floats or booleans; {advice}"
+    message = f"{what} dtype {name}, expected integers, floats or booleans; {advice}"
     raise InputTypeError(message)
 
 
