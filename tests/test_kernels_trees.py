@@ -63,16 +63,25 @@ def test_lengths_around_the_vector_widths(isa: str, engine: str, input_type: str
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("max_leaves", [1, 2, 3, 16, 17, 32, 33, 63, 64])
+@pytest.mark.parametrize("max_leaves", [1, 2, 3, 16, 17, 32, 33, 64, 65, 128, 129, 255, 256])
 def test_tree_sizes_around_the_digits(isa: str, engine: str, max_leaves: int) -> None:
-    shape = drawn.Shape(seed=max_leaves, n_trees=17, max_leaves=max_leaves, n_outputs=3)
-    graph = drawn.make_graph(shape)
-    check(graph, drawn.make_rows(graph.trees, 600, seed=1), isa, engine)
-    check(graph, drawn.make_rows(graph.trees, 40, seed=2), isa, engine)
+    """Trees of one to `max_leaves` leaves, so that groups of the slice engine end early."""
+    for accumulate_type in ("float32", "float64"):
+        shape = drawn.Shape(
+            seed=max_leaves,
+            n_trees=17,
+            max_leaves=max_leaves,
+            n_outputs=3,
+            accumulate_type=accumulate_type,
+        )
+        graph = drawn.make_graph(shape)
+        for n in (24, 40, 600):
+            check(graph, drawn.make_rows(graph.trees, n, seed=n), isa, engine)
+            check(graph, drawn.make_rows(graph.trees, n, seed=n), isa, "fastest")
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_more_than_64_leaves_are_walked(isa: str) -> None:
+def test_more_than_256_leaves_are_walked(isa: str) -> None:
     shape = drawn.Shape(seed=3, n_trees=5, max_leaves=400, n_outputs=4, vector_leaves=True)
     graph = drawn.make_graph(shape)
     for n in (1, 31, 32, 700):

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 
+#include "kernels/tree_mask/tree_mask.hpp"
 #include "kernels/tree_slice/tree_slice.hpp"
 #include "runtime/load_rows.hpp"
 #include "runtime/tree_columns.hpp"
@@ -17,15 +18,25 @@ namespace cordwood::runtime {
 struct TreeOperator::State {
   cordwood_tree_attributes attributes{};
   std::unique_ptr<TreeEngine> engine;
+  std::unique_ptr<TreeEngine> few;  ///< runs batches of up to kFewRows; may be null
   std::string_view name;
   std::array<char, 128> reason{};
+
+  [[nodiscard]] const TreeEngine& engine_for(uint64_t n_rows) const noexcept;
 };
 
 namespace {
 
 using Reason = std::array<char, 128>;
 
-// The whole choice of engine. Evaluating every node of a tree of up to 64 leaves for 512 rows at once
+// A block of the slice engine costs the same for one row and for 512. Where tree_mask cannot take
+// its place (trees of more than 64 leaves), batches of up to this many rows are walked.
+constexpr uint64_t kFewRows = 32;
+
+// Leaf tables of the slice engine beyond this would not stay in a cache; such forests walk.
+constexpr uint64_t kMostLeafTableBytes = 32u << 20;
+
+// The whole choice of engine. Evaluating every node of a tree of up to 256 leaves for 512 rows at once
 // beats walking it wherever vectors are long; larger trees, and processors without such vectors, walk.
 bool choose_slice(const format::TreeArrays& arrays, const KernelRow& kernels, EngineChoice choice,
                   Reason& reason) {
@@ -33,8 +44,10 @@ bool choose_slice(const format::TreeArrays& arrays, const KernelRow& kernels, En
     std::snprintf(reason.data(), reason.size(), text, static_cast<unsigned long long>(number));
   };
   const uint64_t leaves = most_leaves(arrays);
+  const uint64_t table_bytes = uint64_t{arrays.attributes.n_trees} * arrays.attributes.leaf_width *
+                               (leaves <= 64 ? 64 : kernels::kSliceMaxLeaves) * sizeof(double);
   if (leaves > kernels::kSliceMaxLeaves) {
-    explain("up to %llu leaves a tree; the slice engine takes 64", leaves);
+    explain("up to %llu leaves a tree; the slice engine takes 256", leaves);
     return false;
   }
   if (!TreeColumns::categories_fit(arrays, BinWidth::k8)) {
@@ -47,6 +60,10 @@ bool choose_slice(const format::TreeArrays& arrays, const KernelRow& kernels, En
   }
   if (!kernels.slice_pays) {
     explain("this instruction set walks faster than it evaluates all nodes");
+    return false;
+  }
+  if (table_bytes > kMostLeafTableBytes) {
+    explain("the leaf tables of the slice engine would take %llu bytes", table_bytes);
     return false;
   }
   explain("at most %llu leaves a tree, so that all nodes are evaluated at once", leaves);
@@ -69,12 +86,27 @@ Result<TreeOperator> TreeOperator::prepare(format::TreeArrays&& arrays, const Ke
     state->attributes = arrays.attributes;
     const bool slice = choose_slice(arrays, kernels, choice, state->reason);
     state->name = slice ? "slice" : "walk";
-    Result<std::unique_ptr<TreeEngine>> engine =
-        slice ? make_slice_engine(arrays, kernels) : make_walk_engine(arrays, kernels);
+    if (!slice) {
+      Result<std::unique_ptr<TreeEngine>> engine =
+          make_walk_engine(arrays, kernels, kernels.slice_pays);
+      CORDWOOD_RETURN_IF_FAILED(engine.status());
+      state->engine = std::move(*engine);
+      return TreeOperator(std::move(state));
+    }
+    Result<std::unique_ptr<TreeEngine>> engine = make_slice_engine(arrays, kernels);
     CORDWOOD_RETURN_IF_FAILED(engine.status());
     state->engine = std::move(*engine);
+    if (most_leaves(arrays) > kernels::kMaskMaxLeaves && choice == EngineChoice::kFastest) {
+      Result<std::unique_ptr<TreeEngine>> few = make_walk_engine(arrays, kernels, false);
+      CORDWOOD_RETURN_IF_FAILED(few.status());
+      state->few = std::move(*few);
+    }
     return TreeOperator(std::move(state));
   });
+}
+
+const TreeEngine& TreeOperator::State::engine_for(uint64_t n_rows) const noexcept {
+  return few != nullptr && n_rows <= kFewRows ? *few : *engine;
 }
 
 TreeOperator::TreeOperator(std::unique_ptr<State> state) noexcept : state_(std::move(state)) {}
@@ -86,7 +118,7 @@ Status TreeOperator::margin(const RowsView& rows, void* out,
                             std::span<std::byte> scratch) const noexcept {
   const cordwood_tree_attributes& trees = state_->attributes;
   CORDWOOD_RETURN_IF_FAILED(check_rows(rows, trees.n_features));
-  CORDWOOD_RETURN_IF_FAILED(state_->engine->sums(rows, out, scratch));
+  CORDWOOD_RETURN_IF_FAILED(state_->engine_for(rows.n_rows).sums(rows, out, scratch));
   if (trees.aggregate != CORDWOOD_AGGREGATE_AVERAGE) return {};
   const uint64_t count = rows.n_rows * trees.n_outputs;
   if (trees.accumulate_type == CORDWOOD_DTYPE_FLOAT32) {
@@ -100,11 +132,14 @@ Status TreeOperator::margin(const RowsView& rows, void* out,
 Status TreeOperator::leaves(const RowsView& rows, int32_t* out,
                             std::span<std::byte> scratch) const noexcept {
   CORDWOOD_RETURN_IF_FAILED(check_rows(rows, state_->attributes.n_features));
-  return state_->engine->leaves(rows, out, scratch);
+  return state_->engine_for(rows.n_rows).leaves(rows, out, scratch);
 }
 
 size_t TreeOperator::scratch_bytes(uint64_t n_rows) const noexcept {
-  return state_->engine->scratch_bytes(n_rows);
+  // Also enough for any shorter call.
+  const size_t few =
+      state_->few != nullptr ? state_->few->scratch_bytes(std::min(n_rows, kFewRows)) : 0;
+  return std::max(few, state_->engine->scratch_bytes(n_rows));
 }
 
 uint64_t TreeOperator::preferred_rows() const noexcept {
@@ -112,7 +147,8 @@ uint64_t TreeOperator::preferred_rows() const noexcept {
 }
 
 uint64_t TreeOperator::resident_bytes() const noexcept {
-  return state_->engine->resident_bytes();
+  return state_->engine->resident_bytes() +
+         (state_->few != nullptr ? state_->few->resident_bytes() : 0);
 }
 
 std::string_view TreeOperator::engine() const noexcept {

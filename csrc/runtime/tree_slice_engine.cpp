@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <type_traits>
 
 #include "runtime/load_rows.hpp"
@@ -42,10 +43,12 @@ class SliceEngine final : public TreeEngine {
         columns_(std::move(columns)),
         conditions_(arrays, columns_),
         slice_(arrays, conditions_),
-        planes_(leaf_planes(arrays)),
-        mask_(arrays, columns_, conditions_),
+        planes_(leaf_planes(arrays, slice_)),
         tree_output_(arrays.tree_output),
         kernels_(kernels) {
+    if (most_leaves(arrays) <= kernels::kMaskMaxLeaves && n_columns() <= kernels::kMaskMaxColumns) {
+      mask_.emplace(arrays, columns_, conditions_);
+    }
     conditions_.forget_nodes();
     for (const double base : arrays.base_value) base_value_.push_back(static_cast<Sum>(base));
     leaf_numbers_ = leaf_numbers(arrays);
@@ -98,9 +101,10 @@ class SliceEngine final : public TreeEngine {
         Scratch::bytes_for<uint8_t>(leaves) +
         Scratch::bytes_for<Sum>(size_t{attributes_.n_outputs} * kSliceRows) +
         Scratch::bytes_for<Sum>(kSliceRows);
+    if (!mask_) return block;
     const size_t row = Scratch::bytes_for<Input>(columns_.features().size()) +
                        Scratch::bytes_for<uint8_t>(kernels::kMaskMaxColumns) +
-                       Scratch::bytes_for<uint32_t>(mask_.groups.size() * mask_.lanes);
+                       Scratch::bytes_for<uint32_t>(mask_->groups.size() * mask_->lanes);
     return std::max(block, row);
   }
 
@@ -111,8 +115,7 @@ class SliceEngine final : public TreeEngine {
   [[nodiscard]] uint64_t resident_bytes() const noexcept override {
     return columns_.resident_bytes() + conditions_.tables().size() +
            slice_.operations.size() * sizeof(kernels::SliceOperation) + planes_.size() +
-           mask_.columns.size() + mask_.ranks.size() + mask_.keep32.size() * sizeof(uint32_t) +
-           mask_.keep64.size() * sizeof(uint64_t) + leaf_values_.size() * sizeof(Sum) +
+           (mask_ ? mask_->resident_bytes() : 0) + leaf_values_.size() * sizeof(Sum) +
            leaf_numbers_.size() * sizeof(int32_t);
   }
 
@@ -120,7 +123,7 @@ class SliceEngine final : public TreeEngine {
   [[nodiscard]] size_t n_columns() const noexcept { return columns_.columns().size(); }
 
   [[nodiscard]] bool prefers_mask(uint64_t n_rows) const noexcept {
-    return n_rows <= kMaskRows && n_columns() <= kernels::kMaskMaxColumns;
+    return n_rows <= kMaskRows && mask_.has_value();
   }
 
   // ---- blocks ----
@@ -208,17 +211,17 @@ class SliceEngine final : public TreeEngine {
     Scratch scratch(block);
     auto* values = scratch.take<Input>(columns_.features().size());
     auto* bins = scratch.take<uint8_t>(kernels::kMaskMaxColumns);
-    auto* leaf = scratch.take<uint32_t>(mask_.groups.size() * mask_.lanes);
+    auto* leaf = scratch.take<uint32_t>(mask_->groups.size() * mask_->lanes);
     std::memset(bins, 0, kernels::kMaskMaxColumns);
-    const kernels::MaskModel model{mask_.groups.data(),
-                                   mask_.columns.data(),
-                                   mask_.ranks.data(),
+    const kernels::MaskModel model{mask_->groups.data(),
+                                   mask_->columns.data(),
+                                   mask_->ranks.data(),
                                    keep(),
-                                   mask_.categories.data(),
+                                   mask_->categories.data(),
                                    conditions_.tables().data(),
-                                   static_cast<uint32_t>(mask_.groups.size()),
+                                   static_cast<uint32_t>(mask_->groups.size()),
                                    static_cast<uint32_t>(n_columns()),
-                                   mask_.lanes};
+                                   mask_->lanes};
     for (uint64_t row = 0; row < rows.n_rows; ++row) {
       CORDWOOD_RETURN_IF_FAILED(
           load_columns(rows.slice(row, 1), rule_, columns_.features(), values, 1));
@@ -247,8 +250,8 @@ class SliceEngine final : public TreeEngine {
   }
 
   [[nodiscard]] const void* keep() const noexcept {
-    return mask_.lanes == kernels::kMaskLanes32 ? static_cast<const void*>(mask_.keep32.data())
-                                                : static_cast<const void*>(mask_.keep64.data());
+    return mask_->lanes == kernels::kMaskLanes32 ? static_cast<const void*>(mask_->keep32.data())
+                                                 : static_cast<const void*>(mask_->keep64.data());
   }
 
   void bin_row(const float* values, uint8_t* bins) const noexcept {
@@ -266,7 +269,7 @@ class SliceEngine final : public TreeEngine {
   SliceConditions conditions_;
   SlicePlan slice_;
   AlignedVector<uint8_t> planes_;
-  MaskPlan mask_;
+  std::optional<MaskPlan> mask_;  ///< none where tree_mask cannot hold the trees or the columns
   std::vector<uint32_t> tree_output_;
   std::vector<Sum> base_value_;
   std::vector<Sum> leaf_values_;

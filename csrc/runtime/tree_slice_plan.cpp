@@ -34,45 +34,56 @@ uint32_t question(const NodeTest& test, const format::TreeArrays& arrays, uint64
   return test.category ? 2 * test.rank + arrays.missing_left[node] : test.rank;
 }
 
-// Bytes of a leaf value, least significant first, into 64-leaf planes.
+uint32_t value_bytes(const format::TreeArrays& arrays) {
+  return arrays.attributes.accumulate_type == CORDWOOD_DTYPE_FLOAT32 ? 4 : 8;
+}
+
+// Binary digits of the tree's largest leaf number.
+uint32_t leaf_digits(const format::TreeArrays& arrays, uint64_t tree) {
+  return static_cast<uint32_t>(std::bit_width(leaf_count(arrays, tree) - 1));
+}
+
+// Bytes of a leaf value, least significant first, into planes.
 template <class Float>
-AlignedVector<uint8_t> lay_planes(const format::TreeArrays& arrays) {
+AlignedVector<uint8_t> lay_planes(const format::TreeArrays& arrays, const SlicePlan& plan) {
   const uint32_t width = arrays.attributes.leaf_width;
   const std::vector<uint32_t> rows = leaf_rows(arrays);
-  constexpr uint64_t kTable = kernels::kSliceMaxLeaves * sizeof(Float);
-  AlignedVector<uint8_t> planes(uint64_t{arrays.attributes.n_trees} * width * kTable, 0);
+  AlignedVector<uint8_t> planes;
   uint64_t first_leaf = 0;
-  for (uint64_t tree = 0; tree < arrays.attributes.n_trees; ++tree) {
-    const uint64_t leaves = leaf_count(arrays, tree);
-    for (uint32_t w = 0; w < width; ++w) {
-      uint8_t* table = planes.data() + (tree * width + w) * kTable;
-      for (uint64_t leaf = 0; leaf < leaves; ++leaf) {
-        const auto value =
-            static_cast<Float>(arrays.leaf_values[uint64_t{rows[first_leaf + leaf]} * width + w]);
-        uint8_t bytes[sizeof(Float)];
-        std::memcpy(bytes, &value, sizeof value);
-        for (size_t b = 0; b < sizeof(Float); ++b) {
-          table[kernels::kSliceMaxLeaves * b + leaf] = bytes[b];
+  for (const kernels::SliceGroup& group : plan.groups) {
+    const uint32_t entries = kernels::slice_entries(group.digits);
+    planes.resize(group.first_plane + uint64_t{group.n_trees} * width * entries * sizeof(Float), 0);
+    uint8_t* table = planes.data() + group.first_plane;
+    for (uint32_t t = 0; t < group.n_trees; ++t) {
+      const uint64_t leaves = leaf_count(arrays, group.first_tree + t);
+      for (uint32_t w = 0; w < width; ++w, table += entries * sizeof(Float)) {
+        for (uint64_t leaf = 0; leaf < leaves; ++leaf) {
+          const auto value =
+              static_cast<Float>(arrays.leaf_values[uint64_t{rows[first_leaf + leaf]} * width + w]);
+          uint8_t bytes[sizeof(Float)];
+          std::memcpy(bytes, &value, sizeof value);
+          for (size_t b = 0; b < sizeof(Float); ++b) table[entries * b + leaf] = bytes[b];
         }
       }
+      first_leaf += leaves;
     }
-    first_leaf += leaves;
   }
   return planes;
 }
 
-kernels::SliceOperation operation(const ShapedNode& node, uint32_t tree, uint32_t condition) {
+kernels::SliceOperation operation(const ShapedNode& node, uint32_t digits, uint32_t tree,
+                                  uint32_t condition) {
   const auto slot = [&](uint32_t order, uint32_t otherwise) {
-    return static_cast<uint16_t>(order == ShapedNode::kNone ? otherwise
-                                                            : kernels::slice_slot(tree, order));
+    return static_cast<uint16_t>(
+        order == ShapedNode::kNone ? otherwise : kernels::slice_slot(digits, tree, order));
   };
   return {condition, slot(node.order, 0), slot(node.above, kernels::kSliceZeros),
           slot(node.below, kernels::kSliceOnes), 0};
 }
 
 // A slot that no node of this tree has: nothing lies beyond it.
-kernels::SliceOperation clear(uint32_t tree, uint32_t order) {
-  return {0, static_cast<uint16_t>(kernels::slice_slot(tree, order)), kernels::kSliceZeros,
+kernels::SliceOperation clear(uint32_t digits, uint32_t tree, uint32_t order) {
+  return {0, static_cast<uint16_t>(kernels::slice_slot(digits, tree, order)), kernels::kSliceZeros,
           kernels::kSliceZeros, 0};
 }
 
@@ -135,37 +146,48 @@ uint32_t SliceConditions::table_of(uint64_t node) const noexcept {
   return condition_table_[node_condition_[node]];
 }
 
-AlignedVector<uint8_t> leaf_planes(const format::TreeArrays& arrays) {
-  return arrays.attributes.accumulate_type == CORDWOOD_DTYPE_FLOAT32 ? lay_planes<float>(arrays)
-                                                                     : lay_planes<double>(arrays);
-}
-
 SlicePlan::SlicePlan(const format::TreeArrays& arrays, const SliceConditions& conditions) {
   const uint64_t n_trees = arrays.attributes.n_trees;
-  std::vector<ShapedNode> shape[kernels::kSliceTrees];
-  for (uint64_t first = 0; first < n_trees; first += kernels::kSliceTrees) {
-    const auto in_group =
-        static_cast<uint32_t>(std::min<uint64_t>(kernels::kSliceTrees, n_trees - first));
-    kernels::SliceGroup group{};
-    group.first_operation = static_cast<uint32_t>(operations.size());
-    group.n_trees = in_group;
-    uint64_t most = 1;
-    for (uint32_t t = 0; t < in_group; ++t) {
-      shape_tree(arrays, first + t, shape[t]);
-      most = std::max(most, leaf_count(arrays, first + t));
+  kernels::SliceGroup group{};
+  for (uint64_t tree = 0; tree < n_trees; ++tree) {
+    const uint32_t digits = std::max(group.digits, leaf_digits(arrays, tree));
+    if (group.n_trees >= kernels::slice_trees(digits)) {  // full, or too full for so large a tree
+      add_group(arrays, conditions, group);
+      group = {};
+      group.first_tree = static_cast<uint32_t>(tree);
     }
-    group.digits = static_cast<uint32_t>(std::bit_width(most - 1));
-    const uint32_t slots = (1u << group.digits) - 1;
-    for (uint32_t i = 0; i < slots; ++i) {  // one node of each tree in turn
-      for (uint32_t t = 0; t < in_group; ++t) {
-        operations.push_back(i < shape[t].size()
-                                 ? operation(shape[t][i], t, conditions.of(shape[t][i].node))
-                                 : clear(t, i));
-      }
-    }
-    group.n_operations = static_cast<uint32_t>(operations.size()) - group.first_operation;
-    groups.push_back(group);
+    group.digits = std::max(group.digits, leaf_digits(arrays, tree));
+    ++group.n_trees;
   }
+  if (group.n_trees != 0) add_group(arrays, conditions, group);
+}
+
+void SlicePlan::add_group(const format::TreeArrays& arrays, const SliceConditions& conditions,
+                          kernels::SliceGroup group) {
+  group.first_operation = static_cast<uint32_t>(operations.size());
+  if (!groups.empty()) {
+    const kernels::SliceGroup& last = groups.back();
+    group.first_plane = last.first_plane + uint64_t{last.n_trees} * arrays.attributes.leaf_width *
+                                               kernels::slice_entries(last.digits) *
+                                               value_bytes(arrays);
+  }
+  std::vector<ShapedNode> shape[kernels::kSliceTrees];
+  for (uint32_t t = 0; t < group.n_trees; ++t) shape_tree(arrays, group.first_tree + t, shape[t]);
+  const uint32_t slots = (1u << group.digits) - 1;
+  for (uint32_t i = 0; i < slots; ++i) {  // one node of each tree in turn
+    for (uint32_t t = 0; t < group.n_trees; ++t) {
+      operations.push_back(i < shape[t].size() ? operation(shape[t][i], group.digits, t,
+                                                           conditions.of(shape[t][i].node))
+                                               : clear(group.digits, t, i));
+    }
+  }
+  group.n_operations = static_cast<uint32_t>(operations.size()) - group.first_operation;
+  groups.push_back(group);
+}
+
+AlignedVector<uint8_t> leaf_planes(const format::TreeArrays& arrays, const SlicePlan& plan) {
+  return value_bytes(arrays) == 4 ? lay_planes<float>(arrays, plan)
+                                  : lay_planes<double>(arrays, plan);
 }
 
 void MaskPlan::resize(size_t entries) {

@@ -41,15 +41,20 @@ class SliceConditions {
   uint32_t count_ = 0;
 };
 
-/// Leaf values as tree_slice looks them up (SliceModel::planes).
-[[nodiscard]] AlignedVector<uint8_t> leaf_planes(const format::TreeArrays& arrays);
-
 struct SlicePlan {
   std::vector<kernels::SliceOperation> operations;
   std::vector<kernels::SliceGroup> groups;
 
   SlicePlan(const format::TreeArrays& arrays, const SliceConditions& conditions);
+
+ private:
+  void add_group(const format::TreeArrays& arrays, const SliceConditions& conditions,
+                 kernels::SliceGroup group);
 };
+
+/// Leaf values as tree_slice looks them up (SliceModel::planes).
+[[nodiscard]] AlignedVector<uint8_t> leaf_planes(const format::TreeArrays& arrays,
+                                                 const SlicePlan& plan);
 
 struct MaskPlan {
   std::vector<kernels::MaskGroup> groups;
@@ -62,6 +67,11 @@ struct MaskPlan {
 
   MaskPlan(const format::TreeArrays& arrays, const TreeColumns& columns,
            const SliceConditions& conditions);
+
+  [[nodiscard]] uint64_t resident_bytes() const noexcept {
+    return columns.size() + ranks.size() + keep32.size() * sizeof(uint32_t) +
+           keep64.size() * sizeof(uint64_t) + categories.size() * sizeof(kernels::MaskCategory);
+  }
 
  private:
   void resize(size_t entries);  ///< new entries ask nothing: no bin is above 255

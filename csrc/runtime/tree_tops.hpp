@@ -1,7 +1,7 @@
 // The upper levels of large trees, run by tree_slice: where a walk starts for each row.
 //
 // Every row passes the same few nodes at the top of a tree, one dependent load after the other.
-// Evaluating them for 512 rows at once costs a tenth of walking them, so a walk begins six levels down.
+// Evaluating them for 512 rows at once costs a fraction of walking them, so a walk begins further down.
 #pragma once
 
 #include <cstddef>
@@ -19,11 +19,11 @@ namespace cordwood::runtime {
 
 class TreeTops {
  public:
-  static constexpr uint32_t kLevels = 6;
-  static constexpr uint32_t kExits = 64;
+  static constexpr uint32_t kLevels = 7;
+  static constexpr uint32_t kExits = 128;
   static_assert(1u << kLevels == kExits && kExits <= kernels::kSliceMaxLeaves);
 
-  /// Cuts every tree below its sixth level. Columns are those of `arrays`, so that both read the same
+  /// Cuts every tree below its seventh level. Columns are those of `arrays`, so that both read the same
   /// loaded features.
   static Result<TreeTops> build(const format::TreeArrays& arrays) noexcept;
 

@@ -268,7 +268,8 @@ std::unique_ptr<TreeEngine> make(const format::TreeArrays& arrays, TreeColumns&&
 }  // namespace
 
 Result<std::unique_ptr<TreeEngine>> make_walk_engine(const format::TreeArrays& arrays,
-                                                     const KernelRow& kernels) noexcept {
+                                                     const KernelRow& kernels,
+                                                     bool with_tops) noexcept {
   return guard_memory("tables of the walk engine", [&]() -> Result<std::unique_ptr<TreeEngine>> {
     if (!TreeColumns::categories_fit(arrays, BinWidth::k16)) {
       return fail(CORDWOOD_STATUS_tree_set_invalid, "walk engine",
@@ -279,7 +280,7 @@ Result<std::unique_ptr<TreeEngine>> make_walk_engine(const format::TreeArrays& a
     Result<WalkPlan> plan = WalkPlan::build(arrays, *columns);
     CORDWOOD_RETURN_IF_FAILED(plan.status());
     std::optional<TreeTops> tops;
-    if (kernels.slice_pays && TreeColumns::categories_fit(arrays, BinWidth::k8)) {
+    if (with_tops && TreeColumns::categories_fit(arrays, BinWidth::k8)) {
       Result<TreeTops> cut = TreeTops::build(arrays);
       CORDWOOD_RETURN_IF_FAILED(cut.status());
       tops.emplace(std::move(*cut));

@@ -10,7 +10,9 @@
 
 namespace cordwood::runtime {
 
+/// `with_tops` evaluates the upper levels by tree_slice, where their categories fit eight-bit bins.
 Result<std::unique_ptr<TreeEngine>> make_walk_engine(const format::TreeArrays& arrays,
-                                                     const KernelRow& kernels) noexcept;
+                                                     const KernelRow& kernels,
+                                                     bool with_tops) noexcept;
 
 }  // namespace cordwood::runtime

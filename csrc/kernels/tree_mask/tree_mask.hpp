@@ -17,6 +17,7 @@
 namespace cordwood::kernels {
 
 inline constexpr uint32_t kMaskMaxColumns = 256;
+inline constexpr uint32_t kMaskMaxLeaves = 64;
 inline constexpr uint32_t kMaskLanes32 = 16;  // trees of up to 32 leaves
 inline constexpr uint32_t kMaskLanes64 = 8;   // trees of up to 64 leaves
 

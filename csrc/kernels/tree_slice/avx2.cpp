@@ -195,6 +195,10 @@ void read_leaves(const uint64_t* slots, uint32_t digits, uint8_t* leaves) {
       return read_leaves<5>(slots, leaves);
     case 6:
       return read_leaves<6>(slots, leaves);
+    case 7:
+      return read_leaves<7>(slots, leaves);
+    case 8:
+      return read_leaves<8>(slots, leaves);
     default:
       return read_leaves<0>(slots, leaves);  // trees of one leaf: its number is zero
   }
@@ -212,10 +216,10 @@ struct Index {
     if constexpr (kTables == 1) {
       part[0] = leaf;
     } else {
-#pragma GCC unroll 4
+#pragma GCC unroll 16
       for (uint32_t t = 0; t < kTables; ++t) {
         const __m256i from = _mm256_xor_si256(leaf, _mm256_set1_epi8(static_cast<char>(16 * t)));
-        part[t] = _mm256_add_epi8(from, _mm256_set1_epi8(0x70));
+        part[t] = _mm256_adds_epu8(from, _mm256_set1_epi8(0x70));
       }
     }
   }
@@ -224,12 +228,16 @@ struct Index {
 template <uint32_t kTables>
 [[gnu::always_inline]] inline __m256i look_up(const uint8_t* plane, const Index<kTables>& leaf) {
   __m256i value = _mm256_shuffle_epi8(load_twice(plane), leaf.part[0]);
-#pragma GCC unroll 4
+#pragma GCC unroll 16
   for (uint32_t t = 1; t < kTables; ++t) {
     value = _mm256_or_si256(value, _mm256_shuffle_epi8(load_twice(plane + 16 * t), leaf.part[t]));
   }
   return value;
 }
+
+// Entries of the plane that so many tables are read from.
+template <uint32_t kTables>
+constexpr uint32_t kEntries = kTables <= 4 ? 64 : 256;
 
 struct Quad {
   __m256i part[4];  // 32-bit pieces of rows 0-3, 4-7, 8-11, 12-15 of each lane
@@ -238,9 +246,9 @@ struct Quad {
 template <uint32_t kTables>
 [[gnu::always_inline]] inline Quad look_up_four(const uint8_t* table, const Index<kTables>& leaf) {
   const __m256i b0 = look_up(table, leaf);
-  const __m256i b1 = look_up(table + kSliceMaxLeaves, leaf);
-  const __m256i b2 = look_up(table + 2 * kSliceMaxLeaves, leaf);
-  const __m256i b3 = look_up(table + 3 * kSliceMaxLeaves, leaf);
+  const __m256i b1 = look_up(table + kEntries<kTables>, leaf);
+  const __m256i b2 = look_up(table + 2 * kEntries<kTables>, leaf);
+  const __m256i b3 = look_up(table + 3 * kEntries<kTables>, leaf);
   const __m256i low_lo = _mm256_unpacklo_epi8(b0, b1), low_hi = _mm256_unpackhi_epi8(b0, b1);
   const __m256i high_lo = _mm256_unpacklo_epi8(b2, b3), high_hi = _mm256_unpackhi_epi8(b2, b3);
   return {{_mm256_unpacklo_epi16(low_lo, high_lo), _mm256_unpackhi_epi16(low_lo, high_lo),
@@ -267,7 +275,7 @@ template <uint32_t kTables>
 [[gnu::always_inline]] inline void add_part(const uint8_t* table, const Index<kTables>& leaf,
                                             double* sums) {
   const Quad low = look_up_four(table, leaf);
-  const Quad high = look_up_four(table + 4 * kSliceMaxLeaves, leaf);
+  const Quad high = look_up_four(table + 4 * kEntries<kTables>, leaf);
 #pragma GCC unroll 4
   for (uint32_t e = 0; e < 4; ++e) {
     add(sums + 8 * e, _mm256_unpacklo_epi32(low.part[e], high.part[e]));
@@ -286,7 +294,8 @@ template <class Float>
 void add_leaves(const uint8_t* table, uint32_t digits, const uint8_t* leaves, Float* sums) {
   if (digits <= 4) return add_leaves<1>(table, leaves, sums);
   if (digits == 5) return add_leaves<2>(table, leaves, sums);
-  add_leaves<4>(table, leaves, sums);
+  if (digits == 6) return add_leaves<4>(table, leaves, sums);
+  add_leaves<16>(table, leaves, sums);
 }
 
 // Puts the 16-byte units of each 32 rows back in row order: first the lower lanes, then the upper.
@@ -305,19 +314,20 @@ void restore_order(__m256i* sums) {
 
 template <class Float>
 void sum(const SliceModel& model, const SliceTask& task) {
-  constexpr uint64_t kTableBytes = kSliceMaxLeaves * sizeof(Float);
   fill_constants(task);
   evaluate_conditions(model, task);
   auto* sums = static_cast<Float*>(task.sums);
   for (uint32_t g = 0; g < model.n_groups; ++g) {
     const SliceGroup& group = model.groups[g];
     run_group(model, group, task);
+    const uint64_t table_bytes = slice_entries(group.digits) * sizeof(Float);
+    const uint8_t* table = model.planes + group.first_plane;
     for (uint32_t t = 0; t < group.n_trees; ++t) {
-      const uint64_t tree = uint64_t{g} * kSliceTrees + t;
-      read_leaves(task.slots + slice_slot(t, 0) * kSliceWords, group.digits, task.leaves);
-      for (uint32_t w = 0; w < model.leaf_width; ++w) {
-        add_leaves(model.planes + (tree * model.leaf_width + w) * kTableBytes, group.digits,
-                   task.leaves, sums + uint64_t{model.tree_output[tree] + w} * kSliceRows);
+      read_leaves(task.slots + slice_slot(group.digits, t, 0) * kSliceWords, group.digits,
+                  task.leaves);
+      for (uint32_t w = 0; w < model.leaf_width; ++w, table += table_bytes) {
+        add_leaves(table, group.digits, task.leaves,
+                   sums + uint64_t{model.tree_output[group.first_tree + t] + w} * kSliceRows);
       }
     }
   }
@@ -343,8 +353,8 @@ void tree_slice_leaves(const SliceModel& model, const SliceTask& task) noexcept 
     const SliceGroup& group = model.groups[g];
     run_group(model, group, task);
     for (uint32_t t = 0; t < group.n_trees; ++t) {
-      read_leaves(task.slots + slice_slot(t, 0) * kSliceWords, group.digits,
-                  task.leaves + (uint64_t{g} * kSliceTrees + t) * kSliceRows);
+      read_leaves(task.slots + slice_slot(group.digits, t, 0) * kSliceWords, group.digits,
+                  task.leaves + uint64_t{group.first_tree + t} * kSliceRows);
     }
   }
 }

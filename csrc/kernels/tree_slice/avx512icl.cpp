@@ -4,7 +4,7 @@
 // one store each; the two 512-bit load ports bind, 1.5 cycles), 4 x 31 exclusive ors and 4 x 30
 // shuffles for the leaf numbers, and 4 x 8 x 45 instructions to look up and add float64 leaves. A
 // condition is 8 compares and 8 mask stores. Leaf values come as byte planes: vpermb looks up 64 rows
-// at once among 64 leaves, and unpacking puts the bytes of a value together again.
+// at once among 64 leaves, two vpermi2b and a blend among 256, and unpacking puts the bytes of a value together again.
 //
 // Rows inside a block are permuted by the unpacking. Leaf bytes: register m, 128-bit lane l holds rows
 // 128 l + 16 m to + 15. Sums: unit v (16 bytes) of lane l holds the rows from 128 l + v * (16 / bytes of
@@ -144,6 +144,12 @@ void read_leaves(const uint64_t* slots, uint32_t digits, uint8_t* leaves) {
     case 6:
       read_digits<6>(slots, digit);
       break;
+    case 7:
+      read_digits<7>(slots, digit);
+      break;
+    case 8:
+      read_digits<8>(slots, digit);
+      break;
     default:
       break;  // trees of one leaf: its number is zero
   }
@@ -167,25 +173,45 @@ Pair unpack32(__m512i a, __m512i b) {
   return {_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b)};
 }
 
+// One byte of every leaf value of a tree.
+template <uint32_t kEntries>
+struct Plane {
+  __m512i part[kEntries / 64];
+
+  explicit Plane(const uint8_t* table) {
+    for (uint32_t i = 0; i < kEntries / 64; ++i) part[i] = load(table + 64 * i);
+  }
+
+  [[gnu::always_inline]] __m512i at(__m512i leaf) const {
+    if constexpr (kEntries == 64) {
+      return _mm512_permutexvar_epi8(leaf, part[0]);
+    } else {
+      return _mm512_mask_blend_epi8(_mm512_movepi8_mask(leaf),
+                                    _mm512_permutex2var_epi8(part[0], leaf, part[1]),
+                                    _mm512_permutex2var_epi8(part[2], leaf, part[3]));
+    }
+  }
+};
+
 struct Quad {
   __m512i part[4];  // 32-bit pieces of rows 0-3, 4-7, 8-11, 12-15 of each lane
 };
 
-Quad look_up_four(const __m512i* planes, __m512i leaf) {
+template <uint32_t kEntries>
+[[gnu::always_inline]] inline Quad look_up_four(const uint8_t* table, __m512i leaf) {
   const Pair low =
-      unpack8(_mm512_permutexvar_epi8(leaf, planes[0]), _mm512_permutexvar_epi8(leaf, planes[1]));
-  const Pair high =
-      unpack8(_mm512_permutexvar_epi8(leaf, planes[2]), _mm512_permutexvar_epi8(leaf, planes[3]));
+      unpack8(Plane<kEntries>(table).at(leaf), Plane<kEntries>(table + kEntries).at(leaf));
+  const Pair high = unpack8(Plane<kEntries>(table + 2 * kEntries).at(leaf),
+                            Plane<kEntries>(table + 3 * kEntries).at(leaf));
   const Pair first = unpack16(low.lo, high.lo);
   const Pair second = unpack16(low.hi, high.hi);
   return {{first.lo, first.hi, second.lo, second.hi}};
 }
 
+template <uint32_t kEntries>
 void add_leaves(const uint8_t* table, const uint8_t* leaves, float* sums) {
-  __m512i planes[4];
-  for (uint32_t b = 0; b < 4; ++b) planes[b] = load(table + 64 * b);
   for (uint32_t m = 0; m < kRegisters; ++m) {
-    const Quad value = look_up_four(planes, load(leaves + 64 * m));
+    const Quad value = look_up_four<kEntries>(table, load(leaves + 64 * m));
 #pragma GCC unroll 4
     for (uint32_t e = 0; e < 4; ++e) {
       float* at = sums + 64 * m + 16 * e;
@@ -194,13 +220,12 @@ void add_leaves(const uint8_t* table, const uint8_t* leaves, float* sums) {
   }
 }
 
+template <uint32_t kEntries>
 void add_leaves(const uint8_t* table, const uint8_t* leaves, double* sums) {
-  __m512i planes[8];
-  for (uint32_t b = 0; b < 8; ++b) planes[b] = load(table + 64 * b);
   for (uint32_t m = 0; m < kRegisters; ++m) {
     const __m512i leaf = load(leaves + 64 * m);
-    const Quad low = look_up_four(planes, leaf);
-    const Quad high = look_up_four(planes + 4, leaf);
+    const Quad low = look_up_four<kEntries>(table, leaf);
+    const Quad high = look_up_four<kEntries>(table + 4 * kEntries, leaf);
 #pragma GCC unroll 4
     for (uint32_t e = 0; e < 4; ++e) {
       const Pair value = unpack32(low.part[e], high.part[e]);
@@ -226,21 +251,25 @@ void sum(const SliceModel& model, const SliceTask& task) {
   store(task.slots + kSliceZeros * kSliceWords, _mm512_setzero_si512());
   store(task.slots + kSliceOnes * kSliceWords, _mm512_set1_epi64(-1));
   evaluate_conditions(model, task);
-  const uint64_t table_bytes = kSliceMaxLeaves * sizeof(Float);
   auto* sums = static_cast<Float*>(task.sums);
   for (uint32_t g = 0; g < model.n_groups; ++g) {
     const SliceGroup& group = model.groups[g];
     run_group(model, group, task);
     for (uint32_t t = 0; t < group.n_trees; ++t) {
-      read_leaves(task.slots + slice_slot(t, 0) * kSliceWords, group.digits,
+      read_leaves(task.slots + slice_slot(group.digits, t, 0) * kSliceWords, group.digits,
                   task.leaves + t * kSliceRows);
     }
+    const uint64_t table_bytes = slice_entries(group.digits) * sizeof(Float);
+    const uint8_t* table = model.planes + group.first_plane;
     for (uint32_t t = 0; t < group.n_trees; ++t) {
-      const uint64_t tree = uint64_t{g} * kSliceTrees + t;
-      for (uint32_t w = 0; w < model.leaf_width; ++w) {
-        add_leaves(model.planes + (tree * model.leaf_width + w) * table_bytes,
-                   task.leaves + t * kSliceRows,
-                   sums + uint64_t{model.tree_output[tree] + w} * kSliceRows);
+      const uint8_t* leaves = task.leaves + t * kSliceRows;
+      for (uint32_t w = 0; w < model.leaf_width; ++w, table += table_bytes) {
+        Float* out = sums + uint64_t{model.tree_output[group.first_tree + t] + w} * kSliceRows;
+        if (group.digits <= 6) {
+          add_leaves<64>(table, leaves, out);
+        } else {
+          add_leaves<256>(table, leaves, out);
+        }
       }
     }
   }
@@ -268,8 +297,8 @@ void tree_slice_leaves(const SliceModel& model, const SliceTask& task) noexcept 
     const SliceGroup& group = model.groups[g];
     run_group(model, group, task);
     for (uint32_t t = 0; t < group.n_trees; ++t) {
-      uint8_t* leaves = task.leaves + (uint64_t{g} * kSliceTrees + t) * kSliceRows;
-      read_leaves(task.slots + slice_slot(t, 0) * kSliceWords, group.digits, leaves);
+      uint8_t* leaves = task.leaves + uint64_t{group.first_tree + t} * kSliceRows;
+      read_leaves(task.slots + slice_slot(group.digits, t, 0) * kSliceWords, group.digits, leaves);
       restore_order<kSliceRows / 64>(reinterpret_cast<__m128i*>(leaves),
                                      static_cast<__m128i*>(task.spare));
     }

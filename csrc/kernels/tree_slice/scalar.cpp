@@ -79,12 +79,12 @@ void fill_constants(const SliceTask& task) {
 }
 
 template <class Float>
-void add_leaves(const uint8_t* planes, const uint8_t* leaves, Float* sums) {
+void add_leaves(const uint8_t* planes, uint32_t entries, const uint8_t* leaves, Float* sums) {
   using Bits = std::conditional_t<sizeof(Float) == 8, uint64_t, uint32_t>;
   for (uint32_t row = 0; row < kSliceRows; ++row) {
     Bits bits = 0;
     for (uint32_t byte = 0; byte < sizeof(Float); ++byte) {
-      bits |= static_cast<Bits>(planes[kSliceMaxLeaves * byte + leaves[row]]) << (8 * byte);
+      bits |= static_cast<Bits>(planes[entries * byte + leaves[row]]) << (8 * byte);
     }
     Float value;
     std::memcpy(&value, &bits, sizeof value);
@@ -96,17 +96,18 @@ template <class Float>
 void sum(const SliceModel& model, const SliceTask& task) {
   fill_constants(task);
   evaluate_conditions(model, task);
-  const uint64_t plane_bytes = kSliceMaxLeaves * sizeof(Float);
   auto* sums = static_cast<Float*>(task.sums);
   for (uint32_t g = 0; g < model.n_groups; ++g) {
     const SliceGroup& group = model.groups[g];
     run_group(model, group, task);
+    const uint32_t entries = slice_entries(group.digits);
+    const uint8_t* table = model.planes + group.first_plane;
     for (uint32_t t = 0; t < group.n_trees; ++t) {
-      const uint64_t tree = uint64_t{g} * kSliceTrees + t;
-      read_leaves(task.slots + slice_slot(t, 0) * kSliceWords, group.digits, task.leaves);
-      for (uint32_t w = 0; w < model.leaf_width; ++w) {
-        add_leaves(model.planes + (tree * model.leaf_width + w) * plane_bytes, task.leaves,
-                   sums + uint64_t{model.tree_output[tree] + w} * kSliceRows);
+      read_leaves(task.slots + slice_slot(group.digits, t, 0) * kSliceWords, group.digits,
+                  task.leaves);
+      for (uint32_t w = 0; w < model.leaf_width; ++w, table += entries * sizeof(Float)) {
+        add_leaves(table, entries, task.leaves,
+                   sums + uint64_t{model.tree_output[group.first_tree + t] + w} * kSliceRows);
       }
     }
   }
@@ -129,9 +130,8 @@ void tree_slice_leaves(const SliceModel& model, const SliceTask& task) noexcept 
     const SliceGroup& group = model.groups[g];
     run_group(model, group, task);
     for (uint32_t t = 0; t < group.n_trees; ++t) {
-      const uint64_t tree = uint64_t{g} * kSliceTrees + t;
-      read_leaves(task.slots + slice_slot(t, 0) * kSliceWords, group.digits,
-                  task.leaves + tree * kSliceRows);
+      read_leaves(task.slots + slice_slot(group.digits, t, 0) * kSliceWords, group.digits,
+                  task.leaves + uint64_t{group.first_tree + t} * kSliceRows);
     }
   }
 }

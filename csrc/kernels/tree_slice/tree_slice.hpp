@@ -11,10 +11,13 @@
 // r at the multiples of 2^p, less one. Conditions are shared: each distinct (column, rank) is
 // compared once a block, however many trees ask for it.
 //
-// Four trees make a group, so that one node's store-to-load latency hides behind the other three. A
+// Up to four trees make a group, so that one node's store-to-load latency hides behind the others. A
 // group is a straight list of operations on one file of bit vectors, scheduled at load:
 //
-//     slot 0: zeros | slot 1: ones | tree 0: 63 slots | tree 1: 63 slots | ...
+//     slot 0: zeros | slot 1: ones | nodes of tree 0 | nodes of tree 1 | ...
+//
+// Large trees have enough nodes a level to hide it themselves: of 128 leaves there are two in a group, of
+// 256 one, and the file stays as small.
 #pragma once
 
 #include <cstdint>
@@ -22,17 +25,26 @@
 namespace cordwood::kernels {
 
 inline constexpr uint32_t kSliceRows = 512;
-inline constexpr uint32_t kSliceMaxLeaves = 64;
-inline constexpr uint32_t kSliceTrees = 4;  // of a group
+inline constexpr uint32_t kSliceMaxLeaves = 256;
+inline constexpr uint32_t kSliceTrees = 4;  // most trees of a group
 inline constexpr uint32_t kSliceWords = kSliceRows / 64;
 inline constexpr uint32_t kSliceZeros = 0;
 inline constexpr uint32_t kSliceOnes = 1;
-inline constexpr uint32_t kSliceTreeSlots = kSliceMaxLeaves - 1;
-inline constexpr uint32_t kSliceSlots = 2 + kSliceTrees * kSliceTreeSlots;
+inline constexpr uint32_t kSliceSlots = 2 + 255;
 
-/// Slot of inner node `node` (in order) of tree `tree` of its group.
-static constexpr uint32_t slice_slot(uint32_t tree, uint32_t node) {
-  return 2 + tree * kSliceTreeSlots + node;
+/// Trees of a group whose leaf numbers have this many digits.
+static constexpr uint32_t slice_trees(uint32_t digits) {
+  return digits <= 6 ? 4 : (digits == 7 ? 2 : 1);
+}
+
+/// Slot of inner node `node` (in order) of tree `tree` of a group.
+static constexpr uint32_t slice_slot(uint32_t digits, uint32_t tree, uint32_t node) {
+  return 2 + tree * ((1u << digits) - 1) + node;
+}
+
+/// Entries of a group's leaf tables.
+static constexpr uint32_t slice_entries(uint32_t digits) {
+  return digits <= 6 ? 64 : 256;
 }
 
 /// The conditions that read one column of bins: ranks (goes right where bin > rank) or, for a
@@ -57,17 +69,19 @@ struct SliceOperation {
 struct SliceGroup {
   uint32_t first_operation;
   uint32_t n_operations;
+  uint32_t first_tree;
   uint32_t n_trees;
   uint32_t digits;  ///< binary digits of the group's largest leaf number
+  uint32_t reserved;
+  uint64_t first_plane;  ///< byte of SliceModel::planes where the group's leaf tables start
 };
 
-/// Trees come in order: group g holds trees 4g to 4g + 3.
 struct SliceModel {
   const SliceColumn* columns;
   const SliceOperation* operations;
   const SliceGroup* groups;
   const uint32_t* tree_output;  ///< [n_trees] first output that the tree's leaves add to
-  const uint8_t* planes;        ///< [n_trees][leaf_width][bytes of a value][64]: byte b of leaf l
+  const uint8_t* planes;  ///< of a group: [n_trees][leaf_width][bytes of a value][slice_entries]
   uint32_t n_columns;
   uint32_t n_groups;
   uint32_t n_conditions;
