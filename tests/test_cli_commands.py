@@ -15,7 +15,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 import cordwood as cw
-from cordwood import cli
+from cordwood import api, cli
 
 COMMANDS = ("compress", "inspect", "verify", "bench", "compare")
 
@@ -244,3 +244,24 @@ def test_installed_command_survives_a_closed_pipe() -> None:
     run = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writing)
     assert (run.returncode, run.stderr) == (2, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_output_that_cannot_be_written_is_no_failed_check() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [str(Path(sys.executable).parent / "cordwood"), "inspect", "model.cord"]
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert run.returncode == 2
+    assert run.stderr == "cordwood: error: cannot write the output: No space left on device\n"
+
+
+def test_a_fault_is_no_failed_check(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        message = "something else"
+        raise ZeroDivisionError(message)
+
+    monkeypatch.setattr(api, "load", fail)
+    assert cli.main(["inspect", "model.cord"]) == 3
+    assert "ZeroDivisionError: something else" in capsys.readouterr().err

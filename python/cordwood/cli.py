@@ -1,7 +1,8 @@
 """The commands: parse, call, print.
 
 Exit codes: 0, it worked and every check passed; 1, a check failed (the models or files differ);
-2, usage or input was wrong, with one line on standard error.
+2, usage or input was wrong or the output cannot be written, with one line on standard error; 3, a
+fault of cordwood itself or of a library under it, with its traceback.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import json
 import os
 import sys
+import traceback
 from typing import TYPE_CHECKING, NoReturn
 
 from cordwood import _cli_commands as commands
@@ -31,6 +33,7 @@ exit codes:
   0  it worked, and every check passed
   1  a check failed: the models or files differ
   2  usage or input was wrong; one line on standard error says what
+  3  cordwood, or a library under it, has a fault; please report the traceback
 """
 
 SOURCE = "model file: .json or .ubj of XGBoost, .txt of LightGBM, or a pickle (see --trust-pickle)"
@@ -54,21 +57,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0, 1 or 2, as the module says.
+        0 to 3, as the module says.
     """
     arguments = _parser().parse_args(argv)
     try:
         _warn_of_pickles(arguments)
         outcome = arguments.command(arguments)
-        print(json.dumps(outcome.facts, indent=2) if arguments.json else outcome.text, flush=True)
-    except BrokenPipeError:
-        # The reader has left, as `head` does; there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 2
     except CordwoodError as error:
-        print(f"cordwood: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return _refuse(str(error))
+    except Exception:
+        # Python itself would leave with 1, which says that a check has failed.
+        traceback.print_exc()
+        return 3
+    try:
+        print(json.dumps(outcome.facts, indent=2) if arguments.json else outcome.text, flush=True)
+    except OSError as error:
+        # What is buffered goes nowhere, so that Python does not try again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return 2  # the reader has left, as `head` does; there is nobody to tell
+        return _refuse(f"cannot write the output: {error.strerror or error}")
     return 0 if outcome.passed else 1
+
+
+def _refuse(message: str) -> int:
+    print(f"cordwood: error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
 
 
 def _warn_of_pickles(arguments: argparse.Namespace) -> None:
