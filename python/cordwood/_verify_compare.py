@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cordwood._verify_links import compare_links, compare_outputs
-from cordwood._verify_report import Difference, RowProof
+from cordwood._verify_report import Difference
 from cordwood._verify_rules import region_of
+from cordwood._verify_tally import KEPT
 from cordwood.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,48 +18,14 @@ if TYPE_CHECKING:
     from cordwood._typing import AnyArray, BoolArray, FloatArray
     from cordwood._verify_probes import Batch
     from cordwood._verify_sources import Reference
+    from cordwood._verify_tally import Tally
     from cordwood.ir import Graph
     from cordwood.model import Model
 
-__all__ = ["Tally", "prove_refusals", "prove_rows"]
-
-KEPT = 8
-"""Differences that are kept from each batch and kind."""
+__all__ = ["prove_refusals", "prove_rows"]
 
 STEP = 8_192
 """Rows answered at a time: bounds the memory that leaves take."""
-
-
-@dataclass
-class Tally:
-    """Counts while rows are compared; `proof` returns them for good."""
-
-    counts: dict[str, Any] = field(default_factory=dict)
-    n_differences: int = 0
-    differences: list[Difference] = field(default_factory=list)
-
-    def add(self, **amounts: int) -> None:
-        """Add to counts of `RowProof`, by name."""
-        for name, amount in amounts.items():
-            self.counts[name] = self.counts.get(name, 0) + amount
-
-    def worst(self, error: float, bound: float) -> None:
-        """Note the error of a link."""
-        self.counts["link_error"] = max(self.counts.get("link_error", 0.0), error)
-        self.counts["link_bound"] = bound
-
-    def differ(self, count: int, examples: Iterable[Difference]) -> None:
-        """Note values that differ, and the first of them."""
-        self.n_differences += count
-        self.differences += list(examples)[:KEPT]
-
-    def proof(self) -> RowProof:
-        """Return what was counted."""
-        return RowProof(
-            n_differences=self.n_differences,
-            differences=tuple(self.differences[:KEPT]),
-            **self.counts,
-        )
 
 
 def prove_rows(

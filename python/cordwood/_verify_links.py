@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cordwood._verify_report import Difference
+from cordwood._verify_tally import KEPT
 from cordwood.ir import Decide, Link, Role, TreeEnsemble
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from cordwood._typing import AnyArray, BoolArray, Float64Array, FloatArray
-    from cordwood._verify_compare import Tally
+    from cordwood._verify_tally import Tally
     from cordwood.ir import Graph
     from cordwood.model import Model
 
@@ -31,9 +32,6 @@ SOURCE_UNITS = 256
 
 It is no promise about them: a link of the wrong kind or scale is off by far more.
 """
-
-KEPT = 8
-"""Differences of one kind that are kept from each piece of a batch."""
 
 TARGETS = {Role.RESPONSE: "response", Role.PROBABILITY: "probability"}
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cordwood import _core, _frames, api, frontends
-from cordwood._verify_compare import Tally, prove_refusals, prove_rows
+from cordwood._verify_compare import prove_refusals, prove_rows
 from cordwood._verify_head import compare_head
 from cordwood._verify_packed import PackedTrees
 from cordwood._verify_probes import Batch, make_probes
 from cordwood._verify_report import Report, StructureProof
 from cordwood._verify_sources import find_reference
 from cordwood._verify_structure import prove_structure
+from cordwood._verify_tally import Tally
 from cordwood.errors import InputError, InputTypeError
 from cordwood.ir import Graph, TreeEnsemble
 from cordwood.model import Model
