@@ -26,7 +26,10 @@ def test_every_family_is_proved_equal(name: str) -> None:
     assert report.structure.regions == int((trees.left < 0).sum())
     assert report.structure.nodes == trees.n_nodes
     assert report.sampled_nodes == report.inner_nodes == int((trees.left >= 0).sum())
-    assert report.probed_nodes == report.inner_nodes > 0
+    # A split at infinity sends NaN alone to the right, which an ancestor may have sent elsewhere.
+    out_of_reach = int(np.isinf(trees.threshold).sum())
+    assert report.inner_nodes - out_of_reach <= report.probed_nodes <= report.inner_nodes
+    assert report.probed_nodes > 0
     assert report.probes is not None
     assert report.probes.margins > 1000
     assert report.probes.leaves > 1000
