@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn.tree import DecisionTreeRegressor
 
 import cordwood
 from cordwood.ir import Graph
@@ -196,6 +198,43 @@ def test_names_are_compared_only_where_both_sides_have_them(rows: np.ndarray) ->
     assert nameless.predict(frame(rows)).shape == (len(rows),)
     named = cordwood.compress(_named())
     assert named.predict(pd.DataFrame(rows)).shape == (len(rows),)  # columns 0, 1, 2: no names
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_names_with_blanks_are_those_that_lightgbm_holds(live: bool, tmp_path: Path) -> None:
+    """LightGBM stores an underscore for each blank, and nothing else of a name changes."""
+    import lightgbm
+
+    numbers = np.random.default_rng(0).normal(size=(200, 2))
+    named = pd.DataFrame(numbers, columns=["h h", "a_b"])
+    options = {"verbose": -1, "num_threads": 1}
+    booster = lightgbm.train(options, lightgbm.Dataset(named, numbers[:, 0]), 3)
+    booster.save_model(tmp_path / "model.txt")
+    source: Any = booster if live else tmp_path / "model.txt"
+    packed = cordwood.compress(source)
+    assert packed.feature_names_in_.tolist() == ["h_h", "a_b"]
+    expected = booster.predict(numbers, num_threads=1)
+    for columns in (["h h", "a_b"], ["h_h", "a_b"], ["h h", "a b"]):
+        np.testing.assert_array_equal(packed.predict(named.set_axis(columns, axis=1)), expected)
+    assert cordwood.verify(source, packed, named, probes=50).identical
+    with pytest.raises(cordwood.InputError, match=r"unexpected: 'h-h'; missing: 'h_h'"):
+        packed.predict(named.set_axis(["h-h", "a_b"], axis=1))
+    with pytest.raises(cordwood.InputError, match=r"column 0 is 'a_b', .*; reorder them as"):
+        packed.predict(named[["a_b", "h h"]])
+
+
+def test_blanks_are_not_underscores_elsewhere() -> None:
+    named = pd.DataFrame(np.arange(12.0).reshape(6, 2), columns=["h h", "a"])
+    tree = DecisionTreeRegressor().fit(named, named["a"])
+    packed = cordwood.compress(tree)
+    np.testing.assert_array_equal(packed.predict(named), tree.predict(named))
+    with pytest.raises(cordwood.InputError, match="unexpected: 'h_h'; missing: 'h h'"):
+        packed.predict(named.set_axis(["h_h", "a"], axis=1))
+
+
+def test_a_lazy_frame_is_to_be_collected(model: cordwood.Model, rows: np.ndarray) -> None:
+    with pytest.raises(cordwood.InputTypeError, match=r"LazyFrame, .*X\.collect\(\)"):
+        model.predict(_polars(rows).lazy())
 
 
 def test_refused_values_are_named_by_row_and_feature() -> None:

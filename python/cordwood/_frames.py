@@ -22,7 +22,9 @@ _BOOLEANS: Final = ("bool", "boolean")
 _LISTED: Final = 5  # names that a message lists before it says how many more there are
 
 
-def as_rows(x: Any, n_features: int, feature_names: Sequence[str] | None) -> np.ndarray:
+def as_rows(
+    x: Any, n_features: int, feature_names: Sequence[str] | None, library: object = None
+) -> np.ndarray:
     """Make rows of anything that stands for them, or say why it cannot be done.
 
     Parameters
@@ -34,6 +36,9 @@ def as_rows(x: Any, n_features: int, feature_names: Sequence[str] | None) -> np.
         Columns that the model expects.
     feature_names : sequence of str, optional
         Their names; compared with those of a frame, order included.
+    library : object, optional
+        Library of the source as its provenance names it: ``"lightgbm"`` holds an underscore for
+        each blank of a name, so a frame may have either.
 
     Returns
     -------
@@ -49,7 +54,7 @@ def as_rows(x: Any, n_features: int, feature_names: Sequence[str] | None) -> np.
     """
     columns = _columns(x)
     if columns is not None:
-        _check_names(columns.names, feature_names)
+        _check_names(columns.names, feature_names, blank="_" if library == "lightgbm" else " ")
         array = _assemble(columns)
     else:
         array = _as_array(x)
@@ -131,6 +136,9 @@ def _as_array(x: Any) -> np.ndarray:
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         message = "rows are a masked array with masked values; fill them, with NaN where missing"
         raise InputTypeError(message)
+    if type(x).__module__.startswith("polars.") and hasattr(x, "collect"):
+        message = "rows are a LazyFrame, expected one that holds its values; pass X.collect()"
+        raise InputTypeError(message)
     try:
         array = np.asarray(x)
     except ValueError as error:
@@ -170,15 +178,18 @@ def _check_shape(array: np.ndarray, n_features: int) -> None:
         raise InputError(message)
 
 
-def _check_names(given: Sequence[object], expected: Sequence[str] | None) -> None:
-    """Compare names as scikit-learn does: only where both sides have names, and order counts."""
+def _check_names(given: Sequence[object], expected: Sequence[str] | None, blank: str) -> None:
+    """Compare names as scikit-learn does: only where both sides have names, and order counts.
+
+    `blank` is what stands for a blank in the model's names.
+    """
     if expected is None or not all(isinstance(name, str) for name in given):
         return
-    names = [str(name) for name in given]
+    names = [str(name).replace(" ", blank) for name in given]
     if names == list(expected):
         return
     known, seen = set(expected), set(names)
-    unseen = [name for name in names if name not in known]
+    unseen = [str(own) for own, name in zip(given, names, strict=True) if name not in known]
     missing = [name for name in expected if name not in seen]
     if unseen or missing:
         message = "the columns are not those that the model was trained on"
@@ -189,9 +200,11 @@ def _check_names(given: Sequence[object], expected: Sequence[str] | None) -> Non
         message = f"rows have {len(names)} features, the model expects {len(expected)}"
         raise InputError(message)
     place = next(i for i, name in enumerate(names) if name != expected[i])
+    same = all(own == name for own, name in zip(given, names, strict=True))
+    advice = "pass X[model.feature_names_in_]" if same else "reorder them as in training"
     message = (
-        f"the columns are in another order: column {place} is {names[place]!r}, the model expects "
-        f"{expected[place]!r}; pass X[model.feature_names_in_]"
+        f"the columns are in another order: column {place} is {given[place]!r}, the model expects "
+        f"{expected[place]!r}; {advice}"
     )
     raise InputError(message)
 

@@ -42,8 +42,11 @@ def prove(source: Any, model: Any, X: Any, *, probes: int, seed: int) -> Report:
     graph = source if isinstance(source, Graph) else frontends.read(source)
     structure = _prove_structure(graph, packed)
     reference, note = find_reference(source)
-    own = None if X is None else _frames.as_rows(X, graph.trees.n_features, graph.feature_names)
     facts = graph.provenance
+    own = None
+    if X is not None:
+        names, origin = graph.feature_names, facts.get("library")
+        own = _frames.as_rows(X, graph.trees.n_features, names, origin)
     library = reference.name if reference is not None else facts.get("library", "a Graph")
     report: dict[str, Any] = {
         "source": f"{facts.get('kind', type(source).__name__)} of {library}",

@@ -109,7 +109,10 @@ class Model(Answers, SklearnProtocol):
         self._estimator_type = "classifier" if "label" in self._native.targets() else "regressor"
         names = self._native.feature_names
         self._prepare = functools.partial(
-            _frames.as_rows, n_features=self._native.n_features, feature_names=names
+            _frames.as_rows,
+            n_features=self._native.n_features,
+            feature_names=names,
+            library=facts["source"].get("library"),
         )
         if names is not None:
             self.feature_names_in_ = np.array(names, dtype=object)
