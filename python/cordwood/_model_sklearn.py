@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from cordwood.errors import UnsupportedMethodError
+from cordwood.errors import InputError, UnsupportedMethodError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -31,6 +31,20 @@ class SklearnProtocol:
     def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 - as above
         """Return no parameters: there is nothing to search over."""
         return {}
+
+    def set_params(self, **params: Any) -> Self:
+        """Return the model itself where nothing is to be set.
+
+        Raises
+        ------
+        InputError
+            A parameter is given; the model has none.
+        """
+        if params:
+            names = ", ".join(map(repr, params))
+            message = f"cannot set {names}: a packed model has no parameters; set the source's"
+            raise InputError(message)
+        return self
 
     def __sklearn_clone__(self) -> Self:
         """Return the model itself: a clone without its training would be of no use."""
