@@ -242,8 +242,9 @@ def test_damage_is_named(tmp_path: Path, name: str) -> None:
     document = copy.deepcopy(JSON)
     damage(document)
     (tmp_path / "model.json").write_text(json.dumps(document))
-    with pytest.raises(SourceFileError, match=message):
+    with pytest.raises(SourceFileError, match=message) as caught:
         read_file(tmp_path / "model.json")
+    assert str(caught.value).startswith(repr(str(tmp_path / "model.json")))
 
 
 def test_two_parents_and_endless_depth_are_refused(tmp_path: Path) -> None:

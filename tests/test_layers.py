@@ -19,11 +19,12 @@ MAX_LINES = 400
 PYTHON_LEVELS = (
     ("_core",),
     ("errors", "_typing"),
+    ("_files",),
     ("ir", "recipe"),
     ("ops",),
     ("passes", "frontends"),
     ("pack",),
-    ("_files", "_frames", "model"),
+    ("_frames", "model"),
     ("api",),
     ("measure",),
     ("verify", "search", "distill", "torch_swap", "export"),

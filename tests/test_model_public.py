@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.datasets import load_iris
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.metrics import get_scorer
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import check_is_fitted
@@ -241,6 +243,22 @@ def test_options_are_judged(model: cordwood.Model) -> None:
 def test_sources_without_a_front_end_are_refused(source: object) -> None:
     with pytest.raises(cordwood.UnsupportedModelError, match="supported"):
         cordwood.compress(source)
+
+
+@pytest.mark.parametrize(
+    ("wrap", "words"),
+    [
+        (type, "got the class RandomForestClassifier, expected a fitted object"),
+        (cordwood.compress, "this RandomForestClassifier is packed already"),
+        (make_pipeline, r"Pipeline is not supported; pass its last step, pipeline\[-1\]"),
+        (lambda forest: GridSearchCV(forest, {}), "GridSearchCV is not .*; pass its best_estimato"),
+    ],
+)
+def test_what_to_pass_instead_is_said(
+    forest: RandomForestClassifier, wrap: Callable[[Any], Any], words: str
+) -> None:
+    with pytest.raises(cordwood.UnsupportedModelError, match=words):
+        cordwood.compress(wrap(forest))
 
 
 def test_files_without_a_front_end_are_refused(model: cordwood.Model, tmp_path: Path) -> None:

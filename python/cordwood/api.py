@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from cordwood import _files
-from cordwood.errors import InputError, InputTypeError
+from cordwood.errors import InputError, InputTypeError, UnsupportedModelError
 from cordwood.model import Model
 from cordwood.recipe import Recipe
 
@@ -51,7 +51,7 @@ def compress(
     FileAccessError
         A model file cannot be read.
     InputError
-        The recipe is unknown, or `calibration` or `example_inputs` is given.
+        The recipe is unknown, the path is empty, or `calibration` or `example_inputs` is given.
 
     Notes
     -----
@@ -73,6 +73,9 @@ def compress(
     from cordwood.ir import Graph
     from cordwood.pack import pack
 
+    if isinstance(source, Model):
+        message = f"this {source.kind} is packed already; use it as it is, or save it"
+        raise UnsupportedModelError(message)
     chosen = Recipe.of(recipe)
     _refuse_unused(chosen, calibration=calibration, example_inputs=example_inputs)
     graph = source if isinstance(source, Graph) else frontends.read(source)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import importlib
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cordwood.errors import SourceFileError, UnsupportedModelError
+from cordwood import _files
+from cordwood.errors import InputError, SourceFileError, UnsupportedModelError
 
 if TYPE_CHECKING:
     from cordwood.ir import Graph
@@ -53,9 +53,17 @@ def read(source: Any) -> Graph:
         The file is not what its name says.
     FileAccessError
         The file cannot be read.
+    InputError
+        The path is empty.
     """
     if isinstance(source, str | os.PathLike):
-        return _read_file(Path(source))
+        return _read_file(source)
+    if isinstance(source, type):
+        message = (
+            f"got the class {source.__qualname__}, expected a fitted object of a class that is "
+            f"supported: {_SUPPORTED}"
+        )
+        raise UnsupportedModelError(message)
     for base in type(source).__mro__:
         library = base.__module__.partition(".")[0]
         if library in _LIBRARIES:
@@ -66,7 +74,11 @@ def read(source: Any) -> Graph:
     raise UnsupportedModelError(message)
 
 
-def _read_file(path: Path) -> Graph:
+def _read_file(source: Any) -> Graph:
+    if not os.fspath(source):
+        message = "the path is empty, expected that of a model file (.json, .ubj or .txt)"
+        raise InputError(message)
+    path = _files.as_path(source)
     suffix = path.suffix.lower()
     if suffix == ".cord":
         message = f"{str(path)!r} is packed already; use cordwood.load"

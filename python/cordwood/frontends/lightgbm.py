@@ -7,13 +7,12 @@ so loses nothing. The rules of its splits stand in ``docs/exactness.md``.
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from cordwood import _files
 from cordwood.errors import (
-    FileAccessError,
     MissingDependencyError,
     NotFittedError,
     SourceFileError,
@@ -24,6 +23,8 @@ from cordwood.frontends._lightgbm_trees import tree_ensemble
 from cordwood.ir import Decide, Graph, Link, LinkKind, Operator, Role, Value
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cordwood.frontends._lightgbm_text import Header, TextModel
 
 __all__ = ["read", "read_file"]
@@ -157,12 +158,7 @@ def read_file(path: str | Path) -> Graph:
     UnsupportedModelError
         It has linear trees, an old format, or an objective whose link has no exact counterpart.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        message = f"cannot read the model file {str(path)!r}: {error.strerror}"
-        raise FileAccessError(message) from error
-    model = _lightgbm_text.parse(data, str(path))
+    model = _lightgbm_text.parse(_files.read_bytes(path), str(path))
     objective = _objective(model.header, str(path))
     return _library_graph(_Builder(model, objective, model.header.version, "model file"))
 

@@ -37,6 +37,12 @@ READERS: dict[str, tuple[str, Reader]] = {
 SUPPORTED = tuple(READERS)
 """Names of the scikit-learn classes that can be read."""
 
+HINTS = {
+    "Pipeline": "; pass its last step, pipeline[-1], and give the packed model transformed rows",
+    "BaseSearchCV": "; pass its best_estimator_",
+}
+"""What to pass instead of a model that wraps another, by its class or one that it derives from."""
+
 PREDICTION = (
     "_predict_iterations",
     "_preprocess_X",
@@ -83,7 +89,8 @@ def read(source: Any) -> ir.Graph:
     name = type(source).__name__
     kind = _supported_class(source)
     if kind is None:
-        message = f"{name} is not supported; supported are {', '.join(SUPPORTED)}"
+        advice = next((HINTS[b.__name__] for b in type(source).__mro__ if b.__name__ in HINTS), "")
+        message = f"{name} is not supported{advice}; supported are {', '.join(SUPPORTED)}"
         raise UnsupportedModelError(message)
     _check_fitted(source)
     reader = READERS[kind][1]

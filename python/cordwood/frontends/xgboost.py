@@ -7,15 +7,15 @@ oddities.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from cordwood import _files
 from cordwood.errors import (
-    FileAccessError,
     MissingDependencyError,
     NotFittedError,
+    SourceFileError,
     UnsupportedModelError,
 )
 from cordwood.frontends._xgboost_file import Document, read_document
@@ -140,12 +140,12 @@ def read_file(path: str | os.PathLike[str]) -> Graph:
     UnsupportedModelError
         The model cannot be represented exactly.
     """
+    data = _files.read_bytes(path)
     try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        message = f"cannot read the XGBoost model {Path(path)!s}: {error.strerror}"
-        raise FileAccessError(message) from error
-    return _read_library(read_document(data), "Booster", "file")
+        return _read_library(read_document(data), "Booster", "file")
+    except (SourceFileError, UnsupportedModelError) as error:
+        message = f"{str(path)!r}: {error}"
+        raise type(error)(message) from error
 
 
 def _read_library(document: Document, kind: str, door: Door) -> Graph:
