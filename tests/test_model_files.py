@@ -11,6 +11,7 @@ import pytest
 from sklearn.tree import DecisionTreeRegressor
 
 import cordwood
+from cordwood._cli_sources import read_rows
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +58,26 @@ def test_a_path_of_bytes(model: cordwood.Model, tmp_path: Path) -> None:
     path = tmp_path / "m.cord"
     model.save(os.fsencode(path))  # type: ignore[arg-type]
     assert path.read_bytes() == model.to_bytes()
+
+
+@pytest.mark.parametrize("suffix", ["json", "ubj", "txt"])
+@pytest.mark.parametrize("stem", ["a\0b", "loop", "missing"])
+def test_model_files_that_cannot_be_read(tmp_path: Path, stem: str, suffix: str) -> None:
+    path = tmp_path / f"{stem}.{suffix}"
+    if stem == "loop":
+        path.symlink_to(path)
+    with pytest.raises(cordwood.FileAccessError, match="cannot read '.*" + suffix) as caught:
+        cordwood.compress(path)
+    with pytest.raises(cordwood.FileAccessError) as loading:
+        cordwood.load(path)
+    assert str(caught.value) == str(loading.value)
+
+
+def test_rows_that_cannot_be_read() -> None:
+    with pytest.raises(cordwood.FileAccessError, match="cannot read"):
+        read_rows("a\0b.npy")
+
+
+def test_an_empty_path() -> None:
+    with pytest.raises(cordwood.InputError, match="path is empty, expected that of a model file"):
+        cordwood.compress("")

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cordwood import _core, api
-from cordwood._cli_sources import read_file, read_rows, read_source, source_to_compress
+from cordwood._cli_sources import read_rows, read_source, source_to_compress
+from cordwood._files import read_bytes
 from cordwood._pack_sizes import tree_sizes
 from cordwood.errors import InputError
 
@@ -41,7 +42,7 @@ class Outcome:
 
 def compress(arguments: argparse.Namespace) -> Outcome:
     """Pack a model file."""
-    source_bytes = len(read_file(arguments.source))
+    source_bytes = len(read_bytes(arguments.source))
     if Path(arguments.output).resolve() == Path(arguments.source).resolve():
         message = f"--output {arguments.output!r} is the source itself; name another file"
         raise InputError(message)
@@ -63,7 +64,7 @@ def compress(arguments: argparse.Namespace) -> Outcome:
 
 def inspect(arguments: argparse.Namespace) -> Outcome:
     """Describe a packed file."""
-    data = read_file(arguments.file)
+    data = read_bytes(arguments.file)
     facts = _described(data)
     model = api.load(data)
     facts["engine"] = {"summary": model.summary(), "isa": _core.active_isa()}
@@ -132,7 +133,7 @@ def verify(arguments: argparse.Namespace) -> Outcome:
 
     rows = None if arguments.data is None else read_rows(arguments.data)
     model = api.load(arguments.file, threads=1)
-    read_file(arguments.source)
+    read_bytes(arguments.source)
     source = source_to_compress(arguments.source, trust_pickle=arguments.trust_pickle)
     report = verify_model(source, model, rows)
     return Outcome(report.to_dict(), str(report), passed=report.identical)
@@ -172,7 +173,7 @@ def bench(arguments: argparse.Namespace) -> Outcome:
 
 def compare(arguments: argparse.Namespace) -> Outcome:
     """Compare two packed files: bytes, sections, structure."""
-    first, second = read_file(arguments.first), read_file(arguments.second)
+    first, second = read_bytes(arguments.first), read_bytes(arguments.second)
     left, right = _flat(_described(first)), _flat(_described(second))
     differing = {
         key: {"first": left.get(key), "second": right.get(key)}

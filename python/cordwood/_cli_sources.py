@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from cordwood.errors import (
-    FileAccessError,
-    InputError,
-    InputTypeError,
-    MissingDependencyError,
-    SourceFileError,
-)
+from cordwood._files import read_bytes
+from cordwood.errors import InputError, InputTypeError, MissingDependencyError, SourceFileError
 
-__all__ = ["is_pickle", "read_file", "read_rows", "read_source", "source_to_compress"]
+__all__ = ["is_pickle", "read_rows", "read_source", "source_to_compress"]
 
 PICKLES: Final = (".joblib", ".pickle", ".pkl")
 MODEL_FILES: Final = (".json", ".ubj", ".txt")
-
-
-def read_file(path: str) -> bytes:
-    """Return a file's bytes.
-
-    Raises
-    ------
-    FileAccessError
-        It cannot be read.
-    """
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        message = f"cannot read {path!r}: {error.strerror or error}"
-        raise FileAccessError(message) from error
 
 
 def is_pickle(path: str) -> bool:
@@ -67,7 +48,7 @@ def source_to_compress(path: str, *, trust_pickle: bool) -> Any:
             " comes from, add --trust-pickle"
         )
         raise SourceFileError(message)
-    read_file(path)  # a missing file gets the message of one
+    read_bytes(path)  # a missing file gets the message of one
     try:
         return _unpickle(path)
     except ImportError as error:
@@ -111,7 +92,7 @@ def read_source(path: str, *, trust_pickle: bool) -> Any:
         known = ", ".join((*MODEL_FILES, *PICKLES))
         message = f"cannot tell the library of {path!r} by its suffix; known are {known}"
         raise InputError(message)
-    read_file(path)
+    read_bytes(path)
     library = "lightgbm" if suffix == ".txt" else "xgboost"
     try:
         return _load_booster(library, path)
@@ -148,11 +129,9 @@ def read_rows(path: str) -> np.ndarray:
         Its elements are not numbers.
     """
     read_problem = f"{path!r} is not a .npy file of numbers; write one with numpy.save(path, rows)"
+    data = read_bytes(path)
     try:
-        rows = np.load(path, allow_pickle=False)
-    except OSError as error:
-        message = f"cannot read {path!r}: {error.strerror or error}"
-        raise FileAccessError(message) from error
+        rows = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise InputError(read_problem) from error
     if not isinstance(rows, np.ndarray):
