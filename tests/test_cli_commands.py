@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -176,7 +177,7 @@ def test_verify_passes_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["--data", "rows.npy", "--vs", "treelite"], "add --source PATH"),
+        (["--data", "rows.npy", "--vs", "treelite"], "may both be the source"),
         (["--data", "rows.npy", "--vs", "catboost", "--source", "model.ubj"], "unknown peer"),
         (["--data", "missing.npy"], "cannot read 'missing.npy'"),
         (["--data", "model.ubj"], "not a .npy file"),
@@ -209,6 +210,14 @@ def test_bench_races_the_source(
     names = [line["name"] for line in facts["batches"][0]["lines"]]
     assert names == ["cordwood", "xgboost", "treelite"]
     assert set(facts["fresh"]) == {"cordwood", "xgboost"}
+    # Without --source the model file of the same name is taken, where there is just one.
+    shutil.copy("model.cord", "alone.cord")
+    assert "beside 'alone.cord'" in _fails(
+        capsys, "bench", "alone.cord", *argv[2:], "--vs", "xgboost"
+    )
+    shutil.copy("model.ubj", "alone.ubj")
+    beside = _facts(capsys, "bench", "alone.cord", *argv[2:], "--vs", "xgboost")
+    assert [line["name"] for line in beside["batches"][0]["lines"]] == ["cordwood", "xgboost"]
     # The times of a model that answers something else mean nothing, and the exit code says so.
     assert cli.main([*argv, "--source", "model.txt"]) == 1
 

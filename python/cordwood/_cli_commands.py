@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cordwood import _core, api
-from cordwood._cli_sources import read_rows, read_source, source_to_compress
+from cordwood._cli_sources import read_rows, read_source, source_beside, source_to_compress
 from cordwood._files import read_bytes
 from cordwood._pack_sizes import tree_sizes
 from cordwood.errors import InputError
@@ -147,17 +147,23 @@ def bench(arguments: argparse.Namespace) -> Outcome:
     rows = read_rows(arguments.data)
     model = api.load(arguments.file, threads=arguments.threads)
     peers = tuple(arguments.vs or ())
-    source = None
-    if arguments.source is not None:
-        source = read_source(arguments.source, trust_pickle=arguments.trust_pickle)
-    elif any(peer != "cordwood" for peer in peers):
-        message = f"--vs {','.join(peers)} needs the source model: add --source PATH"
+    source, source_path = None, arguments.source
+    races = any(peer != "cordwood" for peer in peers)
+    if source_path is None and races:
+        source_path = source_beside(arguments.file)
+    if source_path is not None:
+        source = read_source(source_path, trust_pickle=arguments.trust_pickle)
+    elif races:
+        message = (
+            f"--vs {','.join(peers)} needs the source model, and there is no model file of the "
+            f"same name beside {arguments.file!r}: add --source PATH"
+        )
         raise InputError(message)
     cold = fresh(
         Path(arguments.file),
         model.n_features_in_,
         library=None if source is None else library_of(source),
-        source_path=None if source is None else Path(arguments.source),
+        source_path=None if source_path is None else Path(source_path),
     )
     result = run(
         model,

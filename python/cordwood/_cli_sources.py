@@ -12,7 +12,7 @@ import numpy as np
 from cordwood._files import read_bytes
 from cordwood.errors import InputError, InputTypeError, MissingDependencyError, SourceFileError
 
-__all__ = ["is_pickle", "read_rows", "read_source", "source_to_compress"]
+__all__ = ["is_pickle", "read_rows", "read_source", "source_beside", "source_to_compress"]
 
 PICKLES: Final = (".joblib", ".pickle", ".pkl")
 MODEL_FILES: Final = (".json", ".ubj", ".txt")
@@ -69,6 +69,24 @@ def _unpickle(path: str) -> Any:
         with Path(path).open("rb") as file:
             return pickle.load(file)
     return joblib.load(path)
+
+
+def source_beside(packed: str) -> str | None:
+    """Return the model file that lies beside a packed one and differs in its suffix alone.
+
+    Pickles are never picked up unasked: loading one runs code.
+
+    Raises
+    ------
+    InputError
+        There are several.
+    """
+    found = [str(Path(packed).with_suffix(suffix)) for suffix in MODEL_FILES]
+    found = [path for path in found if Path(path).is_file()]
+    if len(found) > 1:
+        message = f"{' and '.join(found)} may both be the source of {packed!r}: add --source PATH"
+        raise InputError(message)
+    return found[0] if found else None
 
 
 def read_source(path: str, *, trust_pickle: bool) -> Any:

@@ -166,12 +166,17 @@ def _add_bench(subparsers: _Subparsers) -> None:
     )
     parser.add_argument("file", metavar="FILE", help="packed model")
     parser.add_argument("--data", required=True, metavar="X.npy", help="real rows")
-    parser.add_argument("--source", metavar="PATH", help=f"{SOURCE}; timed too, and the referee")
+    parser.add_argument(
+        "--source",
+        metavar="PATH",
+        help=f"{SOURCE}; timed too, and the referee (without it, peers take the model file of the "
+        "same name beside FILE)",
+    )
     parser.add_argument(
         "--vs",
         type=_names,
         metavar="PEERS",
-        help="comma-separated: sklearn, xgboost, lightgbm, onnxruntime, treelite; needs --source",
+        help="comma-separated: sklearn, xgboost, lightgbm, onnxruntime, treelite",
     )
     parser.add_argument(
         "--batch",
