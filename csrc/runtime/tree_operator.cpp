@@ -47,7 +47,7 @@ bool choose_slice(const format::TreeArrays& arrays, const KernelRow& kernels, En
   const uint64_t table_bytes = uint64_t{arrays.attributes.n_trees} * arrays.attributes.leaf_width *
                                (leaves <= 64 ? 64 : kernels::kSliceMaxLeaves) * sizeof(double);
   if (leaves > kernels::kSliceMaxLeaves) {
-    explain("up to %llu leaves a tree; the slice engine takes 256", leaves);
+    explain("trees of up to %llu leaves; the slice engine takes 256", leaves);
     return false;
   }
   if (!TreeColumns::categories_fit(arrays, BinWidth::k8)) {
@@ -66,7 +66,7 @@ bool choose_slice(const format::TreeArrays& arrays, const KernelRow& kernels, En
     explain("the leaf tables of the slice engine would take %llu bytes", table_bytes);
     return false;
   }
-  explain("at most %llu leaves a tree, so that all nodes are evaluated at once", leaves);
+  explain("trees of up to %llu leaves, so that all nodes are evaluated at once", leaves);
   return true;
 }
 
