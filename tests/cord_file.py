@@ -21,7 +21,7 @@ SECTION = struct.Struct("<IHHIIQQ")
 OPERATOR = struct.Struct("<HHHHIIII")
 VALUE = struct.Struct("<BBB5s8B6Q")
 TENSOR = struct.Struct("<BBBBIIIII6QQQ")
-TREES = struct.Struct("<IIIIQQIBBBBBBBB4xdd")
+TREES = struct.Struct("<IIIIQQIBBBBBBBB4xddd")
 
 BIT, UINT8, UINT32, INT64, FLOAT32, FLOAT64 = 1, 6, 10, 11, 15, 16
 RAW, PLANES, DIFFERENCES = range(3)
@@ -30,7 +30,8 @@ NUMPY_TYPES = {UINT8: "<u1", UINT32: "<u4", FLOAT32: "<f4", FLOAT64: "<f8"}
 # Names of the tensors of a tree_ensemble, in the order of its operands.
 STRUCTURE, COLUMN_FEATURE, COLUMN_KIND, COLUMN_SIZE, CUTS, CATEGORY_COUNT = range(6)
 CATEGORY_VALUES, SET_BITS, NODE_COLUMN, NODE_RANK, MISSING_LEFT, OUTPUT = range(6, 12)
-BASE_VALUE, LEAF_ROW, LEAF_VALUES, LEAF_NUMBER = range(12, 16)
+BASE_VALUE, LEAF_ROW, LEAF_VALUES, LEAF_NUMBER, TREE_WEIGHT = range(12, 17)
+LINEAR_COUNT, LINEAR_FEATURE, LINEAR_COEFFICIENT, LINEAR_CONSTANT = range(17, 21)
 
 
 @dataclass
@@ -225,14 +226,16 @@ def tree_file(**attributes: float) -> CordFile:
         "flags": 3,
         "divisor": 1.0,
         "zero_band": 1e-35,
+        "missing_value": 0.0,
     }
     trees.update(attributes)
-    link, decide = struct.pack("<IId", 1, 1, 1.0), struct.pack("<IId", 0, 0, 0.0)
-    count = len(tensors)
+    link, decide = struct.pack("<IIdd", 1, 1, 1.0, 0.0), struct.pack("<IId", 0, 0, 0.0)
+    absent = [NO_TENSOR] * (LINEAR_CONSTANT + 1 - len(tensors))
+    count = LINEAR_CONSTANT + 1
     program = OPERATOR.pack(1, 1, 1, 1, count, 0, 0, TREES.size)
-    program += OPERATOR.pack(2, 1, 1, 1, 0, 2 + count, TREES.size, 16)
-    program += OPERATOR.pack(3, 1, 1, 1, 0, 4 + count, TREES.size + 16, 16)
-    operands = [0, 1, *range(count), 1, 2, 2, 3]
+    program += OPERATOR.pack(2, 1, 1, 1, 0, 2 + count, TREES.size, 24)
+    program += OPERATOR.pack(3, 1, 1, 1, 0, 4 + count, TREES.size + 24, 16)
+    operands = [0, 1, *range(len(tensors)), *absent, 1, 2, 2, 3]
     values = value(FLOAT32, 1, 3) + value(FLOAT64, 2, 1) + value(FLOAT64, 4, 2) + value(INT64, 5)
     file = CordFile()
     contents = {

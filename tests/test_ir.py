@@ -269,7 +269,7 @@ GRAPH_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "argmax cut": ({"operators": (TREES, LINK, replace(DECIDE, cut=0.5))}, "cut is 0.5"),
     "names": ({"feature_names": ("a", "b")}, "feature_names has 2 entries, expected 3"),
     "name type": ({"feature_names": ("a", "b", 3)}, "feature_names[2] is 3, expected a str"),
-    "class count": ({"classes": np.arange(3)}, "classes has shape (3,), expected (2,)"),
+    "class count": ({"classes": np.arange(3)}, "classes hold [3] labels, expected [2]"),
     "class type": ({"classes": np.array([1j, 2j])}, "classes hold complex128"),
     "class mix": ({"classes": np.array([1, "a"], object)}, "classes hold object"),
     "big labels": ({"classes": np.array([1, 2], np.uint64)}, "classes hold uint64"),

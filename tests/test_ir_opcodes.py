@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from cordwood import ir
+from cordwood import ir, ir_trees
 from cordwood.ir import Opcode
 
 if TYPE_CHECKING:
@@ -41,11 +41,11 @@ def test_file_format_numbers_them_alike(root: Path) -> None:
 @pytest.mark.parametrize(
     ("choice", "prefix", "rename"),
     [
-        (ir.Aggregate, "AGGREGATE", {}),
+        (ir_trees.Aggregate, "AGGREGATE", {}),
         (ir.LinkKind, "LINK", {}),
         (ir.DecideRule, "DECIDE", {}),
-        (ir.CategoryRule, "CATEGORY", {}),
-        (ir.IntegerCast, "INTEGER", {"float32": "via_float32"}),
+        (ir_trees.CategoryRule, "CATEGORY", {}),
+        (ir_trees.IntegerCast, "INTEGER", {"float32": "via_float32"}),
     ],
 )
 def test_choices_are_numbered_alike(

@@ -40,7 +40,7 @@ def test_program_is_the_graph(graph: Graph) -> None:
         assert [names[i] for i in inputs] == [operator.source]
         assert [names[i] for i in outputs] == [operator.target]
         if isinstance(operator, Link):
-            kind, complement, scale = struct.unpack("<IId", attributes)
+            kind, complement, scale, offset = struct.unpack("<IIdd", attributes)
             assert unpack.LINKS[kind] == operator.kind
             assert (bool(complement), scale) == (operator.complement, operator.scale)
         elif isinstance(operator, Decide):

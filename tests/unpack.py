@@ -162,12 +162,13 @@ class Trees:
 ATTRIBUTES = (
     "n_features", "n_outputs", "n_trees", "n_columns", "n_inner", "n_leaf_rows", "leaf_width",
     "input_type", "accumulate_type", "integer_cast", "category_rule", "aggregate",
-    "leaf_numbering", "tree_encoding", "flags", "divisor", "zero_band",
+    "leaf_numbering", "tree_encoding", "flags", "divisor", "zero_band", "missing_value",
 )  # fmt: skip
 TENSORS = (
     "structure", "column_feature", "column_kind", "column_size", "cuts", "category_count",
     "category_values", "set_bits", "node_column", "node_rank", "missing_left", "tree_output",
-    "base_value", "leaf_row", "leaf_values", "leaf_number",
+    "base_value", "leaf_row", "leaf_values", "leaf_number", "tree_weight", "linear_count",
+    "linear_feature", "linear_coefficient", "linear_constant",
 )  # fmt: skip
 
 
@@ -176,7 +177,7 @@ def trees_of(file: Unpacked) -> Trees:
     opcode, _, _, tensor_ids, attributes = file.operators[0]
     assert opcode == 1
     given = [None if i == NO_TENSOR else file.tensors[i] for i in tensor_ids]
-    numbers = struct.unpack("<IIIIQQI8B4xdd", attributes)
+    numbers = struct.unpack("<IIIIQQI8B4xddd", attributes)
     return Trees(
         dict(zip(ATTRIBUTES, numbers, strict=True)), dict(zip(TENSORS, given, strict=True))
     )
@@ -197,9 +198,9 @@ def graph(data: bytes) -> Graph:
         if opcode == 1:
             operators.append(dataclasses.replace(ensemble(trees_of(file)), **names))
         elif opcode == 2:
-            kind, complement, scale = struct.unpack("<IId", attributes)
-            link = LINKS[kind]
-            operators.append(Link(**names, kind=link, scale=scale, complement=bool(complement)))
+            kind, complement, scale, offset = struct.unpack("<IIdd", attributes)
+            form = {"kind": LINKS[kind], "complement": bool(complement)}
+            operators.append(Link(**names, **form, scale=scale, offset=offset))
         else:
             rule, _, cut = struct.unpack("<IId", attributes)
             operators.append(Decide(**names, rule=RULES[rule], cut=cut))

@@ -39,10 +39,11 @@ enum cordwood_section_kind {
   CORDWOOD_SECTION_TENSORS = 5,    /* struct cordwood_tensor[] */
   CORDWOOD_SECTION_PAYLOAD = 6,    /* tensor bytes */
   CORDWOOD_SECTION_NAMES = 7,      /* feature names: string table */
-  CORDWOOD_SECTION_CLASSES = 8,    /* struct cordwood_labels + data */
+  CORDWOOD_SECTION_CLASSES = 8,    /* struct cordwood_labels + data, one after another */
   CORDWOOD_SECTION_PROVENANCE = 9, /* canonical JSON, UTF-8 */
   CORDWOOD_SECTION_SIGNATURE = 10, /* reserved */
-  CORDWOOD_SECTION_ENCRYPTION = 11 /* reserved */
+  CORDWOOD_SECTION_ENCRYPTION = 11, /* reserved */
+  CORDWOOD_SECTION_CATEGORIES = 12 /* struct cordwood_categories + labels by feature */
 };
 
 enum cordwood_section_flag { CORDWOOD_SECTION_REQUIRED = 1 };
@@ -148,7 +149,10 @@ enum cordwood_role {
   CORDWOOD_ROLE_MARGIN = 2,
   CORDWOOD_ROLE_RESPONSE = 3,
   CORDWOOD_ROLE_PROBABILITY = 4,
-  CORDWOOD_ROLE_LABEL = 5
+  CORDWOOD_ROLE_LABEL = 5,
+  CORDWOOD_ROLE_SCORE = 6,
+  CORDWOOD_ROLE_DECISION = 7,
+  CORDWOOD_ROLE_EMBEDDING = 8
 };
 
 #define CORDWOOD_MAX_RANK 6u
@@ -200,7 +204,21 @@ enum cordwood_label_type {
 struct cordwood_labels {
   uint32_t type;
   uint32_t count;
-}; /* 8 bytes, then the data. A string table is uint32_t count, uint32_t end[count], bytes. */
+}; /* 8 bytes, then the data. A string table is uint32_t count, uint32_t end[count], bytes. Where
+      another table follows, zeros pad to a multiple of 8. */
+
+enum cordwood_unseen { CORDWOOD_UNSEEN_MISSING = 0, CORDWOOD_UNSEEN_REFUSED = 1 };
+
+/* Labels that stand for codes in a feature's column; the code is the position. */
+struct cordwood_categories {
+  uint32_t count;
+  uint32_t unseen; /* enum cordwood_unseen: what a label that is not listed means */
+}; /* 8 bytes, then `count` times: struct cordwood_category_labels and its table, padded to 8 */
+
+struct cordwood_category_labels {
+  uint32_t feature; /* ascending */
+  uint32_t reserved;
+}; /* 8 bytes */
 
 /* ---- attributes ------------------------------------------------------------------------------ */
 
@@ -211,14 +229,22 @@ enum cordwood_category_rule {
   CORDWOOD_CATEGORY_TRUNCATE = 2,
   CORDWOOD_CATEGORY_EXACT = 3
 };
-enum cordwood_aggregate { CORDWOOD_AGGREGATE_SUM = 0, CORDWOOD_AGGREGATE_AVERAGE = 1 };
+enum cordwood_aggregate {
+  CORDWOOD_AGGREGATE_SUM = 0,
+  CORDWOOD_AGGREGATE_AVERAGE = 1,
+  CORDWOOD_AGGREGATE_WEIGHTED_MEDIAN = 3
+};
 enum cordwood_tree_encoding { CORDWOOD_TREES_COMPACT = 0, CORDWOOD_TREES_WALKABLE = 1 };
 enum cordwood_leaf_numbering {
   CORDWOOD_NUMBER_PREORDER = 0, /* the node's position in preorder, leaves included */
   CORDWOOD_NUMBER_LEVEL = 1,    /* its position in level order (breadth first), leaves included */
   CORDWOOD_NUMBER_LISTED = 2    /* the leaf_number tensor, one entry a leaf in preorder */
 };
-enum cordwood_tree_flag { CORDWOOD_TREES_ACCEPT_NAN = 1, CORDWOOD_TREES_ACCEPT_INFINITY = 2 };
+enum cordwood_tree_flag {
+  CORDWOOD_TREES_ACCEPT_NAN = 1,
+  CORDWOOD_TREES_ACCEPT_INFINITY = 2,
+  CORDWOOD_TREES_MISSING_VALUE = 4 /* values equal to missing_value count as NaN */
+};
 
 /* Tensor operands of tree_ensemble, in this order; docs/format.md gives type and shape of each. */
 enum cordwood_tree_tensor {
@@ -237,9 +263,16 @@ enum cordwood_tree_tensor {
   CORDWOOD_TREE_OUTPUT = 11,         /* u8, u16 or u32 [n_trees] */
   CORDWOOD_TREE_BASE_VALUE = 12,     /* f32 or f64 [n_outputs]: accumulate type */
   CORDWOOD_TREE_LEAF_ROW = 13,       /* bit: n_leaves indices, or absent where leaf i has row i */
-  CORDWOOD_TREE_LEAF_VALUES = 14,    /* f32 or f64 [n_leaf_rows, leaf_width]: accumulate type */
+  CORDWOOD_TREE_LEAF_VALUES = 14,    /* [n_leaf_rows, leaf_width]: accumulate type, or i8 or i16
+                                        and times the tree's weight */
   CORDWOOD_TREE_LEAF_NUMBER = 15,    /* u8, u16 or u32 [n_leaves], or absent */
-  CORDWOOD_TREE_TENSOR_COUNT = 16
+  CORDWOOD_TREE_WEIGHT = 16,         /* f64 [n_trees]: integer leaves, weighted median; or absent */
+  CORDWOOD_TREE_LINEAR_COUNT = 17,   /* u8, u16 or u32 [n_leaf_rows]: terms of a linear leaf; or
+                                        absent, and so are the three that follow */
+  CORDWOOD_TREE_LINEAR_FEATURE = 18,     /* u8, u16 or u32 [terms] */
+  CORDWOOD_TREE_LINEAR_COEFFICIENT = 19, /* f64 [terms] */
+  CORDWOOD_TREE_LINEAR_CONSTANT = 20,    /* f64 [n_leaf_rows] */
+  CORDWOOD_TREE_TENSOR_COUNT = 21
 };
 
 enum cordwood_column_kind {
@@ -267,30 +300,40 @@ struct cordwood_tree_attributes {
   uint8_t reserved[4];
   double divisor;
   double zero_band; /* of NUMERIC_ZERO_MISSING columns; thresholds have it folded in */
-}; /* 64 bytes */
+  double missing_value; /* with MISSING_VALUE; else 0 */
+}; /* 72 bytes */
 
 enum cordwood_link_kind {
   CORDWOOD_LINK_IDENTITY = 0,
   CORDWOOD_LINK_SIGMOID = 1,
   CORDWOOD_LINK_EXP = 2,
-  CORDWOOD_LINK_SOFTMAX = 3
+  CORDWOOD_LINK_SOFTMAX = 3,
+  CORDWOOD_LINK_SOFTPLUS = 4,
+  CORDWOOD_LINK_SIGNED_SQUARE = 5,
+  CORDWOOD_LINK_SIGMOID_PAIR = 8,
+  CORDWOOD_LINK_NEGATIVE_EXP2 = 9,
+  CORDWOOD_LINK_SHIFT = 10,
+  CORDWOOD_LINK_STEP = 11,
+  CORDWOOD_LINK_LOGIT = 12
 };
 
 struct cordwood_link_attributes {
   uint32_t kind;
   uint32_t complement; /* 0 or 1 */
-  double scale;
-}; /* 16 bytes */
+  double scale;        /* of sigmoid, sigmoid_pair, softmax, logit; else 1 */
+  double offset;       /* of shift; else 0 */
+}; /* 24 bytes */
 
 enum cordwood_decide_rule {
   CORDWOOD_DECIDE_ARGMAX = 0,
   CORDWOOD_DECIDE_GREATER = 1,
-  CORDWOOD_DECIDE_GREATER_EQUAL = 2
+  CORDWOOD_DECIDE_GREATER_EQUAL = 2,
+  CORDWOOD_DECIDE_EACH_GREATER = 3
 };
 
 struct cordwood_decide_attributes {
   uint32_t rule;
-  uint32_t reserved;
+  uint32_t group_count; /* 0, or the length of the operator's only tensor, u32: columns by group */
   double cut;
 }; /* 16 bytes */
 

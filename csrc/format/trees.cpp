@@ -48,10 +48,15 @@ constexpr std::array<Rule, CORDWOOD_TREE_TENSOR_COUNT> kRules{{
     {"tree_ensemble leaf_row", kBits},
     {"tree_ensemble leaf_values", kAccumulate},
     {"tree_ensemble leaf_number", kUnsigned},
+    {"tree_ensemble tree_weight", kF64},
+    {"tree_ensemble linear_count", kUnsigned},
+    {"tree_ensemble linear_feature", kUnsigned},
+    {"tree_ensemble linear_coefficient", kF64},
+    {"tree_ensemble linear_constant", kF64},
 }};
 
 bool may_be_absent(uint32_t which) noexcept {
-  return which == CORDWOOD_TREE_LEAF_ROW || which == CORDWOOD_TREE_LEAF_NUMBER;
+  return which == CORDWOOD_TREE_LEAF_ROW || which >= CORDWOOD_TREE_LEAF_NUMBER;
 }
 
 uint32_t allowed_dtypes(uint32_t which, const cordwood_tree_attributes& attributes) noexcept {

@@ -113,7 +113,7 @@ Status check_link(const FileView& file, const cordwood_operator& op, uint32_t in
 Status check_decide(const FileView& file, const cordwood_operator& op, uint32_t index) noexcept {
   const auto decide = file.attributes_of<cordwood_decide_attributes>(op);
   const bool argmax = decide.rule == CORDWOOD_DECIDE_ARGMAX;
-  if (decide.rule > CORDWOOD_DECIDE_GREATER_EQUAL || decide.reserved != 0 ||
+  if (decide.rule > CORDWOOD_DECIDE_GREATER_EQUAL || decide.group_count != 0 ||
       !std::isfinite(decide.cut) || (argmax && decide.cut != 0.0)) {
     return bad_attributes(op.opcode,
                           "operator {}: expected a rule of 0 to 2, a finite cut (0 for argmax) and "

@@ -21,8 +21,8 @@ static_assert(std::endian::native == std::endian::little, "the format is read in
 static_assert(sizeof(cordwood_header) == 64 && sizeof(cordwood_section) == 32);
 static_assert(sizeof(cordwood_operator) == 24 && sizeof(cordwood_value) == 64);
 static_assert(sizeof(cordwood_tensor) == 88 && sizeof(cordwood_labels) == 8);
-static_assert(sizeof(cordwood_tree_attributes) == 64);
-static_assert(sizeof(cordwood_link_attributes) == 16 && sizeof(cordwood_decide_attributes) == 16);
+static_assert(sizeof(cordwood_tree_attributes) == 72);
+static_assert(sizeof(cordwood_link_attributes) == 24 && sizeof(cordwood_decide_attributes) == 16);
 
 /// An array of records that lies in bytes of any alignment.
 template <class T>

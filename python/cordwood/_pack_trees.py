@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LeafNumbering", "tree_record"]
 
-_ATTRIBUTES = struct.Struct("<IIIIQQI8B4xdd")
+_ATTRIBUTES = struct.Struct("<IIIIQQI8B4xddd")
 _COMPACT = 0
 _ACCEPT_NAN, _ACCEPT_INFINITY = 1, 2
 _INTEGER_CASTS = {"direct": 0, "float32": 1}
@@ -74,6 +74,7 @@ def tree_record(trees: TreeEnsemble) -> tuple[bytes, list[Tensor | None]]:
         _ACCEPT_NAN * trees.accepts_nan + _ACCEPT_INFINITY * trees.accepts_infinity,
         trees.divisor,
         trees.zero_band + 0.0 if zero_missing else 0.0,
+        0.0,
     )
     return attributes, [
         Tensor.of_bits(is_inner),
@@ -92,6 +93,7 @@ def tree_record(trees: TreeEnsemble) -> tuple[bytes, list[Tensor | None]]:
         leaf_row,
         leaf_values,
         leaf_number,
+        *(None,) * 5,
     ]
 
 

@@ -5,6 +5,7 @@ The rules of a tree_ensemble's arrays are in ``cordwood.ir_checks_trees``.
 
 from __future__ import annotations
 
+import types
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
@@ -12,15 +13,22 @@ import numpy as np
 from cordwood import ir
 from cordwood.errors import GraphError
 from cordwood.ir import Decide, Link, Role, TreeEnsemble
-from cordwood.ir_checks_trees import check_choice, check_tree_ensemble, freeze_arrays
+from cordwood.ir_checks_trees import check_choice
 
 if TYPE_CHECKING:
     from cordwood._typing import AnyArray
     from cordwood.ir import Graph, Operator, Value
 
-__all__ = ["check_graph", "check_tree_ensemble", "freeze_arrays", "normalize_classes"]
+__all__ = ["check_graph", "normalize_labels"]
 
-METHODS = ("predict", "predict_proba", "decision_function", "apply")
+METHODS = (
+    "predict",
+    "predict_proba",
+    "decision_function",
+    "score_samples",
+    "transform",
+    "apply",
+)
 """Methods that a Graph may offer, in the order that it lists them."""
 
 
@@ -48,6 +56,8 @@ def check_graph(graph: Graph) -> None:
         _check_operator(graph, operator)
     _check_names(graph)
     _check_classes(graph)
+    _check_categories(graph)
+    _check_iterations(graph)
     _check_methods(graph)
 
 
@@ -84,6 +94,9 @@ def _check_order(graph: Graph) -> None:
             _fail(f"{place} reads {operator.source!r}, expected the rows or an earlier target")
         if operator.target not in names or operator.target in known:
             _fail(f"{place} writes {operator.target!r}, expected a value that nothing else makes")
+        start = operator.start if isinstance(operator, TreeEnsemble) else None
+        if start is not None and start not in known:
+            _fail(f"{place} starts from {start!r}, expected an earlier target")
         known.add(operator.target)
     for name in sorted(names - known):
         _fail(f"value {name!r} is the target of no operator, expected exactly one")
@@ -94,6 +107,9 @@ def _check_operator(graph: Graph, operator: Operator) -> None:
     source, target = graph.value(operator.source), graph.value(operator.target)
     if isinstance(operator, TreeEnsemble):
         _check_trees(operator, source, target)
+        if operator.start is not None:
+            reason = "a sum starts from a value of its output's type and shape"
+            _expect_value(graph.value(operator.start), target.dtype, target.shape, reason)
     elif isinstance(operator, Link):
         _check_link(operator, source, target)
     elif isinstance(operator, Decide):
@@ -129,35 +145,70 @@ def _expect_columns(name: str, source: Value) -> int:
     return columns
 
 
+SCALED = ("sigmoid", "sigmoid_pair", "softmax", "logit")
+"""Kinds of links that have a scale."""
+
+
 def _check_link(operator: Link, source: Value, target: Value) -> None:
     check_choice("link.kind", operator.kind, ir.LinkKind)
     columns = _expect_columns("link", source)
+    kind = operator.kind
     if not (np.isfinite(operator.scale) and operator.scale > 0):
         _fail(f"link.scale is {operator.scale!r}, expected a finite number above 0")
-    if operator.kind != "sigmoid" and operator.scale != 1.0:
-        _fail(f"link.scale is {operator.scale!r}, expected 1.0 because the kind is "
-              f"{operator.kind!r}")  # fmt: skip
-    if operator.complement and (columns != 1 or operator.kind == "softmax"):
-        _fail(f"link.complement is set for a {operator.kind} of {columns} columns, expected one "
-              f"column and no softmax")  # fmt: skip
-    shape = (source.shape[0], 2 if operator.complement else columns)
-    _expect_value(target, source.dtype, shape, "its link keeps the type and, but for a complement, "
-                  "the shape")  # fmt: skip
+    if kind not in SCALED and operator.scale != 1.0:
+        _fail(f"link.scale is {operator.scale!r}, expected 1.0 because the kind is {kind!r}")
+    if kind != "shift" and operator.offset != 0.0:
+        _fail(f"link.offset is {operator.offset!r}, expected 0.0 because the kind is {kind!r}")
+    _expect_own_number("link.offset", operator.offset, source)
+    if operator.complement and (columns != 1 or kind not in ("identity", "sigmoid", "exp")):
+        _fail(f"link.complement is set for a {kind} of {columns} columns, expected one column and "
+              f"an identity, a sigmoid or an exp")  # fmt: skip
+    if kind == "sigmoid_pair" and columns != 1:
+        _fail(f"a sigmoid_pair reads {columns} columns, expected 1")
+    shape = (source.shape[0], _link_columns(operator, columns))
+    _expect_value(target, source.dtype, shape, f"what a link of kind {kind!r} writes")
+
+
+def _link_columns(operator: Link, columns: int) -> int:
+    """Return the columns that a link writes."""
+    if operator.complement or operator.kind == "sigmoid_pair":
+        return 2
+    if operator.kind == "logit" and columns <= BINARY:
+        return 1
+    return columns
+
+
+BINARY = 2
+"""Classes up to which a probability or a decision needs one column."""
+
+
+def _expect_own_number(name: str, number: float, source: Value) -> None:
+    """Check that the source's type holds a finite number exactly."""
+    with np.errstate(over="ignore"):
+        own = float(np.dtype(source.dtype).type(number))
+    if own != number or not np.isfinite(own):
+        _fail(f"{name} is {number!r}, expected a finite number of the value's own type, "
+              f"{source.dtype}")  # fmt: skip
 
 
 def _check_decide(operator: Decide, source: Value, target: Value) -> None:
-    check_choice("decide.rule", operator.rule, ir.DecideRule)
+    rule, groups = operator.rule, operator.groups
+    check_choice("decide.rule", rule, ir.DecideRule)
     columns = _expect_columns("decide", source)
-    if operator.rule == "argmax" and operator.cut != 0.0:
+    if rule == "argmax" and operator.cut != 0.0:
         _fail(f"decide.cut is {operator.cut!r}, expected 0.0 because the rule is 'argmax'")
-    if operator.rule != "argmax" and columns not in (1, 2):
-        _fail(f"a decide by {operator.rule!r} reads {columns} columns, expected 1 or 2")
-    with np.errstate(over="ignore"):
-        own = float(np.dtype(source.dtype).type(operator.cut))
-    if own != operator.cut or not np.isfinite(own):
-        _fail(f"decide.cut is {operator.cut!r}, expected a finite number of the value's own type, "
-              f"{source.dtype}")  # fmt: skip
-    _expect_value(target, "int64", (source.shape[0],), "a decide writes class indices")
+    if rule in ("greater", "greater_equal") and columns > BINARY:
+        _fail(f"a decide by {rule!r} reads {columns} columns, expected 1 or 2")
+    _expect_own_number("decide.cut", operator.cut, source)
+    if groups and (rule != "argmax" or min(groups) < 1 or sum(groups) != columns):
+        _fail(f"decide.groups is {groups} for {rule!r} of {columns} columns, expected groups of an "
+              f"argmax, each of at least 1 column, that add up to all columns")  # fmt: skip
+    shape: tuple[int | str, ...] = source.shape[:1]
+    if rule == "each_greater":
+        shape = source.shape
+    elif groups:
+        shape = (source.shape[0], len(groups))
+    _expect_value(target, "int64", shape, "a decide writes class indices")
 
 
 def _check_names(graph: Graph) -> None:
@@ -184,10 +235,43 @@ def _check_classes(graph: Graph) -> None:
     decide = next(op for op in graph.operators if op.target == label.name)
     if not isinstance(decide, Decide):
         _fail(f"the label {label.name!r} is made by {type(decide).__name__}, expected a Decide")
-    count = graph.value(decide.source).shape[1] if decide.rule == "argmax" else 2
-    if graph.classes.shape != (count,):
-        _fail(f"classes has shape {graph.classes.shape}, expected {(count,)}: {decide.rule!r} on "
-              f"{decide.source!r}")  # fmt: skip
+    columns = graph.value(decide.source).shape[1]
+    assert isinstance(columns, int)
+    counts = {"argmax": (columns,), "each_greater": (2,) * columns}.get(decide.rule, (2,))
+    if decide.groups:
+        counts = decide.groups
+    given = graph.classes if isinstance(graph.classes, tuple) else (graph.classes,)
+    if isinstance(graph.classes, tuple) != (graph.value(decide.target).shape[1:] != ()):
+        _fail(f"classes is a {type(graph.classes).__name__}, expected a tuple of arrays exactly "
+              f"where the label has several columns")  # fmt: skip
+    if [len(labels) for labels in given] != list(counts):
+        _fail(f"classes hold {[len(labels) for labels in given]} labels, expected {list(counts)}: "
+              f"{decide.rule!r} on {decide.source!r}")  # fmt: skip
+
+
+def _check_categories(graph: Graph) -> None:
+    """Check which features have labels, and that no label stands twice."""
+    check_choice("unseen", graph.unseen, ir.Unseen)
+    check_choice("sparse", graph.sparse, ir.Absent)
+    rows = next(value for value in graph.values if value.role is Role.ROWS)
+    n_features = rows.shape[1]
+    assert isinstance(n_features, int)
+    for feature, labels in graph.categories.items():
+        if not 0 <= feature < n_features:
+            _fail(f"categories has an entry for feature {feature!r}, expected 0 to "
+                  f"{n_features - 1}")  # fmt: skip
+        if len(set(labels.tolist())) != len(labels):
+            _fail(f"categories[{feature}] lists a label twice, expected each once")
+
+
+def _check_iterations(graph: Graph) -> None:
+    """Check that iterations cut the trees into equal runs."""
+    per_iteration = graph.trees_per_iteration
+    if per_iteration == 0 and not graph.staged:
+        return
+    if per_iteration < 1 or graph.trees.n_trees % per_iteration:
+        _fail(f"trees_per_iteration is {per_iteration} for {graph.trees.n_trees} trees, expected a "
+              f"divisor of them, also where prediction is staged")  # fmt: skip
 
 
 def _check_methods(graph: Graph) -> None:
@@ -197,7 +281,9 @@ def _check_methods(graph: Graph) -> None:
     answers = {
         "predict": (Role.LABEL, Role.RESPONSE, Role.PROBABILITY, Role.MARGIN),
         "predict_proba": (Role.PROBABILITY,),
-        "decision_function": (Role.MARGIN, Role.RESPONSE),
+        "decision_function": (Role.DECISION, Role.MARGIN, Role.RESPONSE),
+        "score_samples": (Role.SCORE,),
+        "transform": (Role.EMBEDDING,),
     }
     for method in graph.methods:
         roles = answers.get(method)
@@ -208,17 +294,29 @@ def _check_methods(graph: Graph) -> None:
         _fail("method 'apply' is listed, expected a tree_ensemble that has leaves to name")
 
 
-def normalize_classes(graph: Graph) -> None:
-    """Bring the labels of `graph` to int64, float64, bool or str, as a read-only array.
+def normalize_labels(graph: Graph) -> None:
+    """Bring the classes and categories of `graph` to int64, float64, bool or str, read-only.
 
     Raises
     ------
     GraphError
-        The labels are of another type, or of mixed types.
+        Labels are of another type, or of mixed types.
     """
-    if graph.classes is None:
-        return
-    given = np.asarray(graph.classes)
+    classes = graph.classes
+    if isinstance(classes, tuple):
+        several = tuple(_normalized(labels, "classes") for labels in classes)
+        object.__setattr__(graph, "classes", several)
+    elif classes is not None:
+        object.__setattr__(graph, "classes", _normalized(classes, "classes"))
+    categories = {
+        feature: _normalized(labels, f"categories[{feature}]")
+        for feature, labels in sorted(graph.categories.items())
+    }
+    object.__setattr__(graph, "categories", types.MappingProxyType(categories))
+
+
+def _normalized(given: AnyArray, name: str) -> AnyArray:
+    given = np.asarray(given)
     labels: AnyArray = given
     if given.dtype.kind == "O" and all(isinstance(label, str) for label in given.flat):
         labels = given.astype(np.str_)
@@ -227,7 +325,9 @@ def normalize_classes(graph: Graph) -> None:
     elif given.dtype.kind == "f" and np.can_cast(given.dtype, np.float64):
         labels = given.astype(np.float64)
     if labels.dtype.kind not in "bU" and labels.dtype not in (np.int64, np.float64):
-        _fail(f"classes hold {given.dtype}, expected integers, floats, bool or str alone")
+        _fail(f"{name} hold {given.dtype}, expected integers, floats, bool or str alone")
+    if labels.ndim != 1:
+        _fail(f"{name} have {labels.ndim} axes, expected 1")
     labels = np.array(labels)
     labels.setflags(write=False)
-    object.__setattr__(graph, "classes", labels)
+    return labels

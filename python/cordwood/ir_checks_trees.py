@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, get_args
 
 import numpy as np
 
-from cordwood import ir
+from cordwood import ir_trees
 from cordwood.errors import GraphError
-from cordwood.ir import MAX_DEPTH
+from cordwood.ir_trees import MAX_DEPTH
 
 if TYPE_CHECKING:
     from cordwood._typing import AnyArray, BoolArray, Int64Array
-    from cordwood.ir import TreeEnsemble
+    from cordwood.ir_trees import TreeEnsemble
 
 __all__ = ["check_choice", "check_tree_ensemble", "freeze_arrays"]
 
@@ -49,13 +49,26 @@ TREE_ARRAYS = (
     ArrayRule("category_values", "float64", "any"),
 )
 
+LINEAR_ARRAYS = (
+    ArrayRule("linear_start", "int64", "n_leaf_rows + 1"),
+    ArrayRule("linear_feature", "int32", "n_terms"),
+    ArrayRule("linear_coefficient", "float64", "n_terms"),
+    ArrayRule("linear_constant", "float64", "n_leaf_rows"),
+)
+"""Given all together or not at all."""
+
 
 def freeze_arrays(op: TreeEnsemble) -> None:
     """Replace the arrays of `op` by read-only views, so that a checked Graph stays true."""
-    for rule in TREE_ARRAYS:
+    for rule in _rules(op):
         view = getattr(op, rule.name).view()
         view.setflags(write=False)
         object.__setattr__(op, rule.name, view)
+
+
+def _rules(op: TreeEnsemble) -> tuple[ArrayRule, ...]:
+    """Return the rules of the arrays that `op` has."""
+    return TREE_ARRAYS + LINEAR_ARRAYS if op.is_linear else TREE_ARRAYS
 
 
 def check_tree_ensemble(op: TreeEnsemble) -> None:
@@ -79,6 +92,7 @@ def check_tree_ensemble(op: TreeEnsemble) -> None:
     leaf = _check_shape(op)
     _check_inner(op, ~leaf)
     _check_leaves(op, leaf)
+    _check_linear(op)
 
 
 def _fail(message: str) -> NoReturn:
@@ -96,13 +110,13 @@ def _expect(good: Any, name: str, array: AnyArray, expected: str, index: Any = N
 
 def _check_attributes(op: TreeEnsemble) -> None:
     choices = {
-        "input_type": ir.FloatName,
-        "integer_cast": ir.IntegerCast,
-        "comparison": ir.Comparison,
-        "category_rule": ir.CategoryRule,
-        "category_members": ir.Side,
-        "accumulate_type": ir.FloatName,
-        "aggregate": ir.Aggregate,
+        "input_type": ir_trees.FloatName,
+        "integer_cast": ir_trees.IntegerCast,
+        "comparison": ir_trees.Comparison,
+        "category_rule": ir_trees.CategoryRule,
+        "category_members": ir_trees.Side,
+        "accumulate_type": ir_trees.FloatName,
+        "aggregate": ir_trees.Aggregate,
     }
     for name, choice in choices.items():
         check_choice(f"tree_ensemble.{name}", getattr(op, name), choice)
@@ -112,10 +126,26 @@ def _check_attributes(op: TreeEnsemble) -> None:
             _fail(f"{name} is {number!r}, expected an int from 1 to {2**31 - 1}")
     if not (np.isfinite(op.zero_band) and op.zero_band >= 0):
         _fail(f"zero_band is {op.zero_band!r}, expected a finite number of at least 0")
-    if op.aggregate == "sum" and op.divisor != 1.0:
-        _fail(f"divisor is {op.divisor!r}, expected 1.0 because the aggregate is a sum")
+    if op.aggregate != "average" and op.divisor != 1.0:
+        _fail(f"divisor is {op.divisor!r}, expected 1.0 because the aggregate is {op.aggregate!r}")
     if not (np.isfinite(op.divisor) and op.divisor > 0):
         _fail(f"divisor is {op.divisor!r}, expected a finite number above 0")
+    missing = op.missing_value
+    if missing is not None and not (np.isfinite(missing) and _holds(op.input_type, missing)):
+        _fail(f"missing_value is {missing!r}, expected None or a finite {op.input_type}")
+    if op.aggregate == "weighted_median" and (op.n_outputs != 1 or op.is_linear):
+        _fail(f"a weighted median has {op.n_outputs} outputs and linear leaves is {op.is_linear}, "
+              f"expected one output and plain leaves")  # fmt: skip
+    given = [getattr(op, rule.name) is not None for rule in LINEAR_ARRAYS]
+    if any(given) != all(given):
+        names = ", ".join(rule.name for rule in LINEAR_ARRAYS)
+        _fail(f"{sum(given)} of {names} are given, expected all of them or none")
+
+
+def _holds(dtype: str, number: float) -> bool:
+    """Tell whether a float type holds `number` exactly."""
+    with np.errstate(over="ignore"):
+        return float(np.dtype(dtype).type(number)) == number
 
 
 def check_choice(name: str, given: object, choice: Any) -> None:
@@ -126,7 +156,7 @@ def check_choice(name: str, given: object, choice: Any) -> None:
 
 def _check_arrays(op: TreeEnsemble) -> None:
     """Check kind, element type, rank and length of every array."""
-    for rule in TREE_ARRAYS:
+    for rule in _rules(op):
         array = getattr(op, rule.name)
         if not isinstance(array, np.ndarray):
             _fail(f"{rule.name} is a {type(array).__name__}, expected a numpy array")
@@ -146,8 +176,11 @@ def _check_arrays(op: TreeEnsemble) -> None:
         "n_trees + 1": op.n_trees + 1,
         "n_nodes": op.n_nodes,
         "n_features + 1": op.n_features + 1,
+        "n_leaf_rows": len(op.leaf_values),
+        "n_leaf_rows + 1": len(op.leaf_values) + 1,
+        "n_terms": 0 if op.linear_feature is None else len(op.linear_feature),
     }
-    for rule in TREE_ARRAYS:
+    for rule in _rules(op):
         given = len(getattr(op, rule.name))
         if rule.length in lengths and given != lengths[rule.length]:
             _fail(f"{rule.name} has {given} entries, expected {rule.length} = "
@@ -160,6 +193,11 @@ def _check_values(op: TreeEnsemble) -> None:
     """Check that numbers are finite, also after weighting, and that trees name their outputs."""
     _expect(np.isfinite(op.base_value), "base_value", op.base_value, "a finite number")
     _expect(np.isfinite(op.tree_weight), "tree_weight", op.tree_weight, "a finite number")
+    if op.start is not None or op.aggregate == "weighted_median":
+        expected = "0 where the sum has a start and for a weighted median"
+        _expect(op.base_value == 0, "base_value", op.base_value, expected)
+    if op.aggregate == "weighted_median":
+        _expect(op.tree_weight > 0, "tree_weight", op.tree_weight, "above 0 for a weighted median")
     finite = np.isfinite(op.leaf_values).all(axis=1)
     _expect(finite, "leaf_values", op.leaf_values, "finite numbers")
     outputs = op.n_outputs if op.leaf_width == 1 else 1
@@ -302,3 +340,21 @@ def _check_leaves(op: TreeEnsemble, leaf: BoolArray) -> None:
             product = (heaviest * op.tree_weight[tree]).astype(op.accumulate_type)
         expected = f"a row that times its tree's weight is finite in {op.accumulate_type}"
         _expect(np.isfinite(product), "leaf_row", op.leaf_row, expected, nodes)
+
+
+def _check_linear(op: TreeEnsemble) -> None:
+    """Check the terms of linear leaves."""
+    if op.linear_start is None:
+        return
+    feature, coefficient, constant = op.linear_feature, op.linear_coefficient, op.linear_constant
+    assert feature is not None
+    assert coefficient is not None
+    assert constant is not None
+    _check_starts("linear_start", op.linear_start, len(feature), strict=False)
+    good = (feature >= 0) & (feature < op.n_features)
+    _expect(good, "linear_feature", feature, f"0 to {op.n_features - 1}")
+    _expect(np.isfinite(coefficient), "linear_coefficient", coefficient, "a finite number")
+    _expect(np.isfinite(constant), "linear_constant", constant, "a finite number")
+    _expect(op.tree_weight == 1.0, "tree_weight", op.tree_weight, "1.0 with linear leaves")
+    if op.leaf_width != 1:
+        _fail(f"leaf_values has {op.leaf_width} columns, expected 1 with linear leaves")

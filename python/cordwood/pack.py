@@ -45,7 +45,7 @@ _OPERATOR = struct.Struct("<HHHHIIII")
 _VALUE = struct.Struct("<BBB5x8B6Q")
 _TENSOR = struct.Struct("<BBBBIIIII6QQQ")
 _LABELS = struct.Struct("<II")
-_LINK = struct.Struct("<IId")
+_LINK = struct.Struct("<IIdd")
 _DECIDE = struct.Struct("<IId")
 
 _LINK_KINDS = {"identity": 0, "sigmoid": 1, "exp": 2, "softmax": 3}
@@ -128,7 +128,8 @@ def _record(operator: Operator) -> _Record:
     if isinstance(operator, TreeEnsemble):
         return _Record(operator, *tree_record(operator))
     if isinstance(operator, Link):
-        attributes = _LINK.pack(_LINK_KINDS[operator.kind], operator.complement, operator.scale)
+        kind = _LINK_KINDS[operator.kind]
+        attributes = _LINK.pack(kind, operator.complement, operator.scale, operator.offset)
         return _Record(operator, attributes, [])
     if isinstance(operator, Decide):
         return _Record(operator, _DECIDE.pack(_DECIDE_RULES[operator.rule], 0, operator.cut), [])

@@ -17,7 +17,7 @@ from cordwood.ir import Graph, TreeEnsemble
 from cordwood.passes import Loss
 
 if TYPE_CHECKING:
-    from cordwood.ir import Comparison, FloatName
+    from cordwood.ir_trees import Comparison, FloatName
 
 __all__ = ["exact_cuts", "fold_thresholds", "goes_left"]
 
