@@ -8,7 +8,8 @@ namespace {
 namespace numpy = pybind11::detail;
 using Api = numpy::npy_api;
 
-/// The format's dtype for a NumPy type number; 0 where rows of it are not read in place.
+}  // namespace
+
 uint8_t row_dtype(int type_num) noexcept {
   switch (type_num) {
     case Api::NPY_BOOL_:
@@ -41,8 +42,6 @@ uint8_t row_dtype(int type_num) noexcept {
       return 0;
   }
 }
-
-}  // namespace
 
 bool read_rows(PyObject* object, cordwood_rows& rows) noexcept {
   const Api& api = Api::get();

@@ -11,6 +11,9 @@ namespace cordwood::bindings {
 /// False for every other object: Python's door then makes an array of it or says what is wrong.
 bool read_rows(PyObject* object, cordwood_rows& rows) noexcept;
 
+/// The format's dtype for a NumPy type number; 0 where rows of it are not read in place.
+uint8_t row_dtype(int type_num) noexcept;
+
 /// NumPy's number of a type that answers may have; -1 for any other.
 int numpy_type(uint8_t dtype) noexcept;
 

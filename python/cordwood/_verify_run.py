@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cordwood import _core, _frames, api, frontends
+from cordwood import _core, api, frontends
+from cordwood._rows import RowsDoor
 from cordwood._verify_compare import prove_refusals, prove_rows
 from cordwood._verify_head import compare_head
 from cordwood._verify_packed import PackedTrees
@@ -45,8 +46,16 @@ def prove(source: Any, model: Any, X: Any, *, probes: int, seed: int) -> Report:
     facts = graph.provenance
     own = None
     if X is not None:
-        names, origin = graph.feature_names, facts.get("library")
-        own = _frames.as_rows(X, graph.trees.n_features, names, origin)
+        door = RowsDoor(
+            graph.trees.n_features,
+            input_type=graph.trees.input_type,
+            feature_names=graph.feature_names,
+            labels=graph.categories,
+            unseen=graph.unseen,
+            absent=graph.sparse,
+            library=facts.get("library"),
+        )
+        own = door.dense(X)
     library = reference.name if reference is not None else facts.get("library", "a Graph")
     report: dict[str, Any] = {
         "source": f"{facts.get('kind', type(source).__name__)} of {library}",

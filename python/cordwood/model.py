@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import operator
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from cordwood import _core, _files, _frames, _model_devices
+from cordwood import _core, _files, _model_devices
 from cordwood._model_answers import Answers
 from cordwood._model_sklearn import SklearnProtocol
+from cordwood._rows import RowsDoor
 from cordwood.errors import FormatError, InputError, UnsupportedMethodError
 
 if TYPE_CHECKING:
@@ -108,10 +108,10 @@ class Model(Answers, SklearnProtocol):
         self.methods = tuple(facts["methods"])
         self._estimator_type = "classifier" if "label" in self._native.targets() else "regressor"
         names = self._native.feature_names
-        self._prepare = functools.partial(
-            _frames.as_rows,
-            n_features=self._native.n_features,
+        self._prepare = RowsDoor(
+            self._native.n_features,
             feature_names=names,
+            absent=facts["sparse"],
             library=facts["source"].get("library"),
         )
         if names is not None:
@@ -298,6 +298,8 @@ def _facts(provenance: str) -> dict[str, Any]:
     facts = facts if valid else {}
     methods = facts.setdefault("methods", ["predict"])
     valid = valid and isinstance(methods, list) and all(name in _TARGETS for name in methods)
+    absent = facts.setdefault("sparse", "refused")
+    valid = valid and absent in ("zero", "missing", "refused")
     for key in ("source", "recipe"):
         valid = valid and isinstance(facts.setdefault(key, {}), dict)
     if not valid:
