@@ -207,7 +207,11 @@ struct cordwood_labels {
 }; /* 8 bytes, then the data. A string table is uint32_t count, uint32_t end[count], bytes. Where
       another table follows, zeros pad to a multiple of 8. */
 
-enum cordwood_unseen { CORDWOOD_UNSEEN_MISSING = 0, CORDWOOD_UNSEEN_REFUSED = 1 };
+enum cordwood_unseen {
+  CORDWOOD_UNSEEN_MISSING = 0,
+  CORDWOOD_UNSEEN_REFUSED = 1,
+  CORDWOOD_UNSEEN_OTHER = 2 /* -1, a code in no set */
+};
 
 /* Labels that stand for codes in a feature's column; the code is the position. */
 struct cordwood_categories {

@@ -46,7 +46,7 @@ LinkKind = Literal[
     "logit",
 ]
 DecideRule = Literal["argmax", "greater", "greater_equal", "each_greater"]
-Unseen = Literal["missing", "refused"]
+Unseen = Literal["missing", "refused", "other"]
 Absent = Literal["zero", "missing", "refused"]
 
 
@@ -121,8 +121,8 @@ class Graph:
     categories : mapping of int to ndarray
         By feature, labels in code order: where a frame's column holds labels instead of numbers,
         the row's value is the label's position. Types as of `classes`.
-    unseen : {"missing", "refused"}
-        What a label that is not listed means.
+    unseen : {"missing", "refused", "other"}
+        What a label that is not listed means: NaN, an error, or -1, a code in no set.
     sparse : {"zero", "missing", "refused"}
         What an entry that a sparse matrix does not store means.
     trees_per_iteration : int
