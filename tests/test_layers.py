@@ -34,7 +34,7 @@ PYTHON_LEVELS = (
 PYTHON_LEVEL = {name: level for level, names in enumerate(PYTHON_LEVELS) for name in names}
 LIGHT = frozenset({"cordwood", "numpy", *sys.stdlib_module_names})
 
-STEP = re.compile(r"kernels/\w+/step\.h")
+STEP = re.compile(r"kernels/\w+/step(_\w+)?\.h")
 SHARED_C = frozenset({"base/status.h", "base/attributes.h", "format/layout.h"})
 
 

@@ -20,6 +20,8 @@ struct KernelRow {
   bool slice_pays;  ///< whether tree_slice and tree_mask beat tree_walk here (docs/kernels.md)
   kernels::LinkF32 link_f32;
   kernels::LinkF64 link_f64;
+  kernels::LinkF32 logit_f32;
+  kernels::LinkF64 logit_f64;
   kernels::TreeBinF32U8 tree_bin_f32_u8;
   kernels::TreeBinF64U8 tree_bin_f64_u8;
   kernels::TreeBinF32U16 tree_bin_f32_u16;

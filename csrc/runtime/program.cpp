@@ -63,13 +63,15 @@ void Program::run_link(const Step& step, const void* margin, uint64_t n_rows,
                                 .n_rows = n_rows,
                                 .n_columns = source.columns,
                                 .scale = step.link.scale,
+                                .offset = step.link.offset,
                                 .kind = step.link.kind,
                                 .complement = step.link.complement};
   };
+  const bool logit = step.link.kind == CORDWOOD_LINK_LOGIT;
   if (source.dtype == CORDWOOD_DTYPE_FLOAT32) {
-    kernels_->link_f32(task(float{}));
+    (logit ? kernels_->logit_f32 : kernels_->link_f32)(task(float{}));
   } else {
-    kernels_->link_f64(task(double{}));
+    (logit ? kernels_->logit_f64 : kernels_->link_f64)(task(double{}));
   }
 }
 

@@ -10,6 +10,7 @@
 #include "format/layout.h"
 #include "kernels/link/link.hpp"
 #include "kernels/link/step.h"
+#include "kernels/link/step_log.h"
 
 namespace cordwood::kernels::avx2 {
 namespace {
@@ -33,6 +34,9 @@ Doubles sub(Doubles a, Doubles b) noexcept {
 }
 Doubles mul(Doubles a, Doubles b) noexcept {
   return _mm256_mul_pd(a, b);
+}
+Doubles divide(Doubles a, Doubles b) noexcept {
+  return _mm256_div_pd(a, b);
 }
 Doubles where(Doubles mask, Doubles yes, Doubles no) noexcept {
   return _mm256_blendv_pd(no, yes, mask);
@@ -123,8 +127,8 @@ Pair difference(Doubles a, Doubles b) noexcept {
 }
 
 Doubles quotient(Pair a, Pair b) noexcept {
-  const Doubles first = _mm256_div_pd(a.hi, b.hi);
-  return add(first, _mm256_div_pd(sub(a.lo, mul(first, b.lo)), b.hi));
+  const Doubles first = divide(a.hi, b.hi);
+  return add(first, divide(sub(a.lo, mul(first, b.lo)), b.hi));
 }
 
 Doubles one_nan(Doubles x) noexcept {
@@ -150,6 +154,53 @@ Pair add_term(Pair total, Pair term) noexcept {
   const Doubles back = sub(sum, total.hi);
   const Doubles lost = add(sub(total.hi, sub(sum, back)), sub(term.hi, back));
   return {sum, add(total.lo, add(lost, term.lo))};
+}
+
+Doubles link_negative_exp2(Doubles x) noexcept {
+  const Pair z = product(negate(x), all(CORDWOOD_LN2));
+  return one_nan(negate(exp({z.hi, sub(z.lo, mul(x, all(CORDWOOD_LN2_REST)))}).hi));
+}
+
+Pair scaled(Pair d, double scale) noexcept {
+  if (scale == 1.0) return d;
+  const Pair z = product(d.hi, all(scale));
+  return {z.hi, add(z.lo, mul(d.lo, all(scale)))};
+}
+
+Pair log_mantissa(Doubles m) noexcept {
+  const Doubles f = sub(m, all(1.0));
+  const Doubles s = divide(f, add(all(2.0), f));
+  const Doubles z = mul(s, s);
+  const Doubles z2 = mul(z, z);
+  const Doubles z4 = mul(z2, z2);
+  const Doubles low = add(piece(CORDWOOD_LOG_C3, CORDWOOD_LOG_C5, z),
+                          mul(piece(CORDWOOD_LOG_C7, CORDWOOD_LOG_C9, z), z2));
+  const Doubles high = add(piece(CORDWOOD_LOG_C11, CORDWOOD_LOG_C13, z),
+                           mul(piece(CORDWOOD_LOG_C15, CORDWOOD_LOG_C17, z), z2));
+  const Doubles top = piece(CORDWOOD_LOG_C19, CORDWOOD_LOG_C21, z);
+  const Doubles series = mul(z, add(low, mul(add(high, mul(top, z4)), z4)));
+  return {f, mul(s, sub(series, f))};
+}
+
+/// log of a pair from 1 to 2: the exponent is 0 or 1.
+Pair log(Pair x) noexcept {
+  const auto high = less(all(CORDWOOD_SQRT2), x.hi);
+  const Pair mantissa = log_mantissa(where(high, mul(x.hi, all(0.5)), x.hi));
+  const Pair whole = {where(high, all(CORDWOOD_EXP_LN2_HIGH), all(0.0)),
+                      where(high, all(CORDWOOD_EXP_LN2_LOW), all(0.0))};
+  const Pair sum = add_term(whole, mantissa);
+  return {sum.hi, add(sum.lo, divide(x.lo, x.hi))};
+}
+
+Doubles link_softplus(Doubles x) noexcept {
+  const auto nan = is_nan(x);
+  const Pair e = exp({where(less(x, all(0.0)), x, negate(x)), all(0.0)});
+  const Doubles sum = add(all(1.0), e.hi);
+  const Pair whole = {sum, add(add(sub(all(1.0), sum), e.hi), e.lo)};
+  const Pair above = {where(less(all(0.0), x), x, all(0.0)), all(0.0)};
+  const Pair total = add_term(above, log(whole));
+  const Doubles lo = where(is_nan(total.lo), all(0.0), total.lo);
+  return one_nan(where(nan, x, add(total.hi, lo)));
 }
 
 // Loads and stores of either type, of up to four elements `step` apart. Lanes from `n` on repeat the
@@ -200,19 +251,38 @@ uint64_t lanes_of(uint64_t left) noexcept {
   return left < kLanes ? left : kLanes;
 }
 
-Doubles apply(uint32_t kind, Doubles margin, Doubles scale) noexcept {
-  if (kind == CORDWOOD_LINK_SIGMOID) return link_sigmoid(margin, scale);
-  if (kind == CORDWOOD_LINK_EXP) return link_exp(margin);
-  return margin;
+template <class T>
+Doubles apply(const LinkTask<T>& task, Doubles x) noexcept {
+  switch (task.kind) {
+    case CORDWOOD_LINK_SIGMOID:
+    case CORDWOOD_LINK_SIGMOID_PAIR:
+      return link_sigmoid(x, all(task.scale));
+    case CORDWOOD_LINK_EXP:
+      return link_exp(x);
+    case CORDWOOD_LINK_SOFTPLUS:
+      return link_softplus(x);
+    case CORDWOOD_LINK_SIGNED_SQUARE:
+      return one_nan(mul(x, where(less(x, all(0.0)), negate(x), x)));
+    case CORDWOOD_LINK_NEGATIVE_EXP2:
+      return link_negative_exp2(x);
+    case CORDWOOD_LINK_SHIFT:
+      return one_nan(sub(x, all(task.offset)));
+    case CORDWOOD_LINK_STEP:
+      return where(less(all(0.0), x), all(1.0), all(0.0));
+    default:  // CORDWOOD_LINK_IDENTITY
+      return x;
+  }
 }
 
+/// Two columns from one: 1 - p and p, or the sigmoids of -x and x.
 template <class T>
-void complement(const LinkTask<T>& task) noexcept {
-  const Doubles scale = all(task.scale);
+void two_columns(const LinkTask<T>& task) noexcept {
   for (uint64_t row = 0; row < task.n_rows; row += kLanes) {
     const uint64_t n = lanes_of(task.n_rows - row);
-    const Doubles p = apply(task.kind, load(task.margin + row, n), scale);
-    store(task.out + 2 * row, 2, n, one_minus(T{}, p));
+    const Doubles x = load(task.margin + row, n);
+    const Doubles p = apply(task, x);
+    const Doubles rest = task.complement != 0 ? one_minus(T{}, p) : apply(task, negate(x));
+    store(task.out + 2 * row, 2, n, rest);
     store(task.out + 2 * row + 1, 2, n, p);
   }
 }
@@ -231,10 +301,10 @@ void softmax(const LinkTask<T>& task) noexcept {
     }
     Pair total = {all(0.0), all(0.0)};
     for (uint64_t k = 0; k < task.n_columns; ++k) {
-      total = add_term(total, exp(difference(load(margin + k, step, n), top)));
+      total = add_term(total, exp(scaled(difference(load(margin + k, step, n), top), task.scale)));
     }
     for (uint64_t k = 0; k < task.n_columns; ++k) {
-      const Pair e = exp(difference(load(margin + k, step, n), top));
+      const Pair e = exp(scaled(difference(load(margin + k, step, n), top), task.scale));
       store(out + k, step, n, one_nan(quotient(e, total)));
     }
   }
@@ -242,13 +312,12 @@ void softmax(const LinkTask<T>& task) noexcept {
 
 template <class T>
 void link(const LinkTask<T>& task) noexcept {
-  if (task.complement != 0) return complement(task);
+  if (task.complement != 0 || task.kind == CORDWOOD_LINK_SIGMOID_PAIR) return two_columns(task);
   if (task.kind == CORDWOOD_LINK_SOFTMAX) return softmax(task);
-  const Doubles scale = all(task.scale);
   const uint64_t n_values = task.n_rows * task.n_columns;
   for (uint64_t i = 0; i < n_values; i += kLanes) {
     const uint64_t n = lanes_of(n_values - i);
-    store(task.out + i, n, apply(task.kind, load(task.margin + i, n), scale));
+    store(task.out + i, n, apply(task, load(task.margin + i, n)));
   }
 }
 

@@ -35,6 +35,9 @@
 #define CORDWOOD_EXP_C12 (1.0 / 479001600.0)
 #define CORDWOOD_EXP_C13 (1.0 / 6227020800.0)
 
+#define CORDWOOD_LN2 0x1.62e42fefa39efp-1
+#define CORDWOOD_LN2_REST 0x1.abc9e3b39803fp-56 /* what rounding took from CORDWOOD_LN2 */
+
 #define CORDWOOD_SPLITTER 134217729.0 /* 2^27 + 1: cuts a double into two halves */
 
 /* A number and what rounding took from it. */
@@ -147,7 +150,22 @@ static inline double cordwood_link_sigmoid(double x, double scale) {
   return cordwood_one_nan(cordwood_quotient(part, whole));
 }
 
-/* One more term of a softmax's sum. */
+/* -2^-x, as an exponential of -x ln 2. */
+static inline double cordwood_link_negative_exp2(double x) {
+  const struct cordwood_pair z = cordwood_product(-x, CORDWOOD_LN2);
+  const struct cordwood_pair whole = {z.hi, z.lo - x * CORDWOOD_LN2_REST};
+  return cordwood_one_nan(-cordwood_exp(whole).hi);
+}
+
+/* scale * d: a softmax scales what is left after the maximum. */
+static inline struct cordwood_pair cordwood_scaled(struct cordwood_pair d, double scale) {
+  if (scale == 1.0) return d;
+  const struct cordwood_pair z = cordwood_product(d.hi, scale);
+  const struct cordwood_pair scaled = {z.hi, z.lo + d.lo * scale};
+  return scaled;
+}
+
+/* One more term of a sum. */
 static inline struct cordwood_pair cordwood_add(struct cordwood_pair total,
                                                 struct cordwood_pair term) {
   const double sum = total.hi + term.hi;
