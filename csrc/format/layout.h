@@ -325,7 +325,7 @@ struct cordwood_link_attributes {
   uint32_t kind;
   uint32_t complement; /* 0 or 1 */
   double scale;        /* of sigmoid, sigmoid_pair, softmax, logit; else 1 */
-  double offset;       /* of shift; else 0 */
+  double offset;       /* of shift; of logit what it clips at, in (0, 1/2); else 0 */
 }; /* 24 bytes */
 
 enum cordwood_decide_rule {

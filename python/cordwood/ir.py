@@ -64,7 +64,8 @@ class Link(Operator):
     scale : float
         Factor of ``sigmoid``, ``sigmoid_pair``, ``softmax`` and ``logit``; 1.0 elsewhere.
     offset : float
-        What ``shift`` subtracts, a number of the margin's type; 0.0 elsewhere.
+        What ``shift`` subtracts; how far from 0 and 1 ``logit`` keeps its probabilities, above 0
+        and below 1/2. A number of the margin's type; 0.0 elsewhere.
     complement : bool
         For one-column margins: the output has two columns, ``1 - p`` (rounded in the output's type)
         and ``p``.

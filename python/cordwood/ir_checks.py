@@ -145,6 +145,9 @@ def _expect_columns(name: str, source: Value) -> int:
     return columns
 
 
+HALF = 0.5
+"""What a logit clips at lies below."""
+
 SCALED = ("sigmoid", "sigmoid_pair", "softmax", "logit")
 """Kinds of links that have a scale."""
 
@@ -157,7 +160,10 @@ def _check_link(operator: Link, source: Value, target: Value) -> None:
         _fail(f"link.scale is {operator.scale!r}, expected a finite number above 0")
     if kind not in SCALED and operator.scale != 1.0:
         _fail(f"link.scale is {operator.scale!r}, expected 1.0 because the kind is {kind!r}")
-    if kind != "shift" and operator.offset != 0.0:
+    if kind == "logit":
+        if not 0.0 < operator.offset < HALF:
+            _fail(f"link.offset is {operator.offset!r}, expected above 0 and below 1/2 for a logit")
+    elif kind != "shift" and operator.offset != 0.0:
         _fail(f"link.offset is {operator.offset!r}, expected 0.0 because the kind is {kind!r}")
     _expect_own_number("link.offset", operator.offset, source)
     if operator.complement and (columns != 1 or kind not in ("identity", "sigmoid", "exp")):
