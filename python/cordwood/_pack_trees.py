@@ -73,7 +73,7 @@ def tree_record(trees: TreeEnsemble) -> tuple[bytes, list[Tensor | None]]:
         _COMPACT,
         _ACCEPT_NAN * trees.accepts_nan + _ACCEPT_INFINITY * trees.accepts_infinity,
         trees.divisor,
-        trees.zero_band + 0.0 if zero_missing else 0.0,
+        trees.zero_band + 0.0 if zero_missing or trees.is_linear else 0.0,
         0.0,
     )
     return attributes, [

@@ -52,7 +52,7 @@ class TreeEnsemble(Operator):
     With linear leaves (`linear_start` is given), a leaf answers with its `linear_constant` plus,
     in the order listed, each coefficient times the value of its feature, every product and sum
     rounded in float64; where one of these values is NaN, its plain leaf value stands. The values
-    are as cast, without the zero band.
+    are as cast, and within the zero band they are zero.
 
     Parameters
     ----------
