@@ -16,7 +16,7 @@ struct LinkTask {
   uint64_t n_rows;
   uint64_t n_columns;
   double scale;         ///< factor of a sigmoid, sigmoid_pair, softmax or logit; else 1
-  double offset;        ///< what a shift takes off; else 0
+  double offset;        ///< what a shift subtracts, what a logit clips at; else 0
   uint32_t kind;        ///< enum cordwood_link_kind
   uint32_t complement;  ///< 1: columns are 1 - p and p of a one-column margin
 };

@@ -88,14 +88,14 @@ void link(const LinkTask<T>& task) noexcept {
 }
 
 template <class T>
-void centred_logs(const T* p, T* out, uint64_t n_columns) noexcept {
+void centred_logs(const T* p, T* out, uint64_t n_columns, double lowest) noexcept {
   cordwood_pair total = {0.0, 0.0};
   for (uint64_t k = 0; k < n_columns; ++k) {
-    total = cordwood_add(total, cordwood_log_probability(static_cast<double>(p[k])));
+    total = cordwood_add(total, cordwood_log_probability(static_cast<double>(p[k]), lowest));
   }
   const double mean = (total.hi + total.lo) / static_cast<double>(n_columns);
   for (uint64_t k = 0; k < n_columns; ++k) {
-    const cordwood_pair log = cordwood_log_probability(static_cast<double>(p[k]));
+    const cordwood_pair log = cordwood_log_probability(static_cast<double>(p[k]), lowest);
     out[k] = static_cast<T>(cordwood_one_nan((log.hi - mean) + log.lo));
   }
 }
@@ -106,10 +106,10 @@ void logit(const LinkTask<T>& task) noexcept {
   for (uint64_t row = 0; row < task.n_rows; ++row) {
     const T* p = task.margin + row * n_columns;
     if (n_columns > 2) {
-      centred_logs(p, task.out + row * n_columns, n_columns);
+      centred_logs(p, task.out + row * n_columns, n_columns, task.offset);
     } else {
       const double last = static_cast<double>(p[n_columns - 1]);
-      task.out[row] = static_cast<T>(cordwood_link_logit(last, task.scale));
+      task.out[row] = static_cast<T>(cordwood_link_logit(last, task.offset, task.scale));
     }
   }
 }

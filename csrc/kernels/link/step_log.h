@@ -27,7 +27,6 @@
 #define CORDWOOD_LOG_C19 (2.0 / 19.0)
 #define CORDWOOD_LOG_C21 (2.0 / 21.0)
 
-
 /* log(m), m between sqrt(1/2) and sqrt(2). */
 static inline struct cordwood_pair cordwood_log_mantissa(double m) {
   const double f = m - 1.0;
