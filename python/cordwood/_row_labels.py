@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["LabelCodes"]
 
 _SHOWN: Final = 5  # labels that a message lists before it says how many more there are
-_MISSING: Final = -1
+_MISSING: Final = -1  # the code of a missing value in a frame
+_IN_NO_SET: Final = -1.0
 _EXACT_IN_FLOAT32: Final = 1 << 24
 
 
@@ -32,8 +33,8 @@ class LabelCodes:
     ----------
     labels : mapping of int to array
         By feature, labels in code order.
-    unseen : {"missing", "refused"}
-        What a label that is not listed means.
+    unseen : {"missing", "refused", "other"}
+        What a label that is not listed means: NaN, an error, or a code in no set.
     library : str or None
         Library of the source. XGBoost's older models hold no labels and take the codes of a
         frame's categories as they are.
@@ -114,8 +115,8 @@ class LabelCodes:
                 )
                 raise InputError(message)
         dtype = np.float32 if len(known) < _EXACT_IN_FLOAT32 else np.float64
-        table = np.array([*codes, _MISSING], dtype=dtype)
-        table[table == _MISSING] = np.nan
+        table = np.array([*codes, np.nan], dtype=dtype)
+        table[:-1][unseen] = _IN_NO_SET if self._unseen == "other" else np.nan
         if given.key is not None and not (self._unseen == "refused" and unseen.any()):
             self._tables[feature] = (given.key, table)
         return table

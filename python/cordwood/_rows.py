@@ -39,8 +39,8 @@ class RowsDoor:
         Their names; compared with those of a frame, order included.
     labels : mapping of int to array, optional
         By feature, the labels whose positions are its codes.
-    unseen : {"missing", "refused"}
-        What a label that is not listed means.
+    unseen : {"missing", "refused", "other"}
+        What a label that is not listed means: NaN, an error, or a code in no set.
     absent : {"zero", "missing", "refused"}
         What an entry that a sparse matrix does not store means.
     library : object, optional
