@@ -54,6 +54,7 @@
   X(operator_attributes_invalid, 183)                                                              \
   X(operator_order_invalid, 184)                                                                   \
   X(operator_shape_mismatch, 185)                                                                  \
+  X(decide_groups_invalid, 186)                                                                    \
   /* trees */                                                                                      \
   X(tree_structure_invalid, 200)                                                                   \
   X(tree_too_deep, 201)                                                                            \
@@ -65,6 +66,9 @@
   X(tree_leaf_row_out_of_range, 207)                                                               \
   X(tree_leaf_number_invalid, 208)                                                                 \
   X(tree_value_not_finite, 209)                                                                    \
+  X(tree_weight_invalid, 210)                                                                      \
+  X(tree_linear_invalid, 211)                                                                      \
+  X(tree_base_value_not_zero, 212)                                                                 \
   /* running */                                                                                    \
   X(out_of_memory, 300)                                                                            \
   X(thread_not_started, 301)                                                                       \

@@ -143,6 +143,11 @@ py::dict expand_trees(const py::buffer& buffer, uint32_t operator_index) {
   fields["base_value"] = to_array(std::move(trees.base_value));
   fields["leaf_values"] = to_array(std::move(trees.leaf_values));
   fields["leaf_number"] = to_array(std::move(trees.leaf_number));
+  fields["tree_weight"] = to_array(std::move(trees.tree_weight));
+  fields["linear_start"] = to_array(std::move(trees.linear_start));
+  fields["linear_feature"] = to_array(std::move(trees.linear_feature));
+  fields["linear_coefficient"] = to_array(std::move(trees.linear_coefficient));
+  fields["linear_constant"] = to_array(std::move(trees.linear_constant));
   return fields;
 }
 

@@ -14,8 +14,15 @@ namespace py = pybind11;
 namespace cordwood::bindings {
 namespace {
 
-constexpr std::array<const char*, 6> kRoleNames{"none",     "rows",        "margin",
-                                                "response", "probability", "label"};
+constexpr std::array<const char*, 9> kRoleNames{
+    "none", "rows", "margin", "response", "probability", "label", "score", "decision", "embedding"};
+
+constexpr std::array<const char*, 13> kLinkNames{
+    "identity", "sigmoid",      "exp",           "softmax", "softplus", "signed_square", "unknown",
+    "unknown",  "sigmoid_pair", "negative_exp2", "shift",   "step",     "logit"};
+
+constexpr std::array<const char*, 4> kRuleNames{"argmax", "greater", "greater_equal",
+                                                "each_greater"};
 
 py::list list_sections(const format::FileView& file) {
   py::list sections;
@@ -63,8 +70,11 @@ std::vector<std::string> name_tensors(const format::FileView& file) {
     const cordwood_operator op = file.operators[i];
     for (uint32_t k = 0; k < op.tensor_count; ++k) {
       const uint32_t id = file.tensor(op, k);
-      if (id != CORDWOOD_NO_TENSOR && op.opcode == CORDWOOD_OP_TREE_ENSEMBLE) {
+      if (id == CORDWOOD_NO_TENSOR) continue;
+      if (op.opcode == CORDWOOD_OP_TREE_ENSEMBLE) {
         names[id] = format::tree_tensor_name(static_cast<cordwood_tree_tensor>(k));
+      } else if (op.opcode == CORDWOOD_OP_DECIDE) {
+        names[id] = "groups";
       }
     }
   }
@@ -92,6 +102,21 @@ py::list list_tensors(const format::FileView& file) {
   return tensors;
 }
 
+/// Columns of each group that argmax chooses in; empty for one group of all.
+py::tuple group_sizes(const format::FileView& file, const cordwood_operator& op) {
+  const auto groups = format::decide_groups(file, op);
+  throw_unless_ok(groups.status());
+  py::tuple sizes(groups->size());
+  for (std::size_t i = 0; i < groups->size(); ++i) sizes[i] = (*groups)[i];
+  return sizes;
+}
+
+py::tuple input_ids(const format::FileView& file, const cordwood_operator& op) {
+  py::tuple ids(op.input_count);
+  for (uint32_t i = 0; i < op.input_count; ++i) ids[i] = file.input(op, i);
+  return ids;
+}
+
 py::dict operator_attributes(const format::FileView& file, const cordwood_operator& op) {
   py::dict fields;
   if (op.opcode == CORDWOOD_OP_TREE_ENSEMBLE) {
@@ -99,15 +124,15 @@ py::dict operator_attributes(const format::FileView& file, const cordwood_operat
   }
   if (op.opcode == CORDWOOD_OP_LINK) {
     const auto link = file.attributes_of<cordwood_link_attributes>(op);
-    constexpr std::array<const char*, 4> kinds{"identity", "sigmoid", "exp", "softmax"};
-    fields["kind"] = kinds[link.kind];
+    fields["kind"] = kLinkNames[link.kind];
     fields["complement"] = link.complement == 1;
     fields["scale"] = link.scale;
+    fields["offset"] = link.offset;
   } else {
     const auto decide = file.attributes_of<cordwood_decide_attributes>(op);
-    constexpr std::array<const char*, 3> rules{"argmax", "greater", "greater_equal"};
-    fields["rule"] = rules[decide.rule];
+    fields["rule"] = kRuleNames[decide.rule];
     fields["cut"] = decide.cut;
+    fields["groups"] = group_sizes(file, op);
   }
   return fields;
 }
@@ -123,7 +148,7 @@ py::list list_operators(const format::FileView& file) {
     }
     py::dict record;
     record["name"] = format::opcode_name(op.opcode);
-    record["inputs"] = py::make_tuple(file.input(op, 0));
+    record["inputs"] = input_ids(file, op);
     record["outputs"] = py::make_tuple(file.output(op, 0));
     record["tensors"] = tensors;
     record["attributes"] = operator_attributes(file, op);
@@ -138,10 +163,8 @@ py::object list_strings(const format::StringsView& strings) {
   return list;
 }
 
-/// Labels as a list of Python values, or None where the file has none.
-py::object list_classes(const format::FileView& file) {
-  if (!file.classes) return py::none();
-  const format::LabelsView& labels = *file.classes;
+/// Labels as a list of Python values.
+py::object list_labels(const format::LabelsView& labels) {
   if (labels.type == CORDWOOD_LABELS_UTF8) return list_strings(labels.strings);
   py::list list;
   for (std::size_t i = 0; i < labels.count; ++i) {
@@ -154,6 +177,30 @@ py::object list_classes(const format::FileView& file) {
     }
   }
   return list;
+}
+
+/// Labels of the classes, or None where the file has none: a list; of a label of several columns a
+/// tuple of lists.
+py::object list_classes(const format::FileView& file) {
+  if (file.classes.empty()) return py::none();
+  for (std::size_t id = 0; id < file.values.size(); ++id) {
+    const cordwood_value value = file.values[id];
+    if (value.role == CORDWOOD_ROLE_LABEL && value.rank == 1) {
+      return list_labels(file.classes.front());
+    }
+  }
+  py::tuple tables(file.classes.size());
+  for (std::size_t i = 0; i < file.classes.size(); ++i) tables[i] = list_labels(file.classes[i]);
+  return tables;
+}
+
+/// Labels that stand for codes, by feature.
+py::dict list_categories(const format::FileView& file) {
+  py::dict by_feature;
+  for (const format::CategoryLabelsView& entry : file.categories) {
+    by_feature[py::int_(entry.feature)] = list_labels(entry.labels);
+  }
+  return by_feature;
 }
 
 }  // namespace
@@ -178,6 +225,8 @@ py::dict tree_attributes(const cordwood_tree_attributes& trees) {
   fields["accepts_infinity"] = (trees.flags & CORDWOOD_TREES_ACCEPT_INFINITY) != 0;
   fields["divisor"] = trees.divisor;
   fields["zero_band"] = trees.zero_band;
+  const bool missing = (trees.flags & CORDWOOD_TREES_MISSING_VALUE) != 0;
+  fields["missing_value"] = missing ? py::object(py::float_(trees.missing_value)) : py::none();
   return fields;
 }
 
@@ -199,6 +248,8 @@ py::dict inspect(const py::buffer& buffer) {
   fields["feature_names"] =
       file.feature_names ? list_strings(*file.feature_names) : py::object(py::none());
   fields["classes"] = list_classes(file);
+  fields["categories"] = list_categories(file);
+  fields["unseen"] = file.unseen == CORDWOOD_UNSEEN_MISSING ? "missing" : "refused";
   fields["provenance"] = py::str(std::string(file.provenance));
   return fields;
 }

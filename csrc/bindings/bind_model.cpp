@@ -82,7 +82,7 @@ LoadedModel load_model(const py::bytes& data, std::string_view device_name, bool
   loaded.feature_names = py::none();
   loaded.classes = py::none();
   if (file.feature_names) loaded.feature_names = strings(*file.feature_names);
-  if (file.classes) loaded.classes = labels(*file.classes);
+  if (!file.classes.empty()) loaded.classes = labels(file.classes.front());
   loaded.provenance = py::str(file.provenance.data(), file.provenance.size());
   return loaded;
 }

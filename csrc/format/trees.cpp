@@ -1,10 +1,7 @@
-// The second half of the door for trees: tensors, and what does not concern nodes or columns.
+// The second half of the door for trees: tensors, outputs, and the order in which all is judged.
 #include "format/trees.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
-#include <limits>
 #include <string_view>
 
 #include "format/trees_parts.hpp"
@@ -21,8 +18,9 @@ constexpr uint32_t kU8 = bit_of(CORDWOOD_DTYPE_UINT8);
 constexpr uint32_t kU32 = bit_of(CORDWOOD_DTYPE_UINT32);
 constexpr uint32_t kUnsigned = kU8 | bit_of(CORDWOOD_DTYPE_UINT16) | kU32;
 constexpr uint32_t kF64 = bit_of(CORDWOOD_DTYPE_FLOAT64);
-constexpr uint32_t kInput = 0;       // the ensemble's input type
-constexpr uint32_t kAccumulate = 1;  // its accumulate type; neither value is a bit of a dtype
+constexpr uint32_t kInput = 1u << 30;       // the ensemble's input type; no bit of a dtype
+constexpr uint32_t kAccumulate = 1u << 31;  // its accumulate type
+constexpr uint32_t kSmallIntegers = bit_of(CORDWOOD_DTYPE_INT8) | bit_of(CORDWOOD_DTYPE_INT16);
 
 constexpr std::string_view kPrefix = "tree_ensemble ";
 
@@ -46,7 +44,7 @@ constexpr std::array<Rule, CORDWOOD_TREE_TENSOR_COUNT> kRules{{
     {"tree_ensemble tree_output", kUnsigned},
     {"tree_ensemble base_value", kAccumulate},
     {"tree_ensemble leaf_row", kBits},
-    {"tree_ensemble leaf_values", kAccumulate},
+    {"tree_ensemble leaf_values", kAccumulate | kSmallIntegers},
     {"tree_ensemble leaf_number", kUnsigned},
     {"tree_ensemble tree_weight", kF64},
     {"tree_ensemble linear_count", kUnsigned},
@@ -59,11 +57,19 @@ bool may_be_absent(uint32_t which) noexcept {
   return which == CORDWOOD_TREE_LEAF_ROW || which >= CORDWOOD_TREE_LEAF_NUMBER;
 }
 
-uint32_t allowed_dtypes(uint32_t which, const cordwood_tree_attributes& attributes) noexcept {
-  const uint32_t dtypes = kRules[which].dtypes;
-  if (dtypes == kInput) return bit_of(attributes.input_type);
-  if (dtypes == kAccumulate) return bit_of(attributes.accumulate_type);
-  return dtypes;
+/// Leaves that a median sorts, and those that stand in for linear ones, are floats.
+bool may_have_integers(const FileView& file, const cordwood_operator& op,
+                       const cordwood_tree_attributes& attributes) noexcept {
+  return attributes.aggregate != CORDWOOD_AGGREGATE_WEIGHTED_MEDIAN &&
+         file.tensor(op, CORDWOOD_TREE_LINEAR_COUNT) == CORDWOOD_NO_TENSOR;
+}
+
+uint32_t allowed_dtypes(uint32_t which, const cordwood_tree_attributes& attributes,
+                        bool integers) noexcept {
+  uint32_t dtypes = kRules[which].dtypes;
+  if ((dtypes & kInput) != 0) dtypes |= bit_of(attributes.input_type);
+  if ((dtypes & kAccumulate) != 0) dtypes |= bit_of(attributes.accumulate_type);
+  return integers ? dtypes : dtypes & ~kSmallIntegers;
 }
 
 template <class From, class To>
@@ -75,15 +81,18 @@ std::vector<To> widen(std::span<const std::byte> bytes) {
   return wide;
 }
 
-Status check_finite(const std::vector<double>& numbers, cordwood_tree_tensor which) noexcept {
-  const auto found =
-      std::ranges::find_if(numbers, [](double number) { return !std::isfinite(number); });
-  if (found == numbers.end()) return {};
-  return fail(CORDWOOD_STATUS_tree_value_not_finite, tree_tensor_place(which),
-              "number {} of {} is not finite", found - numbers.begin(), numbers.size());
+/// A sum that starts elsewhere, and a median, have no base value.
+Status check_base(const TreeArrays& trees, bool starts_elsewhere) noexcept {
+  const bool median = trees.attributes.aggregate == CORDWOOD_AGGREGATE_WEIGHTED_MEDIAN;
+  if (!starts_elsewhere && !median) return {};
+  const auto found = std::ranges::find_if(trees.base_value, [](double base) { return base != 0; });
+  if (found == trees.base_value.end()) return {};
+  return fail(CORDWOOD_STATUS_tree_base_value_not_zero, tree_tensor_place(CORDWOOD_TREE_BASE_VALUE),
+              "number {} of {} is not 0, expected 0 for a median and where the sum has a start",
+              found - trees.base_value.begin(), trees.base_value.size());
 }
 
-Status expand_outputs(const TreeTensors& tensors, TreeArrays& trees) {
+Status expand_outputs(const TreeTensors& tensors, TreeArrays& trees, bool starts_elsewhere) {
   const cordwood_tree_attributes& attributes = trees.attributes;
   CORDWOOD_RETURN_IF_FAILED(tensors.expect_count(CORDWOOD_TREE_OUTPUT, attributes.n_trees));
   trees.tree_output = tensors.integers(CORDWOOD_TREE_OUTPUT);
@@ -97,43 +106,8 @@ Status expand_outputs(const TreeTensors& tensors, TreeArrays& trees) {
   }
   CORDWOOD_RETURN_IF_FAILED(tensors.expect_count(CORDWOOD_TREE_BASE_VALUE, attributes.n_outputs));
   trees.base_value = tensors.floats(CORDWOOD_TREE_BASE_VALUE);
-  return check_finite(trees.base_value, CORDWOOD_TREE_BASE_VALUE);
-}
-
-Status expand_leaves(const TreeTensors& tensors, TreeArrays& trees) {
-  const cordwood_tree_attributes& attributes = trees.attributes;
-  const uint64_t n_leaves = attributes.n_inner + attributes.n_trees;
-  // Both factors passed validate (2^48 and 2^31), so their product may overflow and is checked.
-  uint64_t n_values = 0;
-  if (!checked_multiply(attributes.n_leaf_rows, attributes.leaf_width, n_values) ||
-      attributes.n_leaf_rows > std::numeric_limits<uint32_t>::max() ||
-      attributes.n_leaf_rows > n_leaves || (attributes.n_leaf_rows == 0 && n_leaves != 0)) {
-    return fail(CORDWOOD_STATUS_operator_attributes_invalid, "tree_ensemble",
-                "{} leaf rows of {} numbers for {} leaves, expected 1 to as many rows as leaves, "
-                "fewer than 2^32",
-                attributes.n_leaf_rows, attributes.leaf_width, n_leaves);
-  }
-  CORDWOOD_RETURN_IF_FAILED(tensors.expect_count(CORDWOOD_TREE_LEAF_VALUES, n_values));
-  trees.leaf_values = tensors.floats(CORDWOOD_TREE_LEAF_VALUES);
-  CORDWOOD_RETURN_IF_FAILED(check_finite(trees.leaf_values, CORDWOOD_TREE_LEAF_VALUES));
-
-  const bool listed = attributes.leaf_numbering == CORDWOOD_NUMBER_LISTED;
-  if (listed != tensors.present(CORDWOOD_TREE_LEAF_NUMBER)) {
-    return fail(CORDWOOD_STATUS_tree_leaf_number_invalid,
-                tree_tensor_place(CORDWOOD_TREE_LEAF_NUMBER),
-                "leaf numbering is {}, expected the tensor with {} and with no other",
-                attributes.leaf_numbering, CORDWOOD_NUMBER_LISTED);
-  }
-  if (!listed) return {};
-  CORDWOOD_RETURN_IF_FAILED(tensors.expect_count(CORDWOOD_TREE_LEAF_NUMBER, n_leaves));
-  trees.leaf_number = tensors.integers(CORDWOOD_TREE_LEAF_NUMBER);
-  for (std::size_t leaf = 0; leaf < trees.leaf_number.size(); ++leaf) {
-    if (trees.leaf_number[leaf] <= uint32_t{std::numeric_limits<int32_t>::max()}) continue;
-    return fail(
-        CORDWOOD_STATUS_tree_leaf_number_invalid, tree_tensor_place(CORDWOOD_TREE_LEAF_NUMBER),
-        "leaf {} has number {}, expected one that fits int32", leaf, trees.leaf_number[leaf]);
-  }
-  return {};
+  CORDWOOD_RETURN_IF_FAILED(check_finite(trees.base_value, CORDWOOD_TREE_BASE_VALUE));
+  return check_base(trees, starts_elsewhere);
 }
 
 }  // namespace
@@ -148,6 +122,7 @@ const char* tree_tensor_name(cordwood_tree_tensor which) noexcept {
 
 Status TreeTensors::fetch(const FileView& file, const cordwood_operator& op,
                           const cordwood_tree_attributes& attributes) {
+  const bool integers = may_have_integers(file, op, attributes);
   for (uint32_t which = 0; which < CORDWOOD_TREE_TENSOR_COUNT; ++which) {
     const char* place = kRules[which].place;
     const uint32_t id = file.tensor(op, which);
@@ -157,7 +132,7 @@ Status TreeTensors::fetch(const FileView& file, const cordwood_operator& op,
                   "the tensor is absent, expected it");
     }
     const cordwood_tensor tensor = file.tensors[id];
-    if ((bit_of(tensor.dtype) & allowed_dtypes(which, attributes)) == 0) {
+    if ((bit_of(tensor.dtype) & allowed_dtypes(which, attributes, integers)) == 0) {
       return fail(CORDWOOD_STATUS_operator_operands_invalid, place,
                   "tensor {} has dtype {}, which docs/format.md does not list here", id,
                   tensor.dtype);
@@ -195,8 +170,20 @@ std::vector<uint32_t> TreeTensors::integers(cordwood_tree_tensor which) const {
 }
 
 std::vector<double> TreeTensors::floats(cordwood_tree_tensor which) const {
-  if (dtypes_[which] == CORDWOOD_DTYPE_FLOAT32) return widen<float, double>(bytes(which));
-  return widen<double, double>(bytes(which));
+  switch (dtypes_[which]) {
+    case CORDWOOD_DTYPE_INT8:
+      return widen<int8_t, double>(bytes(which));
+    case CORDWOOD_DTYPE_INT16:
+      return widen<int16_t, double>(bytes(which));
+    case CORDWOOD_DTYPE_FLOAT32:
+      return widen<float, double>(bytes(which));
+    default:
+      return widen<double, double>(bytes(which));
+  }
+}
+
+bool TreeTensors::has_integers(cordwood_tree_tensor which) const noexcept {
+  return present_[which] && (bit_of(dtypes_[which]) & kSmallIntegers) != 0;
 }
 
 Result<TreeArrays> expand_trees(const FileView& file, uint32_t operator_index) noexcept {
@@ -213,9 +200,11 @@ Result<TreeArrays> expand_trees(const FileView& file, uint32_t operator_index) n
     TreeTensors tensors;
     CORDWOOD_RETURN_IF_FAILED(tensors.fetch(file, op, trees.attributes));
     CORDWOOD_RETURN_IF_FAILED(expand_columns(tensors, trees));
-    CORDWOOD_RETURN_IF_FAILED(expand_outputs(tensors, trees));
+    CORDWOOD_RETURN_IF_FAILED(expand_outputs(tensors, trees, op.input_count == 2));
     CORDWOOD_RETURN_IF_FAILED(expand_leaves(tensors, trees));
+    CORDWOOD_RETURN_IF_FAILED(expand_linear(tensors, trees));
     CORDWOOD_RETURN_IF_FAILED(expand_nodes(tensors, trees));
+    CORDWOOD_RETURN_IF_FAILED(expand_weights(tensors, trees));
     return trees;
   });
 }

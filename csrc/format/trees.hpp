@@ -35,8 +35,15 @@ struct TreeArrays {
   std::vector<uint8_t> missing_left;  ///< [n_nodes] 1 where NaN goes left
   std::vector<uint32_t> tree_output;  ///< [n_trees]
   std::vector<double> base_value;     ///< [n_outputs]
-  std::vector<double> leaf_values;    ///< [n_leaf_rows * leaf_width], exact in float64
+  std::vector<double> leaf_values;    ///< [n_leaf_rows * leaf_width] of the accumulate type, exact
+                                      ///< in float64; integer leaves have their weights applied
   std::vector<uint32_t> leaf_number;  ///< [n_leaves] in preorder; empty unless numbering is listed
+  std::vector<double> tree_weight;    ///< [n_trees] of a weighted median; else empty
+  // Linear leaves; all four are empty where leaves are plain.
+  std::vector<uint64_t> linear_start;      ///< [n_leaf_rows + 1] first term of each leaf row
+  std::vector<uint32_t> linear_feature;    ///< [terms]
+  std::vector<double> linear_coefficient;  ///< [terms]
+  std::vector<double> linear_constant;     ///< [n_leaf_rows]
 };
 
 /// Decodes and checks the tree_ensemble operator `index` of a validated file.

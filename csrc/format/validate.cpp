@@ -163,7 +163,8 @@ Status check_sections(const FileView& file, CheckLevel level, Sections& known) n
     const cordwood_section record = file.sections[index];
     const char* place = section_name(record.kind);
     const bool is_known =
-        record.kind >= CORDWOOD_SECTION_PROGRAM && record.kind <= CORDWOOD_SECTION_PROVENANCE;
+        (record.kind >= CORDWOOD_SECTION_PROGRAM && record.kind <= CORDWOOD_SECTION_PROVENANCE) ||
+        record.kind == CORDWOOD_SECTION_CATEGORIES;
     for (uint32_t earlier = 0; earlier < index; ++earlier) {  // at most kMaxSections
       if (file.sections[earlier].kind != record.kind) continue;
       return fail(CORDWOOD_STATUS_section_duplicate, place,
@@ -198,6 +199,7 @@ constexpr std::array<uint64_t, kSectionKinds> kRecordBytes{1,
                                                            1,
                                                            sizeof(cordwood_value),
                                                            sizeof(cordwood_tensor),
+                                                           1,
                                                            1,
                                                            1,
                                                            1,
@@ -239,6 +241,9 @@ Status check_contents(const Sections& known, FileView& file) noexcept {
   if (known[CORDWOOD_SECTION_PROVENANCE].record.kind != 0) {
     CORDWOOD_RETURN_IF_FAILED(parse_provenance(known[CORDWOOD_SECTION_PROVENANCE].bytes, file));
   }
+  if (known[CORDWOOD_SECTION_CATEGORIES].record.kind != 0) {
+    CORDWOOD_RETURN_IF_FAILED(parse_categories(known[CORDWOOD_SECTION_CATEGORIES].bytes, file));
+  }
   return {};
 }
 
@@ -246,9 +251,10 @@ Status check_contents(const Sections& known, FileView& file) noexcept {
 
 const char* section_name(uint32_t kind) noexcept {
   constexpr std::array<const char*, kSectionKinds> names{
-      "section unknown", "section program",    "section operands",  "section attributes",
-      "section values",  "section tensors",    "section payload",   "section names",
-      "section classes", "section provenance", "section signature", "section encryption"};
+      "section unknown",   "section program",    "section operands",  "section attributes",
+      "section values",    "section tensors",    "section payload",   "section names",
+      "section classes",   "section provenance", "section signature", "section encryption",
+      "section categories"};
   return names[kind < names.size() ? kind : 0];
 }
 

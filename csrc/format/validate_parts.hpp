@@ -31,14 +31,23 @@ Status check_program(const FileView& file) noexcept;
 /// Attributes of one operator, and the types and shapes of its values.
 Status check_operator(const FileView& file, const cordwood_operator& op, uint32_t index) noexcept;
 
+/// The rows of a file whose values are checked.
+[[nodiscard]] cordwood_value rows_of(const FileView& file) noexcept;
+
 /// NAMES: parses the section and compares its count with the rows' columns.
 Status parse_names(std::span<const std::byte> bytes, FileView& file) noexcept;
 
-/// CLASSES: parses the section and compares its count with what decide operators choose from.
+/// CLASSES: parses the section and compares its counts with what the label's decide chooses from.
 Status parse_classes(std::span<const std::byte> bytes, FileView& file) noexcept;
+
+/// CATEGORIES: parses the section; its features are columns of the rows, its labels differ.
+Status parse_categories(std::span<const std::byte> bytes, FileView& file) noexcept;
 
 /// PROVENANCE: UTF-8 and one JSON object.
 Status parse_provenance(std::span<const std::byte> bytes, FileView& file) noexcept;
+
+/// Takes a string table off the front of `bytes`; false where it is malformed.
+[[nodiscard]] bool take_strings(std::span<const std::byte>& bytes, StringsView& strings) noexcept;
 
 /// Whether the bytes are well-formed UTF-8 (no surrogates, no overlong forms).
 [[nodiscard]] bool is_utf8(std::span<const std::byte> bytes) noexcept;

@@ -40,8 +40,9 @@ Status check_runs(const FileView& file, const cordwood_operator& op, uint32_t in
 
 struct Signature {
   uint32_t inputs;
-  uint32_t outputs;
+  uint32_t most_inputs;
   uint32_t tensors;
+  uint32_t most_tensors;
   uint32_t attribute_bytes;
 };
 
@@ -49,13 +50,14 @@ struct Signature {
 bool signature_of(uint16_t opcode, Signature& signature) noexcept {
   switch (opcode) {
     case CORDWOOD_OP_TREE_ENSEMBLE:
-      signature = {1, 1, CORDWOOD_TREE_TENSOR_COUNT, sizeof(cordwood_tree_attributes)};
+      signature = {1, 2, CORDWOOD_TREE_TENSOR_COUNT, CORDWOOD_TREE_TENSOR_COUNT,
+                   sizeof(cordwood_tree_attributes)};
       return true;
     case CORDWOOD_OP_LINK:
-      signature = {1, 1, 0, sizeof(cordwood_link_attributes)};
+      signature = {1, 1, 0, 0, sizeof(cordwood_link_attributes)};
       return true;
     case CORDWOOD_OP_DECIDE:
-      signature = {1, 1, 0, sizeof(cordwood_decide_attributes)};
+      signature = {1, 1, 0, 1, sizeof(cordwood_decide_attributes)};
       return true;
     default:
       return false;
@@ -73,8 +75,9 @@ Status check_signature(const cordwood_operator& op, uint32_t index) noexcept {
     return fail(CORDWOOD_STATUS_operator_version_not_supported, opcode_name(op.opcode),
                 "operator {} has version {}, expected 1; use a newer cordwood", index, op.version);
   }
-  if (op.input_count != signature.inputs || op.output_count != signature.outputs ||
-      op.tensor_count != signature.tensors) {
+  if (op.input_count < signature.inputs || op.input_count > signature.most_inputs ||
+      op.output_count != 1 || op.tensor_count < signature.tensors ||
+      op.tensor_count > signature.most_tensors) {
     return fail(CORDWOOD_STATUS_operator_operands_invalid, opcode_name(op.opcode),
                 "operator {} has {} inputs, {} outputs and {} tensors, not those of its opcode",
                 index, op.input_count, op.output_count, op.tensor_count);

@@ -9,6 +9,7 @@ namespace cordwood::format {
 namespace {
 
 constexpr uint32_t kDtypes = CORDWOOD_DTYPE_FLOAT64 + 1;
+constexpr uint32_t kRoles = CORDWOOD_ROLE_EMBEDDING + 1;
 
 constexpr std::array<uint32_t, kDtypes> kDtypeBits{0,  1,  2,  3,  4,  8,  8,  16, 16,
                                                    32, 32, 64, 64, 16, 16, 32, 64};
@@ -153,7 +154,7 @@ uint64_t decoded_bytes(const cordwood_tensor& tensor) noexcept {
 
 Status check_values(const FileView& file) noexcept {
   const char* place = "section values";
-  std::array<bool, CORDWOOD_ROLE_LABEL + 1> taken{};
+  std::array<bool, kRoles> taken{};
   for (uint32_t index = 0; index < file.values.size(); ++index) {
     const cordwood_value value = file.values[index];
     if (dtype_bits(value.dtype) < 8) {
@@ -161,9 +162,9 @@ Status check_values(const FileView& file) noexcept {
                   "value {} has dtype {}, expected {} to {}", index, value.dtype,
                   CORDWOOD_DTYPE_INT8, kDtypes - 1);
     }
-    if (value.role > CORDWOOD_ROLE_LABEL) {
+    if (value.role >= kRoles) {
       return fail(CORDWOOD_STATUS_value_role_unknown, place,
-                  "value {} has role {}, expected 0 to {}", index, value.role, CORDWOOD_ROLE_LABEL);
+                  "value {} has role {}, expected 0 to {}", index, value.role, kRoles - 1);
     }
     if (value.role != CORDWOOD_ROLE_NONE && taken[value.role]) {
       return fail(CORDWOOD_STATUS_value_role_duplicate, place,
@@ -182,6 +183,14 @@ Status check_values(const FileView& file) noexcept {
   return fail(CORDWOOD_STATUS_value_rows_missing, place,
               "none of {} values has role {}, expected the rows", file.values.size(),
               CORDWOOD_ROLE_ROWS);
+}
+
+cordwood_value rows_of(const FileView& file) noexcept {
+  cordwood_value rows{};
+  for (uint32_t id = 0; id < file.values.size(); ++id) {
+    if (file.values[id].role == CORDWOOD_ROLE_ROWS) rows = file.values[id];
+  }
+  return rows;
 }
 
 Status check_tensors(const FileView& file) noexcept {

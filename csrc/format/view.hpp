@@ -10,6 +10,7 @@
 #include <span>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 #include "base/bits.hpp"
 #include "base/result.hpp"
@@ -60,12 +61,18 @@ class StringsView {
   std::span<const std::byte> text_;
 };
 
-/// The labels of the classes: numbers as bytes of their type, or strings.
+/// Labels of classes or categories: numbers as bytes of their type, or strings.
 struct LabelsView {
   cordwood_label_type type = CORDWOOD_LABELS_INT64;
   uint32_t count = 0;
   std::span<const std::byte> numbers;  ///< int64, float64 or one byte each
   StringsView strings;                 ///< where type is CORDWOOD_LABELS_UTF8
+};
+
+/// The labels that stand for codes in one feature's column; the code is the position.
+struct CategoryLabelsView {
+  uint32_t feature = 0;
+  LabelsView labels;
 };
 
 /// A section of a kind that this reader knows, as stored.
@@ -74,7 +81,7 @@ struct SectionView {
   std::span<const std::byte> bytes;
 };
 
-constexpr uint32_t kSectionKinds = 12;  ///< one past the highest kind in layout.h
+constexpr uint32_t kSectionKinds = 13;  ///< one past the highest kind in layout.h
 constexpr uint32_t kMaxSections = 64;
 
 /// A file that passed `validate`: no size, offset or id in it is doubted again.
@@ -89,7 +96,9 @@ struct FileView {
   RecordsView<cordwood_tensor> tensors;
   std::span<const std::byte> payload;
   std::optional<StringsView> feature_names;
-  std::optional<LabelsView> classes;
+  std::vector<LabelsView> classes;             ///< one table for each column of the label; or none
+  std::vector<CategoryLabelsView> categories;  ///< ascending by feature
+  cordwood_unseen unseen = CORDWOOD_UNSEEN_MISSING;  ///< what a label means that is not listed
   std::string_view provenance;  ///< well-formed JSON; empty where the file has none
 
   [[nodiscard]] uint32_t input(const cordwood_operator& op, uint32_t index) const noexcept {
@@ -120,6 +129,10 @@ enum class CheckLevel : uint8_t {
 
 /// Judges bytes once. The tensors' contents are judged where they are decoded.
 Result<FileView> validate(std::span<const std::byte> bytes, CheckLevel level) noexcept;
+
+/// Columns of each group of a validated decide; empty where it has no groups.
+Result<std::vector<uint32_t>> decide_groups(const FileView& file,
+                                            const cordwood_operator& op) noexcept;
 
 /// Bits of one element; 0 for a number that is no dtype.
 [[nodiscard]] uint32_t dtype_bits(uint8_t dtype) noexcept;

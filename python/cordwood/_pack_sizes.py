@@ -14,7 +14,18 @@ _PARTS = {
     "node_bytes": ("structure", "node_column", "node_rank", "missing_left"),
     "cut_bytes": ("column_feature", "column_kind", "column_size", "cuts"),
     "category_bytes": ("category_count", "category_values", "set_bits"),
-    "leaf_bytes": ("leaf_row", "leaf_values", "leaf_number", "tree_output", "base_value"),
+    "leaf_bytes": (
+        "leaf_row",
+        "leaf_values",
+        "leaf_number",
+        "tree_weight",
+        "tree_output",
+        "base_value",
+        "linear_count",
+        "linear_feature",
+        "linear_coefficient",
+        "linear_constant",
+    ),
 }
 
 
@@ -33,7 +44,7 @@ class TreeSizes:
     category_bytes : int
         Category values and sets.
     leaf_bytes : int
-        Leaves, their numbers, and what each tree adds to.
+        Leaves with their terms, their numbers, and what each tree adds to.
     """
 
     n_inner: int

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cordwood._pack_columns import ColumnKind, build_columns
+from cordwood._pack_leaves import leaf_tensors
 from cordwood._pack_order import tree_order
-from cordwood._pack_tensors import Dtype, Tensor, bit_length, field_bits, smallest_unsigned
+from cordwood._pack_tensors import Dtype, Tensor, smallest_unsigned
 
 if TYPE_CHECKING:
     from cordwood._pack_order import TreeOrder
@@ -20,10 +21,10 @@ __all__ = ["LeafNumbering", "tree_record"]
 
 _ATTRIBUTES = struct.Struct("<IIIIQQI8B4xddd")
 _COMPACT = 0
-_ACCEPT_NAN, _ACCEPT_INFINITY = 1, 2
+_ACCEPT_NAN, _ACCEPT_INFINITY, _MISSING_VALUE = 1, 2, 4
 _INTEGER_CASTS = {"direct": 0, "float32": 1}
 _CATEGORY_RULES = {"none": 0, "floor": 1, "truncate": 2, "exact": 3}
-_AGGREGATES = {"sum": 0, "average": 1}
+_AGGREGATES = {"sum": 0, "average": 1, "weighted_median": 3}
 
 
 class LeafNumbering(enum.IntEnum):
@@ -53,7 +54,7 @@ def tree_record(trees: TreeEnsemble) -> tuple[bytes, list[Tensor | None]]:
     is_inner = trees.left[order.preorder] >= 0
     inner, leaves = order.preorder[is_inner], order.preorder[~is_inner]
     columns = build_columns(trees, inner)
-    leaf_row, leaf_values = _leaf_tensors(trees, order, leaves)
+    packed = leaf_tensors(trees, order.tree[leaves], leaves)
     numbering, leaf_number = _leaf_numbers(trees, order, leaves)
     zero_missing = bool((columns.kind == ColumnKind.NUMERIC_ZERO_MISSING).any())
     attributes = _ATTRIBUTES.pack(
@@ -62,7 +63,7 @@ def tree_record(trees: TreeEnsemble) -> tuple[bytes, list[Tensor | None]]:
         trees.n_trees,
         len(columns.feature),
         len(inner),
-        leaf_values.shape[0],
+        packed.values.shape[0],
         trees.leaf_width,
         Dtype[trees.input_type.upper()],
         Dtype[trees.accumulate_type.upper()],
@@ -71,10 +72,10 @@ def tree_record(trees: TreeEnsemble) -> tuple[bytes, list[Tensor | None]]:
         _AGGREGATES[trees.aggregate],
         numbering,
         _COMPACT,
-        _ACCEPT_NAN * trees.accepts_nan + _ACCEPT_INFINITY * trees.accepts_infinity,
+        _flags(trees),
         trees.divisor,
         trees.zero_band + 0.0 if zero_missing or trees.is_linear else 0.0,
-        0.0,
+        0.0 if trees.missing_value is None else trees.missing_value + 0.0,
     )
     return attributes, [
         Tensor.of_bits(is_inner),
@@ -89,12 +90,24 @@ def tree_record(trees: TreeEnsemble) -> tuple[bytes, list[Tensor | None]]:
         Tensor.of_bits(columns.node_rank_bits),
         Tensor.of_bits(_missing_left(trees, inner)),
         Tensor.of(smallest_unsigned(trees.tree_output)),
-        Tensor.of(trees.base_value),
-        leaf_row,
-        leaf_values,
+        Tensor.of(_base_value(trees)),
+        packed.row,
+        packed.values,
         leaf_number,
-        *(None,) * 5,
+        packed.weight,
+        *packed.linear,
     ]
+
+
+def _flags(trees: TreeEnsemble) -> int:
+    flags = _ACCEPT_NAN * trees.accepts_nan + _ACCEPT_INFINITY * trees.accepts_infinity
+    return flags + _MISSING_VALUE * (trees.missing_value is not None)
+
+
+def _base_value(trees: TreeEnsemble) -> np.ndarray:
+    """Return the base value; where it only says that there is none, its zeros have no sign."""
+    none = trees.start is not None or trees.aggregate == "weighted_median"
+    return np.zeros_like(trees.base_value) if none else trees.base_value
 
 
 def _missing_left(trees: TreeEnsemble, inner: np.ndarray) -> np.ndarray:
@@ -103,37 +116,6 @@ def _missing_left(trees: TreeEnsemble, inner: np.ndarray) -> np.ndarray:
     if not trees.accepts_nan and trees.category_rule != "exact":
         route &= trees.zero_missing[inner]
     return route
-
-
-def _leaf_tensors(
-    trees: TreeEnsemble, order: TreeOrder, leaves: np.ndarray
-) -> tuple[Tensor | None, Tensor]:
-    """Fold the trees' weights into the leaves; share equal rows where that is shorter.
-
-    Rows are equal when their bits are: ``+0.0`` and ``-0.0`` are two values.
-    """
-    weight = trees.tree_weight[order.tree[leaves], np.newaxis]
-    values = trees.leaf_values[trees.leaf_row[leaves]].astype(np.float64) * weight
-    values = np.ascontiguousarray(values, dtype=trees.accumulate_type)
-    listed = Tensor.of(values)
-    table, row = _distinct_rows(values)
-    if len(table) == len(values):
-        return None, listed
-    shared = Tensor.of(table)
-    index = Tensor.of_bits(field_bits([(row, bit_length(len(table)))]))
-    if len(shared.encoded[1]) + len(index.encoded[1]) < len(listed.encoded[1]):
-        return index, shared
-    return None, listed
-
-
-def _distinct_rows(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows that differ in any bit, and each row's index among them."""
-    width = values.shape[1] * values.itemsize
-    if not values.size:
-        return values, np.zeros(len(values), dtype=np.intp)
-    bits = values.view(f"u{width}" if width in (4, 8) else f"V{width}").reshape(-1)
-    _, first, row = np.unique(bits, return_index=True, return_inverse=True)
-    return values[first], row
 
 
 def _leaf_numbers(

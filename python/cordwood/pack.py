@@ -9,11 +9,12 @@ import enum
 import json
 import struct
 import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from cordwood._pack_tensors import Dtype, encode_all
+from cordwood._pack_labels import pack_categories, pack_classes, pack_strings
+from cordwood._pack_tensors import Dtype, Tensor, encode_all
 from cordwood._pack_trees import tree_record
 from cordwood.errors import GraphError
 from cordwood.ir import Decide, Link, TreeEnsemble
@@ -23,7 +24,6 @@ from cordwood.recipe import Recipe
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cordwood._pack_tensors import Tensor
     from cordwood.ir import Graph, Operator, Value
 
 __all__ = ["FORMAT_VERSION", "pack"]
@@ -34,7 +34,6 @@ FORMAT_VERSION = "1.0"
 _MAGIC = b"\x89CORD1\r\n"
 _ALIGNMENT = 64
 _NO_TENSOR = 0xFFFFFFFF
-_MAX_U32 = 0xFFFFFFFF
 _MAX_RANK = 6
 _DENSE = 0
 _NOT_QUANTISED = (_NO_TENSOR, 0, _NO_TENSOR, _NO_TENSOR)  # axis, group, scale, zero
@@ -44,12 +43,23 @@ _SECTION = struct.Struct("<IHHIIQQ")
 _OPERATOR = struct.Struct("<HHHHIIII")
 _VALUE = struct.Struct("<BBB5x8B6Q")
 _TENSOR = struct.Struct("<BBBBIIIII6QQQ")
-_LABELS = struct.Struct("<II")
 _LINK = struct.Struct("<IIdd")
 _DECIDE = struct.Struct("<IId")
 
-_LINK_KINDS = {"identity": 0, "sigmoid": 1, "exp": 2, "softmax": 3}
-_DECIDE_RULES = {"argmax": 0, "greater": 1, "greater_equal": 2}
+_LINK_KINDS = {
+    "identity": 0,
+    "sigmoid": 1,
+    "exp": 2,
+    "softmax": 3,
+    "softplus": 4,
+    "signed_square": 5,
+    "sigmoid_pair": 8,
+    "negative_exp2": 9,
+    "shift": 10,
+    "step": 11,
+    "logit": 12,
+}
+_DECIDE_RULES = {"argmax": 0, "greater": 1, "greater_equal": 2, "each_greater": 3}
 _SYMBOLS = {"batch": 1, "sequence": 2}
 
 
@@ -65,9 +75,10 @@ class _Section(enum.IntEnum):
     NAMES = 7
     CLASSES = 8
     PROVENANCE = 9
+    CATEGORIES = 12
 
 
-_SKIPPABLE = {_Section.NAMES, _Section.CLASSES, _Section.PROVENANCE}
+_SKIPPABLE = {_Section.NAMES, _Section.CLASSES, _Section.PROVENANCE, _Section.CATEGORIES}
 
 
 class _Record(NamedTuple):
@@ -116,10 +127,12 @@ def pack(graph: Graph, recipe: Recipe | None = None) -> bytes:
         _Section.PAYLOAD: payload,
     }
     if folded.feature_names is not None:
-        sections[_Section.NAMES] = _string_table(folded.feature_names, "feature_names")
+        sections[_Section.NAMES] = pack_strings(folded.feature_names, "feature_names")
     if folded.classes is not None:
-        sections[_Section.CLASSES] = _labels(folded.classes)
+        sections[_Section.CLASSES] = pack_classes(folded.classes)
     sections[_Section.PROVENANCE] = _provenance(folded, recipe or Recipe())
+    if folded.categories:
+        sections[_Section.CATEGORIES] = pack_categories(folded.categories, folded.unseen)
     return _file(sections)
 
 
@@ -128,16 +141,27 @@ def _record(operator: Operator) -> _Record:
     if isinstance(operator, TreeEnsemble):
         return _Record(operator, *tree_record(operator))
     if isinstance(operator, Link):
-        kind = _LINK_KINDS[operator.kind]
-        attributes = _LINK.pack(kind, operator.complement, operator.scale, operator.offset)
-        return _Record(operator, attributes, [])
+        return _Record(operator, _link_attributes(operator), [])
     if isinstance(operator, Decide):
-        return _Record(operator, _DECIDE.pack(_DECIDE_RULES[operator.rule], 0, operator.cut), [])
+        return _Record(operator, *_decide_record(operator))
     message = (
         f"operator {type(operator).__name__} has no record in format {FORMAT_VERSION};"
         " tree_ensemble, link and decide have"
     )
     raise GraphError(message)
+
+
+def _link_attributes(link: Link) -> bytes:
+    """Write a link; a shift alone tells the two zeros of its offset apart."""
+    offset = link.offset if link.kind == "shift" else link.offset + 0.0
+    return _LINK.pack(_LINK_KINDS[link.kind], link.complement, link.scale, offset)
+
+
+def _decide_record(decide: Decide) -> tuple[bytes, list[Tensor | None]]:
+    """Write a decide, and its groups as a tensor where it has some."""
+    rule, count = _DECIDE_RULES[decide.rule], len(decide.groups)
+    groups: list[Tensor | None] = [Tensor.of(np.array(decide.groups, np.uint32))] if count else []
+    return _DECIDE.pack(rule, count, decide.cut + 0.0), groups
 
 
 def _program(graph: Graph, records: Sequence[_Record]) -> tuple[bytes, bytes, bytes]:
@@ -148,13 +172,16 @@ def _program(graph: Graph, records: Sequence[_Record]) -> tuple[bytes, bytes, by
     next_tensor = 0
     for operator, attribute, tensors in records:
         first_operand = len(operands)
-        operands += [value_id[operator.source], value_id[operator.target]]
+        inputs = [operator.source]
+        if isinstance(operator, TreeEnsemble) and operator.start is not None:
+            inputs.append(operator.start)
+        operands += [value_id[name] for name in (*inputs, operator.target)]
         for tensor in tensors:
             operands.append(_NO_TENSOR if tensor is None else next_tensor)
             next_tensor += tensor is not None
         program.append(
             _OPERATOR.pack(
-                *(operator.opcode, 1, 1, 1),
+                *(operator.opcode, 1, len(inputs), 1),
                 *(len(tensors), first_operand),
                 *(len(attributes), len(attribute)),
             )
@@ -197,43 +224,17 @@ def _tensors(tensors: Sequence[Tensor]) -> tuple[bytes, bytes]:
     return b"".join(table), bytes(payload)
 
 
-def _string_table(strings: Sequence[str], what: str) -> bytes:
-    """Write strings as UTF-8: their number, where each ends, and all their bytes."""
-    try:
-        encoded = [text.encode("utf-8") for text in strings]
-    except UnicodeEncodeError as error:
-        message = f"{what} holds {error.object!r}, which UTF-8 cannot hold: {error.reason}"
-        raise GraphError(message) from error
-    ends = np.cumsum([len(text) for text in encoded], dtype=np.int64)
-    if ends.size and ends[-1] > _MAX_U32:
-        message = f"{what} takes {ends[-1]} bytes; a string table holds at most {_MAX_U32}"
-        raise GraphError(message)
-    return struct.pack(f"<{len(encoded) + 1}I", len(encoded), *ends) + b"".join(encoded)
-
-
-def _labels(classes: np.ndarray) -> bytes:
-    """Write class labels in their own type."""
-    count = len(classes)
-    if classes.dtype == np.int64:
-        return _LABELS.pack(1, count) + classes.astype("<i8").tobytes()
-    if classes.dtype == np.float64:
-        return _LABELS.pack(2, count) + classes.astype("<f8").tobytes()
-    if classes.dtype == np.bool_:
-        return _LABELS.pack(3, count) + classes.tobytes()
-    if classes.dtype.kind in "UO":
-        return _LABELS.pack(4, count) + _string_table([str(label) for label in classes], "classes")
-    message = f"classes are {classes.dtype}; labels are int64, float64, bool or str"
-    raise GraphError(message)
-
-
 def _provenance(graph: Graph, recipe: Recipe) -> bytes:
     """Write where the model came from as canonical JSON: sorted keys, no spaces, no NaN."""
-    facts = {
+    facts: dict[str, Any] = {
         "format": FORMAT_VERSION,
         "methods": list(graph.methods),
         "recipe": recipe.to_dict(),
         "source": dict(graph.provenance),
+        "sparse": graph.sparse,
     }
+    if graph.trees_per_iteration:
+        facts["iterations"] = {"staged": graph.staged, "trees": graph.trees_per_iteration}
     try:
         text = json.dumps(
             facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False

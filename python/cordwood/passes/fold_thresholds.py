@@ -116,7 +116,8 @@ def fold_thresholds(graph: Graph) -> tuple[Graph, Loss]:
     Returns
     -------
     graph : Graph
-        Its ensembles compare by ``"le"``; `zero_band` stays only where zero counts as missing.
+        Its ensembles compare by ``"le"``; `zero_band` stays only where zero counts as missing and
+        for the terms of linear leaves.
     loss : Loss
         None.
 
@@ -151,7 +152,7 @@ def _folded(trees: TreeEnsemble) -> TreeEnsemble:
     return dataclasses.replace(
         trees,
         comparison="le",
-        zero_band=trees.zero_band if trees.zero_missing.any() else 0.0,
+        zero_band=trees.zero_band if trees.zero_missing.any() or trees.is_linear else 0.0,
         threshold=threshold,
         left=left,
         right=right,
