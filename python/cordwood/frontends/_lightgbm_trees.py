@@ -6,7 +6,7 @@ together: the inner nodes first, in LightGBM's order, then the leaves.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from cordwood.ir import TreeEnsemble
 
 if TYPE_CHECKING:
     from cordwood._typing import Int32Array, Int64Array
-    from cordwood.frontends._lightgbm_text import TextModel, Trees
+    from cordwood.frontends._lightgbm_nodes import Trees
+    from cordwood.frontends._lightgbm_text import TextModel
 
 __all__ = ["ZERO_BAND", "tree_ensemble"]
 
@@ -109,7 +110,20 @@ def tree_ensemble(model: TextModel, *, source: str, target: str) -> TreeEnsemble
         set_members=set_members,
         category_start=np.zeros(header.n_features + 1, np.int64),
         category_values=np.zeros(0, np.float64),
+        **_linear_leaves(trees),
     )
+
+
+def _linear_leaves(trees: Trees) -> dict[str, Any]:
+    """Return the terms of linear leaves, where any tree has them; leaf `i` has row `i`."""
+    if not trees.linear.any():
+        return {}
+    return {
+        "linear_start": _starts(trees.leaf_terms),
+        "linear_feature": trees.term_feature.astype(np.int32),
+        "linear_coefficient": trees.term_coefficient,
+        "linear_constant": trees.leaf_constant,
+    }
 
 
 def _starts(counts: Int64Array) -> Int64Array:

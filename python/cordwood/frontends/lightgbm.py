@@ -6,71 +6,31 @@ so loses nothing. The rules of its splits stand in ``docs/exactness.md``.
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cordwood import _files
-from cordwood.errors import (
-    MissingDependencyError,
-    NotFittedError,
-    SourceFileError,
-    UnsupportedModelError,
-)
-from cordwood.frontends import _lightgbm_text
+from cordwood.errors import MissingDependencyError, NotFittedError, UnsupportedModelError
+from cordwood.frontends import _lightgbm_objective, _lightgbm_text
+from cordwood.frontends._lightgbm_objective import CLASSIFYING, HASTY, last_of_first_class
 from cordwood.frontends._lightgbm_trees import tree_ensemble
-from cordwood.ir import Decide, Graph, Link, LinkKind, Operator, Role, Value
+from cordwood.ir import Decide, Graph, Link, Operator, Role, Value
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cordwood.frontends._lightgbm_objective import Objective
     from cordwood.frontends._lightgbm_text import Header, TextModel
 
 __all__ = ["read", "read_file"]
 
-LINKS: dict[str, LinkKind] = {
-    "regression": "identity",
-    "regression_l1": "identity",
-    "huber": "identity",
-    "fair": "identity",
-    "quantile": "identity",
-    "mape": "identity",
-    "lambdarank": "identity",
-    "rank_xendcg": "identity",
-    "custom": "identity",
-    "poisson": "exp",
-    "gamma": "exp",
-    "tweedie": "exp",
-    "binary": "sigmoid",
-    "cross_entropy": "sigmoid",
-    "multiclassova": "sigmoid",
-    "multiclass": "softmax",
-}
-"""What LightGBM's ``predict`` does to the margin, by objective."""
-
-CLASSIFYING = ("binary", "multiclass", "multiclassova")
-"""Objectives whose response is a probability of classes."""
-
-TIE = 1.5 * 2.0**-53
-"""Largest scaled margin whose sigmoid is not above 0.5 in float64.
-
-Up to it ``exp(-x)`` rounds to ``1 - 2**-53`` or more, and adding 1 to that rounds to 2.
-"""
-
 PREDICTION = frozenset({"predict", "predict_proba"})
 """What decides an answer: whoever replaces one of these is no longer the class it derives from."""
 
-PROBE_ROWS = 64
-"""Rows that tell two sigmoid scales apart; one with a margin other than zero is enough."""
 
-
-class Objective(NamedTuple):
-    """An objective by name, and the link that ``predict`` applies."""
-
-    name: str
-    link: LinkKind
-    scale: float
+WITH_COMPLEMENT = ("identity", "sigmoid", "exp")
+"""Links that give both ``1 - p`` and ``p`` at once."""
 
 
 def read(source: Any) -> Graph:
@@ -93,8 +53,8 @@ def read(source: Any) -> Graph:
     NotFittedError
         The model has no trees yet.
     UnsupportedModelError
-        The object is none of the above, or has linear trees or an objective whose link has no
-        exact counterpart.
+        The object is none of the above, skips trees (``pred_early_stop``), or has an objective that
+        LightGBM does not know.
     """
     try:
         import lightgbm
@@ -118,13 +78,8 @@ def read(source: Any) -> Graph:
     if getattr(source, "_Booster", None) is None:
         message = f"this {kind} is not fitted; call fit first"
         raise NotFittedError(message)
-    if source.get_params().get("pred_early_stop"):
-        message = (
-            f"this {kind} has pred_early_stop={source.get_params()['pred_early_stop']!r}, so its "
-            f"predict skips trees; expected False: call set_params(pred_early_stop=False)"
-        )
-        raise UnsupportedModelError(message)
     builder = _live_builder(source.booster_, lightgbm.__version__, kind)
+    _check_haste(source, builder.objective)
     names = _names_of(source, builder.model.header)
     if isinstance(source, lightgbm.LGBMClassifier) and not callable(source.objective_):
         classes = np.asarray(source.classes_)
@@ -156,10 +111,10 @@ def read_file(path: str | Path) -> Graph:
     SourceFileError
         It is not a LightGBM model, is cut short, or contradicts itself.
     UnsupportedModelError
-        It has linear trees, an old format, or an objective whose link has no exact counterpart.
+        It has an old format, or an objective that LightGBM does not know.
     """
     model = _lightgbm_text.parse(_files.read_bytes(path), str(path))
-    objective = _objective(model.header, str(path))
+    objective = _lightgbm_objective.of_header(model.header, str(path))
     return _library_graph(_Builder(model, objective, model.header.version, "model file"))
 
 
@@ -178,6 +133,17 @@ def _check_prediction(source: Any) -> None:
         raise UnsupportedModelError(message)
 
 
+def _check_haste(estimator: Any, objective: Objective) -> None:
+    """Refuse a wrapper whose predict may skip trees."""
+    haste = estimator.get_params().get("pred_early_stop")
+    if haste and objective.name in HASTY:
+        message = (
+            f"this {type(estimator).__name__} has pred_early_stop={haste!r}, so its predict skips "
+            f"trees; expected False: call set_params(pred_early_stop=False)"
+        )
+        raise UnsupportedModelError(message)
+
+
 def _live_builder(booster: Any, version: str, kind: str) -> _Builder:
     """Read a live model, up to the iteration that its predict uses."""
     if booster.num_trees() == 0:
@@ -185,7 +151,8 @@ def _live_builder(booster: Any, version: str, kind: str) -> _Builder:
         raise NotFittedError(message)
     text = booster.model_to_string(num_iteration=booster.best_iteration)
     model = _lightgbm_text.parse(text.encode(), f"the text of this {kind}")
-    return _Builder(model, _live_objective(booster, model.header, kind), version, kind)
+    objective = _lightgbm_objective.of_booster(booster, model.header, kind)
+    return _Builder(model, objective, version, kind)
 
 
 def _names_of(estimator: Any, header: Header) -> tuple[str, ...] | None:
@@ -199,73 +166,6 @@ def _given_names(header: Header) -> tuple[str, ...] | None:
     """Return the feature names, or None where LightGBM made them up."""
     made_up = tuple(f"Column_{column}" for column in range(header.n_features))
     return None if header.feature_names == made_up else header.feature_names
-
-
-def _objective(header: Header, name: str) -> Objective:
-    """Return the objective that the header names."""
-    if header.objective is None:
-        return Objective("custom", "identity", 1.0)
-    kind, *words = header.objective.split(" ")
-    settings = dict(word.partition(":")[::2] for word in words)
-    if kind not in LINKS or "sqrt" in settings:
-        message = (
-            f"{name} has the objective {header.objective!r}, expected one of {', '.join(LINKS)}, "
-            f"without reg_sqrt"
-        )
-        raise UnsupportedModelError(message)
-    scale = 1.0
-    if kind in ("binary", "multiclassova"):
-        scale = _setting(settings, "sigmoid", header, name)
-    classes = 1
-    if kind in ("multiclass", "multiclassova"):
-        classes = int(_setting(settings, "num_class", header, name))
-    if header.n_outputs != classes and LINKS[kind] != "identity":
-        message = (
-            f"{name}: the objective {header.objective!r} has {classes} outputs, but "
-            f"num_tree_per_iteration is {header.n_outputs}; expected the same number"
-        )
-        raise SourceFileError(message)
-    return Objective(kind, LINKS[kind], scale)
-
-
-def _setting(settings: dict[str, str], key: str, header: Header, name: str) -> float:
-    try:
-        number = float(settings[key])
-    except (KeyError, ValueError):
-        number = 0.0
-    if not 0.0 < number < np.inf:
-        message = (
-            f"{name}: the objective is {header.objective!r}, expected it to give {key} as a number "
-            f"above 0"
-        )
-        raise SourceFileError(message)
-    return number
-
-
-def _live_objective(booster: Any, header: Header, name: str) -> Objective:
-    """Return the objective of a live model, with the scale that it really uses.
-
-    The text gives six digits of ``sigmoid``. A freshly trained model uses all of them, and one that
-    was saved or pickled since uses the six, while its `params` hold the full number in both
-    cases. A few rows tell which it is.
-    """
-    objective = _objective(header, name)
-    given = booster.params.get("sigmoid")
-    if objective.link != "sigmoid" or not isinstance(given, (int, float)):
-        return objective
-    scales = np.array([objective.scale, float(given)])
-    if scales[0] == scales[1] or f"{scales[1]:.6g}" != f"{scales[0]:.6g}":
-        return objective
-    rows = np.random.default_rng(0).normal(size=(PROBE_ROWS, header.n_features))
-    options = {"num_threads": 1, "predict_disable_shape_check": True}
-    margin = booster.predict(rows, raw_score=True, **options)
-    if header.average_output:
-        margin = margin / (booster.best_iteration if booster.best_iteration > 0
-                           else booster.current_iteration())  # fmt: skip
-    response = booster.predict(rows, **options)
-    with np.errstate(over="ignore"):
-        gap = [np.abs(1.0 / (1.0 + np.exp(-scale * margin)) - response).max() for scale in scales]
-    return objective._replace(scale=float(scales[int(np.argmin(gap))]))
 
 
 class _Builder:
@@ -288,9 +188,8 @@ class _Builder:
         }
         if header.boosting is not None:
             self.provenance["boosting"] = header.boosting
-        if header.pandas_categories:
-            # Rows hold the codes of these columns; the categories' own values stay in the source.
-            self.provenance["pandas_categories"] = list(header.pandas_categories)
+        if header.label_counts:
+            self.provenance["pandas_categories"] = list(header.label_counts)
 
     @property
     def has_margin(self) -> bool:
@@ -312,12 +211,17 @@ class _Builder:
 
     def add_link(self, name: str, role: Role, *, complement: bool = False) -> None:
         """Add the objective's link on the margin."""
-        columns = 2 if complement else self.model.header.n_outputs
+        link, scale = self.objective.link, self.objective.scale
+        source, outputs = "margin", self.model.header.n_outputs
+        if complement and link not in WITH_COMPLEMENT:
+            self.values.append(Value("answer", "float64", ("batch", outputs)))
+            self.operators.append(Link(source=source, target="answer", kind=link, scale=scale))
+            source, link, scale = "answer", "identity", 1.0
+        columns = 2 if complement else outputs
         self.values.append(Value(name, "float64", ("batch", columns), role))
         self.operators.append(
-            Link(source="margin", target=name, kind=self.objective.link,
-                 scale=self.objective.scale, complement=complement)
-        )  # fmt: skip
+            Link(source=source, target=name, kind=link, scale=scale, complement=complement)
+        )
 
     def graph(
         self,
@@ -325,12 +229,26 @@ class _Builder:
         names: tuple[str, ...] | None,
         classes: np.ndarray | None = None,
     ) -> Graph:
-        """Return the finished Graph, without ``decision_function`` where there is no margin."""
+        """Return the finished Graph.
+
+        Without the raw score it offers neither ``decision_function`` nor a choice of iterations,
+        of which a random forest would take the mean.
+        """
+        header = self.model.header
         if not self.has_margin:
             methods = tuple(method for method in methods if method != "decision_function")
-        return Graph(values=tuple(self.values), operators=tuple(self.operators),
-                     feature_names=names, classes=classes, methods=methods,
-                     provenance=self.provenance)  # fmt: skip
+        return Graph(
+            values=tuple(self.values),
+            operators=tuple(self.operators),
+            feature_names=names,
+            classes=classes,
+            categories=header.labels,
+            unseen="missing",
+            sparse="zero",
+            trees_per_iteration=header.n_outputs if self.has_margin else 0,
+            methods=methods,
+            provenance=self.provenance,
+        )
 
 
 def _library_graph(builder: _Builder) -> Graph:
@@ -365,7 +283,8 @@ def _classifier_graph(
     """
     outputs = builder.model.header.n_outputs
     columns = 2 if outputs == 1 else outputs
-    if len(classes) != columns:
+    single = outputs == len(classes) == 1
+    if len(classes) != columns and not single:
         message = (
             f"this {builder.provenance['kind']} was fitted on {len(classes)} class(es) but gives "
             f"{columns} probabilities; expected as many classes"
@@ -375,19 +294,12 @@ def _classifier_graph(
     builder.add_link("probability", Role.PROBABILITY, complement=outputs == 1)
     builder.values.append(Value("label", "int64", ("batch",), Role.LABEL))
     decide = Decide(source="probability", target="label", rule="argmax")
-    if outputs == 1 and builder.objective.link == "sigmoid":
-        cut = _last_of_first_class(builder.objective.scale)
+    if single:
+        # Trained on one class: LightGBM gives two probabilities, but can name no other class.
+        decide = Decide(source="margin", target="label", rule="argmax")
+    elif outputs == 1 and builder.objective.link == "sigmoid":
+        cut = last_of_first_class(builder.objective.scale)
         decide = Decide(source="margin", target="label", rule="greater", cut=cut)
     builder.operators.append(decide)
     methods = ("predict", "predict_proba", "decision_function", "apply")
     return builder.graph(methods, names, classes)
-
-
-def _last_of_first_class(scale: float) -> float:
-    """Return the largest margin whose ``sigmoid(scale * margin)`` is not above 0.5."""
-    margin = TIE / scale
-    while scale * margin > TIE:
-        margin = math.nextafter(margin, -math.inf)
-    while scale * math.nextafter(margin, math.inf) <= TIE:
-        margin = math.nextafter(margin, math.inf)
-    return margin
