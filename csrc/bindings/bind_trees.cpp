@@ -39,8 +39,20 @@ py::array new_answer(const runtime::TreeOperator& trees, bool leaves, py::ssize_
   return py::array_t<double>({n_rows, columns});
 }
 
+/// The sums to start from, of the form of the answer; null for None.
+const void* start_of(const py::object& start, const py::array& answer) {
+  if (start.is_none()) return nullptr;
+  const auto given = py::cast<py::array>(start);
+  if (!given.dtype().is(answer.dtype()) || given.ndim() != 2 || given.shape(0) != answer.shape(0) ||
+      given.shape(1) != answer.shape(1) || (given.flags() & py::array::c_style) == 0) {
+    throw_status(fail(CORDWOOD_STATUS_shape_mismatch, "start",
+                      "expected C-ordered sums of the type and shape of the margins"));
+  }
+  return given.data();
+}
+
 py::array run_trees(const py::bytes& data, const py::array& X, std::string_view isa,
-                    std::string_view engine, bool leaves) {
+                    std::string_view engine, bool leaves, const py::object& start) {
   const std::string_view text = data;
   const std::span bytes(reinterpret_cast<const std::byte*>(text.data()), text.size());
   const auto file = format::validate(bytes, format::CheckLevel::all);
@@ -60,7 +72,7 @@ py::array run_trees(const py::bytes& data, const py::array& X, std::string_view 
   runtime::Arena scratch;
   require(scratch.reserve(trees->scratch_bytes(rows.n_rows)));
   require(leaves ? trees->leaves(rows, static_cast<int32_t*>(out.mutable_data()), scratch.bytes())
-                 : trees->margin(rows, out.mutable_data(), scratch.bytes()));
+                 : trees->margin(rows, start_of(start, out), out.mutable_data(), scratch.bytes()));
   return out;
 }
 
@@ -68,7 +80,7 @@ py::array run_trees(const py::bytes& data, const py::array& X, std::string_view 
 
 void register_trees(py::module_& m) {
   m.def("run_trees", &run_trees, py::arg("data"), py::arg("X"), py::kw_only(), py::arg("isa"),
-        py::arg("engine") = "fastest", py::arg("leaves") = false,
+        py::arg("engine") = "fastest", py::arg("leaves") = false, py::arg("start") = py::none(),
         "Margins, or leaf numbers, of a file's first operator by one instruction set and engine.");
 }
 

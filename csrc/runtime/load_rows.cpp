@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 
 namespace cordwood::runtime {
@@ -33,6 +34,19 @@ void load_strip(const RowsView& rows, bool via_float32, std::span<const uint32_t
       std::memcpy(&value, at, sizeof value);  // rows need not be aligned
       column[row] = cast<Source, Float>(value, via_float32);
       at += rows.row_stride;
+    }
+  }
+}
+
+/// The values of a strip that stand for a missing one become NaN.
+template <class Float>
+void mark_missing(const LoadRule& rule, size_t n_features, uint64_t first, uint64_t count,
+                  Float* out, uint64_t stride) {
+  const auto missing = static_cast<Float>(rule.missing_value);
+  for (size_t i = 0; i < n_features; ++i) {
+    Float* column = out + i * stride + first;
+    for (uint64_t row = 0; row < count; ++row) {
+      if (column[row] == missing) column[row] = std::numeric_limits<Float>::quiet_NaN();
     }
   }
 }
@@ -81,8 +95,9 @@ template <class Source, class Float>
 Status load_as(const RowsView& rows, const LoadRule& rule, std::span<const uint32_t> features,
                Float* out, uint64_t stride) {
   for (uint64_t first = 0; first < rows.n_rows; first += kStrip) {
-    load_strip<Source>(rows, rule.integers_via_float32, features, first,
-                       std::min(kStrip, rows.n_rows - first), out, stride);
+    const uint64_t count = std::min(kStrip, rows.n_rows - first);
+    load_strip<Source>(rows, rule.integers_via_float32, features, first, count, out, stride);
+    if (rule.has_missing_value) mark_missing(rule, features.size(), first, count, out, stride);
   }
   return rule.refuses() ? judge(rows, rule, features, out, stride) : Status{};
 }
@@ -122,7 +137,8 @@ Status load_any(const RowsView& rows, const LoadRule& rule, std::span<const uint
 LoadRule LoadRule::of(const cordwood_tree_attributes& trees) noexcept {
   return {trees.integer_cast == CORDWOOD_INTEGER_VIA_FLOAT32,
           (trees.flags & CORDWOOD_TREES_ACCEPT_NAN) == 0,
-          (trees.flags & CORDWOOD_TREES_ACCEPT_INFINITY) == 0};
+          (trees.flags & CORDWOOD_TREES_ACCEPT_INFINITY) == 0,
+          (trees.flags & CORDWOOD_TREES_MISSING_VALUE) != 0, trees.missing_value};
 }
 
 Status check_rows(const RowsView& rows, uint32_t n_features) noexcept {

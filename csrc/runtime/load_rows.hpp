@@ -5,7 +5,7 @@
 #include <span>
 
 #include "base/result.hpp"
-#include "format/layout.h"
+#include "format/operators.h"
 #include "runtime/rows.hpp"
 
 namespace cordwood::runtime {
@@ -15,6 +15,8 @@ struct LoadRule {
   bool integers_via_float32 = false;
   bool refuse_nan = false;
   bool refuse_infinity = false;
+  bool has_missing_value = false;
+  double missing_value = 0.0;  ///< counts as NaN where has_missing_value; compared after the cast
 
   static LoadRule of(const cordwood_tree_attributes& trees) noexcept;
   [[nodiscard]] bool refuses() const noexcept { return refuse_nan || refuse_infinity; }

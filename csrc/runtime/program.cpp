@@ -1,7 +1,6 @@
 #include "runtime/program.hpp"
 
 #include <algorithm>
-#include <array>
 
 #include "runtime/decide.hpp"
 #include "runtime/memory.hpp"
@@ -10,35 +9,52 @@ namespace cordwood::runtime {
 
 Status Program::run(const Target& target, const RowsView& rows, void* out,
                     std::span<std::byte> scratch) const noexcept {
+  if (!target.leaves) return run_plan(plans_[target.value], rows, nullptr, out, scratch);
+  return trees_.back().leaves(rows, static_cast<int32_t*>(out), scratch);
+}
+
+bool Program::follows_margin(const Target& target) const noexcept {
+  return !target.leaves && !finishes_[target.value].reads_rows;
+}
+
+Status Program::finish(const Target& target, const void* margin, uint64_t n_rows, void* out,
+                       std::span<std::byte> scratch) const noexcept {
+  RowsView rows;
+  rows.n_rows = n_rows;
+  return run_plan(finishes_[target.value], rows, margin, out, scratch);
+}
+
+Status Program::run_plan(const Plan& plan, const RowsView& rows, const void* given, void* out,
+                         std::span<std::byte> scratch) const noexcept {
   const std::size_t tree_bytes = tree_scratch_bytes(rows.n_rows);
-  const std::span<std::byte> tree_scratch = scratch.first(tree_bytes);
-  if (target.leaves) return trees_[0].leaves(rows, static_cast<int32_t*>(out), tree_scratch);
-
-  // From the answer back to the rows: each step reads the result of one before it.
-  std::array<const Step*, kMaxSteps> chain;
-  std::size_t length = 0;
-  for (uint32_t value = target.value; value != rows_value_; value = chain[length - 1]->input) {
-    chain[length++] = &steps_[maker_[value]];
-  }
-
-  // Intermediate results take turns in two buffers; the last step writes the answer itself.
-  const std::size_t buffer_bytes = whole_lines(rows.n_rows * widest_row_bytes_);
-  std::byte* const buffers[2] = {scratch.data() + tree_bytes,
-                                 scratch.data() + tree_bytes + buffer_bytes};
-  const void* input = nullptr;
-  while (length > 0) {
-    --length;
-    void* const output = length == 0 ? out : buffers[length % 2];
-    CORDWOOD_RETURN_IF_FAILED(run_step(*chain[length], rows, input, output, tree_scratch));
-    input = output;
+  const std::span<std::byte> buffers = scratch.subspan(tree_bytes);
+  const auto input = [&](uint32_t place) -> const void* {
+    if (place == Plan::kNowhere) return nullptr;
+    return place == Plan::kGiven ? given : buffer(place, rows.n_rows, buffers);
+  };
+  for (const Plan::Entry& entry : plan.entries) {
+    void* const output =
+        entry.output == Plan::kAnswer ? out : buffer(entry.output, rows.n_rows, buffers);
+    CORDWOOD_RETURN_IF_FAILED(run_step(steps_[entry.step], rows, input(entry.input),
+                                       input(entry.start), output, scratch.first(tree_bytes)));
   }
   return {};
 }
 
-Status Program::run_step(const Step& step, const RowsView& rows, const void* input, void* out,
+std::byte* Program::buffer(uint32_t number, uint64_t n_rows,
+                           std::span<std::byte> scratch) const noexcept {
+  std::byte* at = scratch.data();
+  for (uint32_t before = 0; before < number; ++before) {
+    at += whole_lines(n_rows * buffer_row_bytes_[before]);
+  }
+  return at;
+}
+
+Status Program::run_step(const Step& step, const RowsView& rows, const void* input,
+                         const void* start, void* out,
                          std::span<std::byte> tree_scratch) const noexcept {
   if (step.opcode == CORDWOOD_OP_TREE_ENSEMBLE) {
-    return trees_[step.tree].margin(rows, out, tree_scratch);
+    return trees_[step.tree].margin(rows, start, out, tree_scratch);
   }
   if (step.opcode == CORDWOOD_OP_LINK) {
     run_link(step, input, rows.n_rows, out);
@@ -47,9 +63,11 @@ Status Program::run_step(const Step& step, const RowsView& rows, const void* inp
   const ValueInfo& source = values_[step.input];
   const auto labels = static_cast<int64_t*>(out);
   if (source.dtype == CORDWOOD_DTYPE_FLOAT32) {
-    decide(step.decide, static_cast<const float*>(input), rows.n_rows, source.columns, labels);
+    decide(step.decide, step.groups, static_cast<const float*>(input), rows.n_rows, source.columns,
+           labels);
   } else {
-    decide(step.decide, static_cast<const double*>(input), rows.n_rows, source.columns, labels);
+    decide(step.decide, step.groups, static_cast<const double*>(input), rows.n_rows, source.columns,
+           labels);
   }
   return {};
 }
@@ -82,7 +100,9 @@ std::size_t Program::tree_scratch_bytes(uint64_t n_rows) const noexcept {
 }
 
 std::size_t Program::scratch_bytes(uint64_t n_rows) const noexcept {
-  return tree_scratch_bytes(n_rows) + 2 * whole_lines(n_rows * widest_row_bytes_);
+  std::size_t bytes = tree_scratch_bytes(n_rows);
+  for (const uint64_t row_bytes : buffer_row_bytes_) bytes += whole_lines(n_rows * row_bytes);
+  return bytes;
 }
 
 ValueInfo Program::target_info(const Target& target) const noexcept {
@@ -90,7 +110,7 @@ ValueInfo Program::target_info(const Target& target) const noexcept {
   return {.dtype = CORDWOOD_DTYPE_INT32,
           .role = CORDWOOD_ROLE_NONE,
           .rank = 2,
-          .columns = trees_[0].attributes().n_trees};
+          .columns = trees_.back().attributes().n_trees};
 }
 
 uint64_t Program::preferred_rows() const noexcept {

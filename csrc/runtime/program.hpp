@@ -1,5 +1,5 @@
-// A packed program made ready: its steps, and for each answer a caller may want the chain of steps
-// that leads to it. Running a chain allocates nothing; the caller brings the scratch.
+// A packed program made ready: its steps, and for each answer a caller may want the plan of steps that
+// leads to it. Running a plan allocates nothing; the caller brings the scratch.
 #pragma once
 
 #include <cstdint>
@@ -9,17 +9,39 @@
 #include "base/result.hpp"
 #include "format/view.hpp"
 #include "runtime/tree_operator.hpp"
+#include "runtime/tree_range.hpp"
 
 namespace cordwood::runtime {
 
-/// An operator with its attributes; every operator of today reads one value and writes one.
+inline constexpr uint32_t kNoValue = 0xFFFFFFFFu;
+
+/// An operator with its attributes.
 struct Step {
   uint16_t opcode = 0;
-  uint32_t input = 0;   ///< value id
-  uint32_t output = 0;  ///< value id
-  uint32_t tree = 0;    ///< tree_ensemble: its place among the tree operators
+  uint32_t input = 0;         ///< value id
+  uint32_t start = kNoValue;  ///< tree_ensemble: value that its sums start from, or kNoValue
+  uint32_t output = 0;        ///< value id
+  uint32_t tree = 0;          ///< tree_ensemble: its place among the tree operators
   cordwood_link_attributes link{};
   cordwood_decide_attributes decide{};
+  std::vector<uint32_t> groups;  ///< decide: columns of each group; empty without groups
+};
+
+/// Steps that lead to one value, in order. Each input and output lies in a numbered buffer, in what the
+/// caller gave, or in the answer.
+struct Plan {
+  static constexpr uint32_t kNowhere = 0xFFFFFFFFu;
+  static constexpr uint32_t kGiven = 0xFFFFFFFEu;
+  static constexpr uint32_t kAnswer = 0xFFFFFFFDu;
+
+  struct Entry {
+    uint32_t step = 0;
+    uint32_t input = kNowhere;  ///< kNowhere: the rows
+    uint32_t start = kNowhere;
+    uint32_t output = kAnswer;
+  };
+  std::vector<Entry> entries;
+  bool reads_rows = false;
 };
 
 /// A value as the program sees it.
@@ -43,12 +65,21 @@ struct Target {
 
 class Program {
  public:
-  /// Prepares every operator of a validated file for `kernels`.
-  static Result<Program> build(const format::FileView& file, const KernelRow& kernels) noexcept;
+  /// Prepares every operator of a validated file for `kernels`; of the last tree operator just the
+  /// trees of `range`, unless that is null.
+  static Result<Program> build(const format::FileView& file, const KernelRow& kernels,
+                               const TreeRange* range = nullptr) noexcept;
 
   /// Answers `rows` in one go. `out` is C-ordered, `target_info` wide.
   Status run(const Target& target, const RowsView& rows, void* out,
              std::span<std::byte> scratch) const noexcept;
+
+  /// Whether `target` is made of the last tree operator's sums alone, so that `finish` can answer it.
+  [[nodiscard]] bool follows_margin(const Target& target) const noexcept;
+
+  /// Runs what lies between those sums, in C order, and the target: links and decides.
+  Status finish(const Target& target, const void* margin, uint64_t n_rows, void* out,
+                std::span<std::byte> scratch) const noexcept;
 
   /// Scratch that `run` needs for at most `n_rows` rows of any target.
   [[nodiscard]] std::size_t scratch_bytes(uint64_t n_rows) const noexcept;
@@ -66,23 +97,32 @@ class Program {
 
  private:
   Status read_values(const format::FileView& file);
-  Status add_step(const format::FileView& file, uint32_t index, const KernelRow& kernels);
+  Status add_step(const format::FileView& file, uint32_t index, const KernelRow& kernels,
+                  const TreeRange* range);
   Status add_trees(const format::FileView& file, uint32_t index, Step& step,
-                   const KernelRow& kernels);
-  Status run_step(const Step& step, const RowsView& rows, const void* input, void* out,
-                  std::span<std::byte> tree_scratch) const noexcept;
+                   const KernelRow& kernels, const TreeRange* range);
+  Status add_decide(const format::FileView& file, const cordwood_operator& record, Step& step);
+  void make_plans();
+  [[nodiscard]] Plan plan_for(uint32_t wanted, uint32_t given);
+  [[nodiscard]] std::vector<bool> steps_to(uint32_t wanted, uint32_t given) const;
+  Status run_plan(const Plan& plan, const RowsView& rows, const void* given, void* out,
+                  std::span<std::byte> scratch) const noexcept;
+  [[nodiscard]] std::byte* buffer(uint32_t number, uint64_t n_rows,
+                                  std::span<std::byte> scratch) const noexcept;
+  Status run_step(const Step& step, const RowsView& rows, const void* input, const void* start,
+                  void* out, std::span<std::byte> tree_scratch) const noexcept;
   void run_link(const Step& step, const void* margin, uint64_t n_rows, void* out) const noexcept;
   [[nodiscard]] std::size_t tree_scratch_bytes(uint64_t n_rows) const noexcept;
 
-  static constexpr uint32_t kNoStep = 0xFFFFFFFFu;
   static constexpr std::size_t kMaxSteps = 64;
 
   const KernelRow* kernels_ = nullptr;
   std::vector<ValueInfo> values_;
-  std::vector<uint32_t> maker_;  ///< [values] step that writes the value; kNoStep for the rows
   std::vector<Step> steps_;
   std::vector<TreeOperator> trees_;
-  uint64_t widest_row_bytes_ = 0;  ///< of all values but the rows
+  std::vector<Plan> plans_;                 ///< [values] from the rows to the value
+  std::vector<Plan> finishes_;              ///< [values] from the last trees' sums to the value
+  std::vector<uint64_t> buffer_row_bytes_;  ///< of the buffers that all plans share
   uint32_t rows_value_ = 0;
   uint32_t margin_value_ = 0;
   uint32_t n_features_ = 0;

@@ -7,7 +7,8 @@
 
 namespace cordwood::runtime {
 
-Result<Program> Program::build(const format::FileView& file, const KernelRow& kernels) noexcept {
+Result<Program> Program::build(const format::FileView& file, const KernelRow& kernels,
+                               const TreeRange* range) noexcept {
   return guard_memory("program", [&]() -> Result<Program> {
     Program program;
     program.kernels_ = &kernels;
@@ -18,12 +19,14 @@ Result<Program> Program::build(const format::FileView& file, const KernelRow& ke
     }
     CORDWOOD_RETURN_IF_FAILED(program.read_values(file));
     for (uint32_t index = 0; index < n_steps; ++index) {
-      CORDWOOD_RETURN_IF_FAILED(program.add_step(file, index, kernels));
+      const bool last = index == last_trees(file);
+      CORDWOOD_RETURN_IF_FAILED(program.add_step(file, index, kernels, last ? range : nullptr));
     }
     if (program.trees_.empty()) {
       return fail(CORDWOOD_STATUS_operator_operands_invalid, "program",
                   "no tree_ensemble operator, this build runs tree models");
     }
+    program.make_plans();
     return program;
   });
 }
@@ -31,7 +34,6 @@ Result<Program> Program::build(const format::FileView& file, const KernelRow& ke
 Status Program::read_values(const format::FileView& file) {
   const std::size_t count = file.values.size();
   values_.resize(count);
-  maker_.assign(count, kNoStep);
   for (uint32_t id = 0; id < count; ++id) {
     const cordwood_value record = file.values[id];
     if (record.rank > 2) {
@@ -46,14 +48,13 @@ Status Program::read_values(const format::FileView& file) {
     if (record.role == CORDWOOD_ROLE_ROWS) {
       rows_value_ = id;
       n_features_ = static_cast<uint32_t>(values_[id].columns);
-    } else {
-      widest_row_bytes_ = std::max(widest_row_bytes_, values_[id].row_bytes());
     }
   }
   return {};
 }
 
-Status Program::add_step(const format::FileView& file, uint32_t index, const KernelRow& kernels) {
+Status Program::add_step(const format::FileView& file, uint32_t index, const KernelRow& kernels,
+                         const TreeRange* range) {
   const cordwood_operator record = file.operators[index];
   if (record.opcode != CORDWOOD_OP_TREE_ENSEMBLE && record.opcode != CORDWOOD_OP_LINK &&
       record.opcode != CORDWOOD_OP_DECIDE) {
@@ -67,7 +68,7 @@ Status Program::add_step(const format::FileView& file, uint32_t index, const Ker
   step.input = file.input(record, 0);
   step.output = file.output(record, 0);
   if (record.opcode == CORDWOOD_OP_TREE_ENSEMBLE) {
-    CORDWOOD_RETURN_IF_FAILED(add_trees(file, index, step, kernels));
+    CORDWOOD_RETURN_IF_FAILED(add_trees(file, index, step, kernels, range));
   } else if (step.input == rows_value_) {
     return fail(
         CORDWOOD_STATUS_operator_order_invalid, "program",
@@ -76,27 +77,47 @@ Status Program::add_step(const format::FileView& file, uint32_t index, const Ker
   } else if (record.opcode == CORDWOOD_OP_LINK) {
     step.link = file.attributes_of<cordwood_link_attributes>(record);
   } else {
-    step.decide = file.attributes_of<cordwood_decide_attributes>(record);
-    const bool argmax = step.decide.rule == CORDWOOD_DECIDE_ARGMAX;
-    values_[step.output].classes = argmax ? values_[step.input].columns : 2;
+    CORDWOOD_RETURN_IF_FAILED(add_decide(file, record, step));
   }
-  maker_[step.output] = static_cast<uint32_t>(steps_.size());
-  steps_.push_back(step);
+  steps_.push_back(std::move(step));
+  return {};
+}
+
+Status Program::add_decide(const format::FileView& file, const cordwood_operator& record,
+                           Step& step) {
+  step.decide = file.attributes_of<cordwood_decide_attributes>(record);
+  Result<std::vector<uint32_t>> groups = format::decide_groups(file, record);
+  if (!groups) return groups.status();
+  step.groups = std::move(*groups);
+  uint64_t& classes = values_[step.output].classes;
+  if (step.decide.rule != CORDWOOD_DECIDE_ARGMAX) {
+    classes = 2;
+  } else if (step.groups.empty()) {
+    classes = values_[step.input].columns;
+  } else {
+    classes = *std::max_element(step.groups.begin(), step.groups.end());
+  }
   return {};
 }
 
 Status Program::add_trees(const format::FileView& file, uint32_t index, Step& step,
-                          const KernelRow& kernels) {
+                          const KernelRow& kernels, const TreeRange* range) {
   if (step.input != rows_value_) {
     return fail(CORDWOOD_STATUS_operator_order_invalid, "tree_ensemble",
                 "reads value {}, expected the rows, value {}", step.input, rows_value_);
   }
+  if (file.operators[index].input_count > 1) step.start = file.input(file.operators[index], 1);
+  if (step.start == rows_value_) {
+    return fail(CORDWOOD_STATUS_operator_order_invalid, "tree_ensemble",
+                "starts from the rows, value {}, expected an operator's value", rows_value_);
+  }
   Result<format::TreeArrays> arrays = format::expand_trees(file, index);
   if (!arrays) return arrays.status();
+  if (range != nullptr) *arrays = take_trees(*arrays, *range);
   const cordwood_tree_attributes attributes = arrays->attributes;
   Result<TreeOperator> trees = TreeOperator::prepare(std::move(*arrays), kernels);
   if (!trees) return trees.status();
-  if (trees_.empty()) margin_value_ = step.output;
+  margin_value_ = step.output;
   step.tree = static_cast<uint32_t>(trees_.size());
   trees_.push_back(std::move(*trees));
   n_trees_ += attributes.n_trees;

@@ -9,6 +9,7 @@
 #include "runtime/load_rows.hpp"
 #include "runtime/tree_columns.hpp"
 #include "runtime/tree_engine.hpp"
+#include "runtime/tree_leaf_pass.hpp"
 #include "runtime/tree_shape.hpp"
 #include "runtime/tree_slice_engine.hpp"
 #include "runtime/tree_walk_engine.hpp"
@@ -19,10 +20,17 @@ struct TreeOperator::State {
   cordwood_tree_attributes attributes{};
   std::unique_ptr<TreeEngine> engine;
   std::unique_ptr<TreeEngine> few;  ///< runs batches of up to kFewRows; may be null
+  std::unique_ptr<LeafPass> pass;   ///< answers from the leaves that an engine finds; may be null
   std::string_view name;
   std::array<char, 128> reason{};
 
   [[nodiscard]] const TreeEngine& engine_for(uint64_t n_rows) const noexcept;
+
+  /// Rows of one block of a leaf pass.
+  [[nodiscard]] uint64_t pass_rows() const noexcept;
+  [[nodiscard]] uint64_t row_bytes() const noexcept {
+    return uint64_t{attributes.n_outputs} * format::dtype_bits(attributes.accumulate_type) / 8;
+  }
 };
 
 namespace {
@@ -32,6 +40,10 @@ using Reason = std::array<char, 128>;
 // A block of the slice engine costs the same for one row and for 512. Where tree_mask cannot take
 // its place (trees of more than 64 leaves), batches of up to this many rows are walked.
 constexpr uint64_t kFewRows = 32;
+
+// Leaves of a block on their way to a leaf pass: a chunk of the walk engine is the better the longer,
+// as long as they keep to the last cache levels.
+constexpr uint64_t kPassBytes = 4u << 20;
 
 // Leaf tables of the slice engine beyond this would not stay in a cache; such forests walk.
 constexpr uint64_t kMostLeafTableBytes = 32u << 20;
@@ -84,6 +96,12 @@ Result<TreeOperator> TreeOperator::prepare(format::TreeArrays&& arrays, const Ke
   return guard_memory("tree operator", [&]() -> Result<TreeOperator> {
     auto state = std::make_unique<State>();
     state->attributes = arrays.attributes;
+    if (needs_leaf_pass(arrays)) {
+      Result<std::unique_ptr<LeafPass>> pass =
+          arrays.linear_start.empty() ? make_median_pass(arrays) : make_linear_pass(arrays);
+      CORDWOOD_RETURN_IF_FAILED(pass.status());
+      state->pass = std::move(*pass);
+    }
     const bool slice = choose_slice(arrays, kernels, choice, state->reason);
     state->name = slice ? "slice" : "walk";
     if (!slice) {
@@ -114,11 +132,20 @@ TreeOperator::TreeOperator(TreeOperator&&) noexcept = default;
 TreeOperator& TreeOperator::operator=(TreeOperator&&) noexcept = default;
 TreeOperator::~TreeOperator() = default;
 
-Status TreeOperator::margin(const RowsView& rows, void* out,
+uint64_t TreeOperator::State::pass_rows() const noexcept {
+  constexpr uint64_t block = kernels::kSliceRows;
+  if (name == "slice") return block;
+  const uint64_t leaf_bytes = std::max<uint64_t>(attributes.n_trees, 1) * sizeof(int32_t);
+  return std::max(kPassBytes / leaf_bytes / block * block, block);
+}
+
+Status TreeOperator::margin(const RowsView& rows, const void* start, void* out,
                             std::span<std::byte> scratch) const noexcept {
   const cordwood_tree_attributes& trees = state_->attributes;
   CORDWOOD_RETURN_IF_FAILED(check_rows(rows, trees.n_features));
-  CORDWOOD_RETURN_IF_FAILED(state_->engine_for(rows.n_rows).sums(rows, out, scratch));
+  CORDWOOD_RETURN_IF_FAILED(state_->pass != nullptr
+                                ? pass_over_leaves(rows, start, out, scratch)
+                                : state_->engine_for(rows.n_rows).sums(rows, start, out, scratch));
   if (trees.aggregate != CORDWOOD_AGGREGATE_AVERAGE) return {};
   const uint64_t count = rows.n_rows * trees.n_outputs;
   if (trees.accumulate_type == CORDWOOD_DTYPE_FLOAT32) {
@@ -129,17 +156,40 @@ Status TreeOperator::margin(const RowsView& rows, void* out,
   return {};
 }
 
+Status TreeOperator::pass_over_leaves(const RowsView& rows, const void* start, void* out,
+                                      std::span<std::byte> scratch) const noexcept {
+  const uint64_t most = std::min(rows.n_rows, state_->pass_rows());
+  const TreeEngine& engine = state_->engine_for(rows.n_rows);
+  Scratch parts(scratch);
+  auto* leaf = parts.take<int32_t>(most * state_->attributes.n_trees);
+  const std::span<std::byte> rest = parts.rest(scratch);
+  for (uint64_t first = 0; first < rows.n_rows; first += most) {
+    const RowsView block = rows.slice(first, std::min(most, rows.n_rows - first));
+    const uint64_t offset = first * state_->row_bytes();
+    const auto* from = start != nullptr ? static_cast<const std::byte*>(start) + offset : nullptr;
+    CORDWOOD_RETURN_IF_FAILED(engine.leaves(block, LeafAnswer::kRow, {leaf, 1, most}, rest));
+    CORDWOOD_RETURN_IF_FAILED(state_->pass->answer(block, {leaf, most}, from,
+                                                   static_cast<std::byte*>(out) + offset, rest));
+  }
+  return {};
+}
+
 Status TreeOperator::leaves(const RowsView& rows, int32_t* out,
                             std::span<std::byte> scratch) const noexcept {
   CORDWOOD_RETURN_IF_FAILED(check_rows(rows, state_->attributes.n_features));
-  return state_->engine_for(rows.n_rows).leaves(rows, out, scratch);
+  return state_->engine_for(rows.n_rows)
+      .leaves(rows, LeafAnswer::kNumber, {out, state_->attributes.n_trees, 1}, scratch);
 }
 
 size_t TreeOperator::scratch_bytes(uint64_t n_rows) const noexcept {
   // Also enough for any shorter call.
   const size_t few =
       state_->few != nullptr ? state_->few->scratch_bytes(std::min(n_rows, kFewRows)) : 0;
-  return std::max(few, state_->engine->scratch_bytes(n_rows));
+  const size_t engine = std::max(few, state_->engine->scratch_bytes(n_rows));
+  if (state_->pass == nullptr) return engine;
+  const uint64_t block = std::min(n_rows, state_->pass_rows());
+  return Scratch::bytes_for<int32_t>(block * state_->attributes.n_trees) +
+         std::max(engine, state_->pass->scratch_bytes(block));
 }
 
 uint64_t TreeOperator::preferred_rows() const noexcept {
@@ -148,7 +198,8 @@ uint64_t TreeOperator::preferred_rows() const noexcept {
 
 uint64_t TreeOperator::resident_bytes() const noexcept {
   return state_->engine->resident_bytes() +
-         (state_->few != nullptr ? state_->few->resident_bytes() : 0);
+         (state_->few != nullptr ? state_->few->resident_bytes() : 0) +
+         (state_->pass != nullptr ? state_->pass->resident_bytes() : 0);
 }
 
 std::string_view TreeOperator::engine() const noexcept {

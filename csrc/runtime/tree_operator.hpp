@@ -28,8 +28,11 @@ class TreeOperator {
   TreeOperator& operator=(TreeOperator&&) noexcept;
   ~TreeOperator();
 
-  /// Sums the leaves of each row. `out` is C-ordered [n_rows, n_outputs] of the accumulate type.
-  Status margin(const RowsView& rows, void* out, std::span<std::byte> scratch) const noexcept;
+  /// Aggregates the leaves of each row. `out` is C-ordered [n_rows, n_outputs] of the accumulate type.
+  /// Sums start from `start`, of the same form, or from the base value where that is null; `start`
+  /// may be `out`.
+  Status margin(const RowsView& rows, const void* start, void* out,
+                std::span<std::byte> scratch) const noexcept;
 
   /// Writes the source's number of the leaf that each row reaches, C-ordered [n_rows, n_trees].
   Status leaves(const RowsView& rows, int32_t* out, std::span<std::byte> scratch) const noexcept;
@@ -52,6 +55,8 @@ class TreeOperator {
  private:
   struct State;
   explicit TreeOperator(std::unique_ptr<State> state) noexcept;
+  Status pass_over_leaves(const RowsView& rows, const void* start, void* out,
+                          std::span<std::byte> scratch) const noexcept;
   std::unique_ptr<State> state_;
 };
 

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "runtime/load_rows.hpp"
+#include "runtime/tree_leaf_pass.hpp"
 #include "runtime/tree_shape.hpp"
 #include "runtime/tree_slice_plan.hpp"
 
@@ -19,6 +20,16 @@ using kernels::kSliceRows;
 // row where a node of a block takes about three operations on 512.
 constexpr uint64_t kMaskRows = 48;
 constexpr uint64_t kTaskBlocks = 16;
+
+// Sums of a block lie output by output; those of a caller row by row.
+template <class Float>
+void copy_in(const Float* start, uint64_t n_rows, uint32_t n_outputs, Float* sums) {
+  for (uint64_t row = 0; row < n_rows; ++row) {
+    for (uint32_t k = 0; k < n_outputs; ++k) {
+      sums[uint64_t{k} * kSliceRows + row] = start[row * n_outputs + k];
+    }
+  }
+}
 
 template <class Float>
 void copy_out(const Float* sums, uint64_t n_rows, uint32_t n_outputs, Float* out) {
@@ -52,6 +63,9 @@ class SliceEngine final : public TreeEngine {
     conditions_.forget_nodes();
     for (const double base : arrays.base_value) base_value_.push_back(static_cast<Sum>(base));
     leaf_numbers_ = leaf_numbers(arrays);
+    if (needs_leaf_pass(arrays)) {
+      for (const uint32_t row : leaf_rows(arrays)) leaf_rows_.push_back(static_cast<int32_t>(row));
+    }
     for (const uint32_t row : leaf_rows(arrays)) {
       for (uint32_t w = 0; w < attributes_.leaf_width; ++w) {
         leaf_values_.push_back(
@@ -65,27 +79,32 @@ class SliceEngine final : public TreeEngine {
     }
   }
 
-  Status sums(const RowsView& rows, void* out,
+  Status sums(const RowsView& rows, const void* start, void* out,
               std::span<std::byte> scratch) const noexcept override {
+    const auto* from = static_cast<const Sum*>(start);
     auto* to = static_cast<Sum*>(out);
     for (uint64_t first = 0; first < rows.n_rows;) {
       const uint64_t count = std::min<uint64_t>(kSliceRows, rows.n_rows - first);
       const RowsView part = rows.slice(first, count);
-      CORDWOOD_RETURN_IF_FAILED(prefers_mask(count) ? sum_rows(part, to, scratch)
-                                                    : sum_block(part, to, scratch));
+      CORDWOOD_RETURN_IF_FAILED(prefers_mask(count) ? sum_rows(part, from, to, scratch)
+                                                    : sum_block(part, from, to, scratch));
+      if (from != nullptr) from += count * attributes_.n_outputs;
       to += count * attributes_.n_outputs;
       first += count;
     }
     return {};
   }
 
-  Status leaves(const RowsView& rows, int32_t* out,
+  Status leaves(const RowsView& rows, LeafAnswer answer, const LeafGrid& out,
                 std::span<std::byte> scratch) const noexcept override {
+    const int32_t* names = answer == LeafAnswer::kRow ? leaf_rows_.data() : leaf_numbers_.data();
+    LeafGrid to = out;
     for (uint64_t first = 0; first < rows.n_rows;) {
       const uint64_t count = std::min<uint64_t>(kSliceRows, rows.n_rows - first);
       const RowsView part = rows.slice(first, count);
-      CORDWOOD_RETURN_IF_FAILED(number_block(part, out, scratch));
-      out += count * attributes_.n_trees;
+      CORDWOOD_RETURN_IF_FAILED(prefers_mask(count) ? name_rows(part, names, to, scratch)
+                                                    : name_block(part, names, to, scratch));
+      to.at += count * to.row_step;
       first += count;
     }
     return {};
@@ -116,7 +135,7 @@ class SliceEngine final : public TreeEngine {
     return columns_.resident_bytes() + conditions_.tables().size() +
            slice_.operations.size() * sizeof(kernels::SliceOperation) + planes_.size() +
            (mask_ ? mask_->resident_bytes() : 0) + leaf_values_.size() * sizeof(Sum) +
-           leaf_numbers_.size() * sizeof(int32_t);
+           (leaf_numbers_.size() + leaf_rows_.size()) * sizeof(int32_t);
   }
 
  private:
@@ -162,13 +181,15 @@ class SliceEngine final : public TreeEngine {
     return task;
   }
 
-  Status sum_block(const RowsView& rows, Sum* out, std::span<std::byte> scratch) const noexcept {
+  Status sum_block(const RowsView& rows, const Sum* start, Sum* out,
+                   std::span<std::byte> scratch) const noexcept {
     Result<kernels::SliceTask> task = start_block(rows, kernels::kSliceTrees * kSliceRows, scratch);
     CORDWOOD_RETURN_IF_FAILED(task.status());
     auto* sums = static_cast<Sum*>(task->sums);
     for (uint32_t k = 0; k < attributes_.n_outputs; ++k) {
       std::fill_n(sums + uint64_t{k} * kSliceRows, kSliceRows, base_value_[k]);
     }
+    if (start != nullptr) copy_in(start, rows.n_rows, attributes_.n_outputs, sums);
     if constexpr (std::is_same_v<Sum, float>) {
       kernels_.tree_slice_f32(slice_model(), *task);
     } else {
@@ -178,19 +199,18 @@ class SliceEngine final : public TreeEngine {
     return {};
   }
 
-  Status number_block(const RowsView& rows, int32_t* out,
-                      std::span<std::byte> scratch) const noexcept {
+  Status name_block(const RowsView& rows, const int32_t* names, const LeafGrid& out,
+                    std::span<std::byte> scratch) const noexcept {
     const uint64_t n_trees = attributes_.n_trees;
     Result<kernels::SliceTask> task =
         start_block(rows, std::max<size_t>(n_trees, 1) * kSliceRows, scratch);
     CORDWOOD_RETURN_IF_FAILED(task.status());
     kernels_.tree_slice_leaves(slice_model(), *task);
     for (uint64_t tree = 0; tree < n_trees; ++tree) {
-      const int32_t* numbers = leaf_numbers_.data() + first_leaf_[tree];
+      const int32_t* name = names + first_leaf_[tree];
       const uint8_t* leaf = task->leaves + tree * kSliceRows;
-      for (uint64_t row = 0; row < rows.n_rows; ++row) {
-        out[row * n_trees + tree] = numbers[leaf[row]];
-      }
+      int32_t* to = out.at + tree * out.tree_step;
+      for (uint64_t row = 0; row < rows.n_rows; ++row) to[row * out.row_step] = name[leaf[row]];
     }
     return {};
   }
@@ -206,8 +226,9 @@ class SliceEngine final : public TreeEngine {
 
   // ---- single rows ----
 
-  Status sum_rows(const RowsView& rows, Sum* out, std::span<std::byte> block) const noexcept {
-    const uint32_t width = attributes_.leaf_width;
+  /// Calls `visit(row, leaves)` with the row's in-order leaf number in each tree.
+  template <class Visit>
+  Status mask_rows(const RowsView& rows, std::span<std::byte> block, Visit&& visit) const noexcept {
     Scratch scratch(block);
     auto* values = scratch.take<Input>(columns_.features().size());
     auto* bins = scratch.take<uint8_t>(kernels::kMaskMaxColumns);
@@ -227,26 +248,44 @@ class SliceEngine final : public TreeEngine {
           load_columns(rows.slice(row, 1), rule_, columns_.features(), values, 1));
       bin_row(values, bins);
       kernels_.tree_mask_u8(model, bins, leaf);
-      if (attributes_.n_outputs == 1) {
-        out[row] = sum_one_output(leaf);
-        continue;
-      }
-      Sum* sums = out + row * attributes_.n_outputs;
-      std::copy(base_value_.begin(), base_value_.end(), sums);
-      for (uint64_t tree = 0; tree < attributes_.n_trees; ++tree) {
-        const Sum* value = leaf_values_.data() + uint64_t{first_leaf_[tree] + leaf[tree]} * width;
-        for (uint32_t w = 0; w < width; ++w) sums[tree_output_[tree] + w] += value[w];
-      }
+      visit(row, leaf);
     }
     return {};
   }
 
-  Sum sum_one_output(const uint32_t* leaf) const noexcept {
-    Sum sum = base_value_[0];
+  Status sum_rows(const RowsView& rows, const Sum* start, Sum* out,
+                  std::span<std::byte> block) const noexcept {
+    const uint32_t n_outputs = attributes_.n_outputs;
+    const uint32_t width = attributes_.leaf_width;
+    return mask_rows(rows, block, [&](uint64_t row, const uint32_t* leaf) {
+      if (n_outputs == 1) {
+        out[row] = sum_one_output(start != nullptr ? start[row] : base_value_[0], leaf);
+        return;
+      }
+      Sum* sums = out + row * n_outputs;
+      begin_sums<Sum>(start != nullptr ? start + row * n_outputs : nullptr, base_value_, 1, sums);
+      for (uint64_t tree = 0; tree < attributes_.n_trees; ++tree) {
+        const Sum* value = leaf_values_.data() + uint64_t{first_leaf_[tree] + leaf[tree]} * width;
+        for (uint32_t w = 0; w < width; ++w) sums[tree_output_[tree] + w] += value[w];
+      }
+    });
+  }
+
+  Sum sum_one_output(Sum sum, const uint32_t* leaf) const noexcept {
     for (uint64_t tree = 0; tree < attributes_.n_trees; ++tree) {
       sum += leaf_values_[first_leaf_[tree] + leaf[tree]];
     }
     return sum;
+  }
+
+  Status name_rows(const RowsView& rows, const int32_t* names, const LeafGrid& out,
+                   std::span<std::byte> block) const noexcept {
+    return mask_rows(rows, block, [&](uint64_t row, const uint32_t* leaf) {
+      int32_t* to = out.at + row * out.row_step;
+      for (uint64_t tree = 0; tree < attributes_.n_trees; ++tree) {
+        to[tree * out.tree_step] = names[first_leaf_[tree] + leaf[tree]];
+      }
+    });
   }
 
   [[nodiscard]] const void* keep() const noexcept {
@@ -275,6 +314,7 @@ class SliceEngine final : public TreeEngine {
   std::vector<Sum> leaf_values_;
   std::vector<uint32_t> first_leaf_;
   std::vector<int32_t> leaf_numbers_;
+  std::vector<int32_t> leaf_rows_;  ///< where needs_leaf_pass
   KernelRow kernels_;
 };
 

@@ -51,32 +51,34 @@ class WalkEngine final : public TreeEngine {
     }
   }
 
-  Status sums(const RowsView& rows, void* out,
+  Status sums(const RowsView& rows, const void* start, void* out,
               std::span<std::byte> scratch) const noexcept override {
+    const auto* from = static_cast<const Sum*>(start);
     auto* to = static_cast<Sum*>(out);
     return for_chunks(rows, tops_.has_value(), scratch, [&](const Chunk& chunk) {
-      for (uint64_t row = 0; row < chunk.n_rows; ++row) {
-        std::copy(base_value_.begin(), base_value_.end(), to + row * attributes_.n_outputs);
-      }
+      begin_sums<Sum>(from, base_value_, chunk.n_rows, to);
       visit_leaves(chunk, kernels::WalkAnswer::kLeafRow,
                    [&](uint64_t row, uint64_t tree, uint32_t leaf_row) {
                      add_leaf(leaf_row, to + row * attributes_.n_outputs + tree_output_[tree]);
                    });
+      if (from != nullptr) from += chunk.n_rows * attributes_.n_outputs;
       to += chunk.n_rows * attributes_.n_outputs;
     });
   }
 
-  Status leaves(const RowsView& rows, int32_t* out,
+  Status leaves(const RowsView& rows, LeafAnswer answer, const LeafGrid& out,
                 std::span<std::byte> scratch) const noexcept override {
-    const uint64_t n_trees = attributes_.n_trees;
-    return for_chunks(rows, false, scratch, [&](const Chunk& chunk) {
-      visit_leaves(chunk, kernels::WalkAnswer::kPosition,
-                   [&](uint64_t row, uint64_t tree, uint32_t position) {
-                     out[row * n_trees + tree] = node_number_.empty()
-                                                     ? static_cast<int32_t>(position)
-                                                     : node_number_[plan_.roots[tree] + position];
-                   });
-      out += chunk.n_rows * n_trees;
+    const bool as_row = answer == LeafAnswer::kRow;
+    const bool as_position = !as_row && node_number_.empty();
+    int32_t* first = out.at;
+    return for_chunks(rows, as_row && tops_.has_value(), scratch, [&](const Chunk& chunk) {
+      const auto kind = as_row ? kernels::WalkAnswer::kLeafRow : kernels::WalkAnswer::kPosition;
+      visit_leaves(chunk, kind, [&](uint64_t row, uint64_t tree, uint32_t found) {
+        first[row * out.row_step + tree * out.tree_step] =
+            as_row || as_position ? static_cast<int32_t>(found)
+                                  : node_number_[plan_.roots[tree] + found];
+      });
+      first += chunk.n_rows * out.row_step;
     });
   }
 

@@ -6,7 +6,7 @@
 
 #include <immintrin.h>
 
-#include "format/layout.h"
+#include "format/operators.h"
 #include "kernels/link/link.hpp"
 #include "kernels/link/step.h"
 #include "kernels/link/step_log.h"

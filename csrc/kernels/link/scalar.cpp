@@ -3,7 +3,7 @@
 // Cost: one exponential is some 40 operations, and a softmax takes two for each value, because
 // keeping the first would need a buffer that grows with the columns.
 
-#include "format/layout.h"
+#include "format/operators.h"
 #include "kernels/link/link.hpp"
 #include "kernels/link/step.h"
 #include "kernels/link/step_log.h"

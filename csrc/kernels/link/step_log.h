@@ -44,11 +44,13 @@ static inline struct cordwood_pair cordwood_log_mantissa(double m) {
   return log;
 }
 
-/* log of a positive normal number that is a pair. */
+/* log of a positive finite number that is a pair. */
 static inline struct cordwood_pair cordwood_log(struct cordwood_pair x) {
+  const int subnormal = x.hi < 0x1p-1022;
+  const double normal = subnormal ? x.hi * 0x1p54 : x.hi;
   uint64_t bits;
-  memcpy(&bits, &x.hi, sizeof bits);
-  int64_t exponent = (int64_t)(bits >> 52) - 1023;
+  memcpy(&bits, &normal, sizeof bits);
+  int64_t exponent = (int64_t)(bits >> 52) - (subnormal ? 1077 : 1023);
   bits = (bits & UINT64_C(0x000fffffffffffff)) | UINT64_C(0x3ff0000000000000);
   double m;
   memcpy(&m, &bits, sizeof m);
@@ -87,6 +89,7 @@ static inline double cordwood_link_logit(double x, double lowest, double scale) 
   const double p = cordwood_clip_probability(x, lowest);
   const struct cordwood_pair rest = cordwood_difference(1.0, p);
   const double odds = p / rest.hi;
+  if (rest.hi <= 0.0) return odds; /* infinite: too little was clipped to matter */
   const struct cordwood_pair back = cordwood_product(odds, rest.hi);
   const double odds_low = (((p - back.hi) - back.lo) - odds * rest.lo) / rest.hi;
   const struct cordwood_pair pair = {odds, odds_low};

@@ -1,0 +1,27 @@
+// A run of an ensemble's trees as an ensemble of its own: what a range of iterations, or one stage of
+// a staged answer, is made from.
+#pragma once
+
+#include <cstdint>
+
+#include "format/trees.hpp"
+#include "format/view.hpp"
+
+namespace cordwood::runtime {
+
+/// Trees [first, last).
+struct TreeRange {
+  uint64_t first = 0;
+  uint64_t last = 0;
+};
+
+/// The last tree operator of a program: the one whose sums answer. The number of operators where the
+/// program has none.
+[[nodiscard]] uint32_t last_trees(const format::FileView& file) noexcept;
+
+/// Copies the trees of `range`, which lies within `all`, with just the columns, cuts, sets and leaf
+/// rows that they use: time and space grow with those trees, whatever the size of `all`. An average
+/// divides by as many parts of the divisor as there are trees of all.
+[[nodiscard]] format::TreeArrays take_trees(const format::TreeArrays& all, const TreeRange& range);
+
+}  // namespace cordwood::runtime
