@@ -33,7 +33,7 @@ def test_every_operator_has_its_section(root: Path) -> None:
 
 
 def test_file_format_numbers_them_alike(root: Path) -> None:
-    header = (root / "csrc/format/layout.h").read_text(encoding="utf-8")
+    header = (root / "csrc/format/operators.h").read_text(encoding="utf-8")
     found = re.findall(r"\bCORDWOOD_OP_(\w+) = (\d+)", header)
     assert {name.lower(): int(number) for name, number in found} == GRAPH
 
@@ -52,12 +52,12 @@ def test_choices_are_numbered_alike(
     root: Path, choice: object, prefix: str, rename: dict[str, str]
 ) -> None:
     """Each choice of an attribute has one number in the header, and the page states it."""
-    header = (root / "csrc/format/layout.h").read_text(encoding="utf-8")
+    header = (root / "csrc/format/operators.h").read_text(encoding="utf-8")
     page = (root / "docs/graph.md").read_text(encoding="utf-8")
     for name in get_args(choice):
         written = rename.get(name, name).upper()
         number = re.search(rf"\bCORDWOOD_{prefix}_{written} = (\d+)", header)
-        assert number, f"CORDWOOD_{prefix}_{written} is missing from layout.h"
+        assert number, f"CORDWOOD_{prefix}_{written} is missing from operators.h"
         assert f"`{name}` ({number[1]})" in " ".join(page.split()), (
             f"graph.md does not give {name} as {number[1]}"
         )

@@ -35,7 +35,9 @@ PYTHON_LEVEL = {name: level for level, names in enumerate(PYTHON_LEVELS) for nam
 LIGHT = frozenset({"cordwood", "numpy", *sys.stdlib_module_names})
 
 STEP = re.compile(r"kernels/\w+/step(_\w+)?\.h")
-SHARED_C = frozenset({"base/status.h", "base/attributes.h", "format/layout.h"})
+SHARED_C = frozenset(
+    {"base/status.h", "base/attributes.h", "format/layout.h", "format/operators.h"}
+)
 
 
 def _rooms(*names: str) -> Callable[[str, str], bool]:

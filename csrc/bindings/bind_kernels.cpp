@@ -7,7 +7,7 @@
 #include "bindings/errors.hpp"
 #include "bindings/kernel_row.hpp"
 #include "bindings/rooms.hpp"
-#include "format/layout.h"
+#include "format/operators.h"
 #include "runtime/dispatch.hpp"
 
 namespace cordwood::bindings {

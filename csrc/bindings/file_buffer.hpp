@@ -7,7 +7,7 @@
 #include <span>
 
 #include "bindings/errors.hpp"
-#include "format/layout.h"
+#include "format/operators.h"
 #include "format/view.hpp"
 
 namespace cordwood::bindings {

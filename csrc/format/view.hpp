@@ -15,6 +15,7 @@
 #include "base/bits.hpp"
 #include "base/result.hpp"
 #include "format/layout.h"
+#include "format/operators.h"
 
 namespace cordwood::format {
 
@@ -81,7 +82,7 @@ struct SectionView {
   std::span<const std::byte> bytes;
 };
 
-constexpr uint32_t kSectionKinds = 13;  ///< one past the highest kind in layout.h
+constexpr uint32_t kSectionKinds = 13;  ///< one past the highest kind
 constexpr uint32_t kMaxSections = 64;
 
 /// A file that passed `validate`: no size, offset or id in it is doubted again.

@@ -8,7 +8,7 @@
 // float64 columns, and their categories, gather whole numbers, 4 at a time.
 #include <immintrin.h>
 
-#include "format/layout.h"
+#include "format/operators.h"
 #include "kernels/tree_bin/tree_bin.hpp"
 
 namespace cordwood::kernels::avx2 {

@@ -9,7 +9,7 @@
 // numbers; levels 6 (float64) or 8 (float32) and beyond gather.
 #include <immintrin.h>
 
-#include "format/layout.h"
+#include "format/operators.h"
 #include "kernels/tree_bin/tree_bin.hpp"
 
 namespace cordwood::kernels::avx512icl {

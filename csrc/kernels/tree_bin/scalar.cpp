@@ -2,7 +2,7 @@
 // Cost: about depth dependent loads and adds a value; neighbouring values overlap.
 #include <cassert>
 
-#include "format/layout.h"
+#include "format/operators.h"
 #include "kernels/tree_bin/tree_bin.hpp"
 
 #define CORDWOOD_BIN_FLOAT float
