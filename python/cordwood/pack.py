@@ -23,7 +23,7 @@ from cordwood.passes.fold_thresholds import fold_thresholds
 from cordwood.recipe import Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cordwood.ir import Graph, Operator, Value
 
@@ -90,7 +90,9 @@ class _Record(NamedTuple):
     tensors: list[Tensor | None]
 
 
-def pack(graph: Graph, recipe: Recipe | None = None) -> bytes:
+def pack(
+    graph: Graph, recipe: Recipe | None = None, loss: Mapping[str, float] | None = None
+) -> bytes:
     """Write a Graph as a ``.cord`` file.
 
     Parameters
@@ -99,6 +101,8 @@ def pack(graph: Graph, recipe: Recipe | None = None) -> bytes:
         The model, as a front end or a pass left it.
     recipe : Recipe, optional
         What was done to the model, kept in the provenance; lossless when absent.
+    loss : mapping of str to float, optional
+        What a lossy recipe gave up, kept beside it.
 
     Returns
     -------
@@ -131,7 +135,7 @@ def pack(graph: Graph, recipe: Recipe | None = None) -> bytes:
         sections[_Section.NAMES] = pack_strings(folded.feature_names, "feature_names")
     if folded.classes is not None:
         sections[_Section.CLASSES] = pack_classes(folded.classes)
-    sections[_Section.PROVENANCE] = _provenance(folded, recipe or Recipe())
+    sections[_Section.PROVENANCE] = _provenance(folded, recipe or Recipe(), loss or {})
     if folded.categories:
         sections[_Section.CATEGORIES] = pack_categories(folded.categories, folded.unseen)
     return _file(sections)
@@ -225,12 +229,12 @@ def _tensors(tensors: Sequence[Tensor]) -> tuple[bytes, bytes]:
     return b"".join(table), bytes(payload)
 
 
-def _provenance(graph: Graph, recipe: Recipe) -> bytes:
+def _provenance(graph: Graph, recipe: Recipe, loss: Mapping[str, float]) -> bytes:
     """Write where the model came from as canonical JSON: sorted keys, no spaces, no NaN."""
     facts: dict[str, Any] = {
         "format": FORMAT_VERSION,
         "methods": list(graph.methods),
-        "recipe": recipe.to_dict(),
+        "recipe": recipe.to_dict() | ({"loss": dict(loss)} if loss else {}),
         "source": dict(graph.provenance),
         "sparse": graph.sparse,
     }
