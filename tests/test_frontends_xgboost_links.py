@@ -98,8 +98,8 @@ def test_estimated_base_score_is_the_saved_one() -> None:
 
 def test_label_of_a_binary_classifier_turns_where_xgboost_turns() -> None:
     """Margins around the cut, where a rounded sigmoid still gives 0.5."""
-    cut = np.float32(links.SIGMOID_CUT)
-    assert cut == links.SIGMOID_CUT
+    cut = np.float32(links.HALF_CUTS["sigmoid"])
+    assert cut == links.HALF_CUTS["sigmoid"]
     bits = cut.view(np.uint32) + np.arange(-100_000, 100_000)
     margins = np.concatenate([bits.astype(np.uint32).view(np.float32), np.float32([0.0, -0.0])])
     booster = train("binary:logistic", rounds=1, eta=0.0)

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 import numpy as np
 
-from cordwood.errors import SourceFileError, UnsupportedModelError
-from cordwood.frontends import _ubjson
+from cordwood.errors import UnsupportedModelError
+from cordwood.frontends._xgboost_categories import read_categories
+from cordwood.frontends._xgboost_json import fail, floats, member, number, parse, whole_numbers
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["Document", "fail", "member", "number", "parse", "read_document"]
+__all__ = ["Document", "read_document"]
 
 MAX_COUNT = 1 << 24
 """Most features and most outputs; more is taken for a damaged file."""
 
-BOOSTERS = ("gbtree", "dart")
+BOOSTERS = ("gbtree", "dart", "gblinear")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +52,10 @@ class Document:
         Names of the columns, where the document holds them.
     attributes : dict
         What callers and callbacks attached, such as ``best_iteration``.
-    has_category_encoder : bool
-        Whether the document holds the categories of a data frame.
+    linear_weights : ndarray of float32, shape (n_features + 1, n_outputs), optional
+        Coefficients and, in the last row, biases of gblinear, which has no trees.
+    categories : dict of int to ndarray
+        By feature, the labels of a data frame in code order.
     """
 
     version: tuple[int, int, int]
@@ -71,75 +71,8 @@ class Document:
     round_end: np.ndarray
     feature_names: tuple[str, ...] | None
     attributes: dict[str, Any]
-    has_category_encoder: bool
-
-
-def fail(where: str, found: object, expected: str) -> NoReturn:
-    """Raise the error of a malformed member."""
-    text = repr(found)
-    shown = text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004 - a line of a terminal
-    message = f"XGBoost model: {where} is {shown}, expected {expected}"
-    raise SourceFileError(message)
-
-
-def member(parent: dict[str, Any], name: str, kind: type, where: str) -> Any:
-    """Return the member `name` of `parent`, which must be of type `kind`."""
-    if name not in parent:
-        message = f"XGBoost model: {where} has no member {name!r}, expected {_noun(kind)}"
-        raise SourceFileError(message)
-    value = parent[name]
-    if not isinstance(value, kind):
-        fail(f"{where}.{name}", value, _noun(kind))
-    return value
-
-
-def number(parent: dict[str, Any], name: str, where: str, default: int | None = None) -> int:
-    """Return a count, which XGBoost writes as a string."""
-    if default is not None and name not in parent:
-        return default
-    text = member(parent, name, str, where)
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(2**63))):
-        fail(f"{where}.{name}", text, "a whole number of at least 0 as a string")
-    return int(text)
-
-
-def _noun(kind: type) -> str:
-    nouns = {"dict": "an object", "list": "an array", "str": "a string"}
-    return nouns.get(kind.__name__, kind.__name__)
-
-
-def parse(data: bytes) -> Any:
-    """Read JSON or UBJSON, told apart by the second character.
-
-    Parameters
-    ----------
-    data : bytes
-        A whole model file, or what ``Booster.save_raw`` returns.
-
-    Returns
-    -------
-    object
-        The document.
-
-    Raises
-    ------
-    SourceFileError
-        The bytes are neither.
-    """
-    head = data.lstrip(b" \t\r\n")[:2]
-    if head[:1] != b"{":
-        message = (
-            f"the file starts with {data[:8]!r}, expected an XGBoost model as JSON or UBJSON, "
-            "which starts with '{'; save an older binary model again with Booster.save_model"
-        )
-        raise SourceFileError(message)
-    if head[1:2] not in b' \t\r\n"}':
-        return _ubjson.parse(data)
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
-        message = f"the file starts as JSON but is not: {error}"
-        raise SourceFileError(message) from error
+    linear_weights: np.ndarray | None
+    categories: dict[int, np.ndarray]
 
 
 def read_document(data: bytes) -> Document:
@@ -160,54 +93,38 @@ def read_document(data: bytes) -> Document:
     SourceFileError
         The bytes are no model document.
     UnsupportedModelError
-        The booster is not made of trees, or a tree's leaf is a vector.
+        The booster is of no kind that is known.
     """
     root = parse(data)
     if not isinstance(root, dict):
         fail("the document", root, "an object")
+    if "Model" in root and "learner" not in root:
+        fail("the document", sorted(root), "a saved model, not the snapshot inside a pickle; "
+             "save it with Booster.save_model")  # fmt: skip
     learner = member(root, "learner", dict, "the document")
     gradient = member(learner, "gradient_booster", dict, "learner")
-    booster = member(gradient, "name", str, "learner.gradient_booster")
-    if booster not in BOOSTERS:
-        message = f"booster {booster!r} is not supported, expected one of {', '.join(BOOSTERS)}"
-        raise UnsupportedModelError(message)
-    where = "learner.gradient_booster"
-    weights = None
-    if booster == "dart":
-        weights = member(gradient, "weight_drop", list, where)
-        gradient, where = member(gradient, "gbtree", dict, where), f"{where}.gbtree"
-    model, where = member(gradient, "model", dict, where), f"{where}.model"
     objective = member(learner, "objective", dict, "learner")
     param = member(learner, "learner_model_param", dict, "learner")
+    n_features = _count(param, "num_feature", least=1)
     n_classes = _count(param, "num_class", default=0)
     n_outputs = max(1, n_classes, _count(param, "num_target", default=1))
-    trees = _ordered_trees(model, where)
-    tree_output = _integers(member(model, "tree_info", list, where), f"{where}.tree_info")
-    if len(tree_output) != len(trees):
-        fail(f"the length of {where}.tree_info", len(tree_output), f"{len(trees)}, one per tree")
-    if np.any((tree_output < 0) | (tree_output >= n_outputs)):
-        fail(f"{where}.tree_info", tree_output.tolist(), f"outputs from 0 to {n_outputs - 1}")
+    base_score = member(param, "base_score", str, "learner_model_param")
     attributes = learner.get("attributes", {})
     return Document(
         version=_version(root),
-        booster=booster,
         objective=member(objective, "name", str, "learner.objective"),
-        n_features=_count(param, "num_feature", least=1),
+        n_features=n_features,
         n_outputs=n_outputs,
         n_classes=n_classes,
-        base_score=_base_score(member(param, "base_score", str, "learner_model_param"), n_outputs),
-        trees=trees,
-        tree_output=tree_output.astype(np.int32),
-        tree_weight=_tree_weight(weights, len(trees)),
-        round_end=_round_end(model, tree_output, where),
+        base_score=_base_score(base_score, n_outputs),
         feature_names=_feature_names(learner),
         attributes=attributes if isinstance(attributes, dict) else {},
-        has_category_encoder=bool(_category_encoder(model)),
+        **_booster(gradient, n_features, n_outputs),
     )
 
 
 def _version(root: dict[str, Any]) -> tuple[int, int, int]:
-    given = _integers(member(root, "version", list, "the document"), "version")
+    given = whole_numbers(member(root, "version", (list, np.ndarray), "the document"), "version")
     if len(given) != 3:  # noqa: PLR2004 - major, minor, patch
         fail("version", given.tolist(), "three whole numbers")
     return int(given[0]), int(given[1]), int(given[2])
@@ -220,12 +137,6 @@ def _count(param: dict[str, Any], name: str, *, default: int | None = None, leas
     return count
 
 
-def _integers(values: Sequence[Any], where: str) -> np.ndarray:
-    if not all(type(value) is int and 0 <= value < 2**31 for value in values):
-        fail(where, list(values), "whole numbers from 0 to 2147483647")
-    return np.array(values, np.int64)
-
-
 def _base_score(text: str, n_outputs: int) -> np.ndarray:
     """Read ``"5E-1"`` (before 3.1) or ``"[5E-1,2.5E-1]"``; one number serves all outputs."""
     where = "learner.learner_model_param.base_score"
@@ -233,15 +144,60 @@ def _base_score(text: str, n_outputs: int) -> np.ndarray:
         given = json.loads(text)
     except (ValueError, RecursionError):
         fail(where, text, "a number, or an array of numbers, as a string")
-    numbers = given if isinstance(given, list) else [given]
-    if not all(type(value) in (int, float) and abs(value) < 2.0**128 for value in numbers):
-        fail(where, text, "finite numbers in the range of float32")
+    numbers = floats(given if isinstance(given, list) else [given], where)
     if len(numbers) not in (1, n_outputs):
         fail(where, text, f"1 or {n_outputs} numbers, the outputs of the model")
-    # Written with the fewest digits that name one float32, so going through float64 is exact.
     scores: np.ndarray = np.empty(n_outputs, np.float32)
-    scores[:] = np.array(numbers, np.float64)
+    scores[:] = numbers
     return scores
+
+
+def _feature_names(learner: dict[str, Any]) -> tuple[str, ...] | None:
+    names = learner.get("feature_names", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        fail("learner.feature_names", names, "an array of strings")
+    return tuple(names) or None
+
+
+def _booster(gradient: dict[str, Any], n_features: int, n_outputs: int) -> dict[str, Any]:
+    """Read what the booster learned: the fields of a Document that depend on its kind."""
+    where = "learner.gradient_booster"
+    booster = member(gradient, "name", str, where)
+    if booster not in BOOSTERS:
+        message = f"booster {booster!r} is not supported, expected one of {', '.join(BOOSTERS)}"
+        raise UnsupportedModelError(message)
+    weights = None
+    if booster == "dart":
+        weights = member(gradient, "weight_drop", (list, np.ndarray), where)
+        gradient, where = member(gradient, "gbtree", dict, where), f"{where}.gbtree"
+    model, where = member(gradient, "model", dict, where), f"{where}.model"
+    linear = None
+    if booster == "gblinear":
+        linear = _linear_weights(model, n_features, n_outputs, where)
+        model = {"trees": [], "tree_info": [], "iteration_indptr": [0]}
+    trees = _ordered_trees(model, where)
+    tree_output = _tree_output(model, len(trees), n_outputs, where)
+    return {
+        "booster": booster,
+        "trees": trees,
+        "tree_output": tree_output.astype(np.int32),
+        "tree_weight": _tree_weight(weights, len(trees)),
+        "round_end": _round_end(model, tree_output, where),
+        "linear_weights": linear,
+        "categories": read_categories(model, n_features, where),
+    }
+
+
+def _linear_weights(
+    model: dict[str, Any], n_features: int, n_outputs: int, where: str
+) -> np.ndarray:
+    """Return the coefficients of gblinear, features after one another, biases last."""
+    given = member(model, "weights", (list, np.ndarray), where)
+    expected = (n_features + 1) * n_outputs
+    if len(given) != expected:
+        fail(f"the length of {where}.weights", len(given),
+             f"{expected}: {n_features} features and a bias for {n_outputs} outputs")  # fmt: skip
+    return floats(given, f"{where}.weights").reshape(n_features + 1, n_outputs)
 
 
 def _ordered_trees(model: dict[str, Any], where: str) -> list[dict[str, Any]]:
@@ -256,44 +212,46 @@ def _ordered_trees(model: dict[str, Any], where: str) -> list[dict[str, Any]]:
         if type(index) is not int or not 0 <= index < len(trees) or trees[index] is not None:
             fail(f"{place}.id", index, f"a number from 0 to {len(trees) - 1} used once")
         trees[index] = tree
+    param = {}
+    if "gbtree_model_param" in model:
+        param = member(model, "gbtree_model_param", dict, where)
+    count = number(param, "num_trees", f"{where}.gbtree_model_param", len(listed))
+    if count != len(listed):
+        fail(f"the length of {where}.trees", len(listed), f"{count}, as num_trees says")
     return [tree for tree in trees if tree is not None]
 
 
-def _tree_weight(weights: list[Any] | None, n_trees: int) -> np.ndarray:
+def _tree_output(model: dict[str, Any], n_trees: int, n_outputs: int, where: str) -> np.ndarray:
+    """Return the output of each tree."""
+    place = f"{where}.tree_info"
+    output = whole_numbers(member(model, "tree_info", (list, np.ndarray), where), place)
+    if len(output) != n_trees:
+        fail(f"the length of {place}", len(output), f"{n_trees}, one per tree")
+    if np.any(output >= n_outputs):
+        fail(place, output.tolist(), f"outputs from 0 to {n_outputs - 1}")
+    return output
+
+
+def _tree_weight(weights: Any, n_trees: int) -> np.ndarray:
     """Return the factors on the trees; dart holds them in float32 and so multiplies."""
     if weights is None:
         return np.ones(n_trees)
     where = "learner.gradient_booster.weight_drop"
     if len(weights) != n_trees:
         fail(f"the length of {where}", len(weights), f"{n_trees}, one per tree")
-    if not all(type(value) in (int, float) and abs(value) < 2.0**128 for value in weights):
-        fail(where, weights, "finite numbers in the range of float32")
-    return np.array(weights, np.float64).astype(np.float32).astype(np.float64)
+    return floats(weights, where).astype(np.float64)
 
 
 def _round_end(model: dict[str, Any], tree_output: np.ndarray, where: str) -> np.ndarray:
     """Return the number of trees after each round; before 2.0 it follows from two counts."""
     n_trees = len(tree_output)
     if "iteration_indptr" in model:
-        given = _integers(
-            member(model, "iteration_indptr", list, where), f"{where}.iteration_indptr"
-        )
+        place = f"{where}.iteration_indptr"
+        given = whole_numbers(member(model, "iteration_indptr", (list, np.ndarray), where), place)
         if not len(given) or given[0] != 0 or given[-1] != n_trees or np.any(np.diff(given) < 0):
-            fail(f"{where}.iteration_indptr", given.tolist(), f"numbers rising from 0 to {n_trees}")
+            fail(place, given.tolist(), f"numbers rising from 0 to {n_trees}")
         return given[1:]
     param = member(model, "gbtree_model_param", dict, where)
     parallel = number(param, "num_parallel_tree", f"{where}.gbtree_model_param", 1)
     step = max(1, parallel) * (int(tree_output.max(initial=0)) + 1)
     return np.arange(1, n_trees // step + 1) * step
-
-
-def _feature_names(learner: dict[str, Any]) -> tuple[str, ...] | None:
-    names = learner.get("feature_names", [])
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        fail("learner.feature_names", names, "an array of strings")
-    return tuple(names) or None
-
-
-def _category_encoder(model: dict[str, Any]) -> Any:
-    cats = model.get("cats")
-    return isinstance(cats, dict) and cats.get("enc")

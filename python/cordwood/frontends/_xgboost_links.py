@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 
     from cordwood.ir import LinkKind
 
-__all__ = ["SIGMOID_CUT", "Objective", "base_margin", "find_objective"]
+__all__ = ["HALF_CUTS", "Objective", "base_margin", "find_objective"]
 
-SIGMOID_CUT = 1.5 * 2.0**-24
-"""Largest margin whose float32 sigmoid, as XGBoost computes it, is not above 0.5.
+HALF_CUTS = {
+    "exp": float.fromhex("-0x1.62e42ep-1"),
+    "identity": 0.5,
+    "sigmoid": 1.5 * 2.0**-24,
+    "step": 0.0,
+}
+"""By link: the largest margin whose response, as XGBoost computes it, is not above 0.5.
 
-``expf(-x) + 1.0f`` stays 2.0f up to there, so a label is a comparison of the margin, free of the
-rounding of any sigmoid.
+So a label is a comparison of the margin, free of the rounding of any link. XGBoost's sigmoid keeps
+``expf(-x) + 1.0f`` at 2.0f up to its cut; that of ``expf`` is the first float32 above log(0.5).
 """
 
 CLIP = np.float32(1e-6)
@@ -39,25 +44,25 @@ class Objective(NamedTuple):
 
     Parameters
     ----------
-    link : {"identity", "sigmoid", "exp", "softmax"}
+    link : {"identity", "sigmoid", "exp", "softmax", "step"}
         How ``Booster.predict`` turns the margin into its answer.
     intercept : {"identity", "logit", "log"}
         How base_score becomes a margin.
-    label : {"", "argmax", "sign"}
-        How ``Booster.predict`` answers with a label instead, if it does.
+    is_label : bool
+        Whether ``Booster.predict`` answers with the class of the largest margin instead.
     """
 
     link: LinkKind
     intercept: Literal["identity", "logit", "log"] = "identity"
-    label: Literal["", "argmax", "sign"] = ""
+    is_label: bool = False
 
 
 OBJECTIVES = {
-    "binary:hinge": Objective("identity", label="sign"),
+    "binary:hinge": Objective("step"),
     "binary:logistic": Objective("sigmoid", "logit"),
     "binary:logitraw": Objective("identity"),
     "count:poisson": Objective("exp", "log"),
-    "multi:softmax": Objective("softmax", label="argmax"),
+    "multi:softmax": Objective("softmax", is_label=True),
     "multi:softprob": Objective("softmax"),
     "rank:map": Objective("identity"),
     "rank:ndcg": Objective("identity"),

@@ -4,7 +4,8 @@ A row is cast to float32. A numeric node sends ``x < split_condition`` to the le
 ``default_left`` says. A category node truncates the value to a code and sends members of its set
 to the **right**; anything else goes left, also a negative value and one from 2**24 up, where
 float32 no longer holds every whole number. Weights of dart are applied as ``Booster.predict``
-does: the leaf times the weight is rounded to float32, then added.
+does: the leaf times the weight is rounded to float32, then added. A leaf that is a vector adds to
+all outputs (``multi_strategy="multi_output_tree"``).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from cordwood import ir
 from cordwood.errors import UnsupportedModelError
-from cordwood.frontends._xgboost_file import fail, member, number
+from cordwood.frontends._xgboost_json import fail, floats, member, number
 
 if TYPE_CHECKING:
     from cordwood.frontends._xgboost_file import Document
@@ -34,6 +35,7 @@ def read_trees(
     base_value: np.ndarray,
     *,
     accepts_infinity: bool,
+    missing_value: float | None = None,
 ) -> ir.TreeEnsemble:
     """Flatten the first `n_trees` trees of a document.
 
@@ -47,6 +49,8 @@ def read_trees(
         Margin that the sum starts from.
     accepts_infinity : bool
         Whether the predicting call takes infinite rows.
+    missing_value : float, optional
+        What counts as missing besides NaN; a number that float32 holds.
 
     Returns
     -------
@@ -59,7 +63,7 @@ def read_trees(
     SourceFileError
         An array is missing, has the wrong length or holds an impossible entry.
     UnsupportedModelError
-        Leaves are vectors, or a tree is deeper than a Graph may be.
+        A tree is deeper than a Graph may be.
     """
     trees = document.trees[:n_trees]
     size = np.array([_node_count(tree, position) for position, tree in enumerate(trees)], np.int64)
@@ -69,7 +73,7 @@ def read_trees(
     reached = _reach(left, right, start)
 
     leaf = left == -1
-    inner = reached & ~leaf
+    inner, ends = reached & ~leaf, reached & leaf
     value = _gather(trees, "split_conditions", size, np.float32)
     feature = _gather(trees, "split_indices", size, np.int32)
     default_left = _gather(trees, "default_left", size, np.int32) != 0
@@ -78,16 +82,19 @@ def read_trees(
     category_set, set_start, set_members = _category_sets(trees, size, start, inner)
     numeric = inner & (category_set == -1)
     _refuse(numeric & np.isnan(value), "split_conditions", value, start, "a number, not NaN")
-    _refuse(reached & leaf & ~np.isfinite(value), "split_conditions", value, start,
-            "a finite leaf value")  # fmt: skip
-
-    leaf_values = value[reached & leaf]
+    width = _leaf_width(trees, document)
+    if width == 1:
+        _refuse(ends & ~np.isfinite(value), "split_conditions", value, start, "a finite leaf value")
+        leaf_values = value[ends].reshape(-1, 1)
+    else:
+        leaf_values = _leaf_vectors(trees, start, right, ends, width)
     if document.booster == "dart":
         leaf_values += np.float32(0.0)  # XGBoost adds the leaf to 0.0 first, so -0.0 becomes 0.0
     tree = np.repeat(np.arange(len(trees)), size)
     local = (np.arange(start[-1]) - start[tree]).astype(np.int32)
     leaf_row = np.full(len(left), -1, np.int32)
-    leaf_row[reached & leaf] = np.arange(len(leaf_values), dtype=np.int32)
+    leaf_row[ends] = np.arange(len(leaf_values), dtype=np.int32)
+    right = np.where(leaf, np.int32(-1), right)  # at a leaf that is a vector, the vector's row
     left, right, start = _close_ranks(left, right, start, tree, reached)
     return ir.TreeEnsemble(
         source="rows",
@@ -99,6 +106,7 @@ def read_trees(
         category_rule="floor" if len(set_start) > 1 else "none",
         category_members="right",
         accumulate_type="float32",
+        missing_value=missing_value,
         accepts_nan=True,
         accepts_infinity=accepts_infinity,
         base_value=base_value,
@@ -114,7 +122,7 @@ def read_trees(
         zero_missing=np.zeros(len(left), np.bool_),
         leaf_row=leaf_row[reached],
         leaf_id=np.where(leaf, local, np.int32(-1))[reached],
-        leaf_values=leaf_values.reshape(-1, 1),
+        leaf_values=leaf_values,
         set_start=set_start,
         set_members=set_members,
         category_start=np.zeros(document.n_features + 1, np.int64),
@@ -123,19 +131,51 @@ def read_trees(
 
 
 def _node_count(tree: dict[str, Any], position: int) -> int:
-    place = f"{WHERE}[{position}]"
-    param = member(tree, "tree_param", dict, place)
-    width = number(param, "size_leaf_vector", f"{place}.tree_param", 0)
-    if width > 1:
-        message = (
-            f"tree {position} has leaves of {width} values; multi_strategy='multi_output_tree' is "
-            "not supported, expected multi_strategy='one_output_per_tree'"
-        )
-        raise UnsupportedModelError(message)
-    count = number(param, "num_nodes", f"{place}.tree_param")
+    place = f"{WHERE}[{position}].tree_param"
+    count = number(member(tree, "tree_param", dict, f"{WHERE}[{position}]"), "num_nodes", place)
     if not 1 <= count < 2**31:
-        fail(f"{place}.tree_param.num_nodes", count, "a number from 1 to 2147483647")
+        fail(f"{place}.num_nodes", count, "a number from 1 to 2147483647")
     return count
+
+
+def _leaf_width(trees: list[dict[str, Any]], document: Document) -> int:
+    """Return how many numbers a leaf holds: 1, or one for each output."""
+    width = 1
+    for position, tree in enumerate(trees):
+        place = f"{WHERE}[{position}].tree_param"
+        own = max(1, number(tree["tree_param"], "size_leaf_vector", place, 0))
+        width = own if position == 0 else width
+        if own != width or own not in (1, document.n_outputs):
+            expected = f"{width} as in the first tree, which is 1 or {document.n_outputs} outputs"
+            fail(f"{place}.size_leaf_vector", own, expected)
+        if own > 1 and document.tree_output[position] != 0:
+            fail(f"the output of tree {position}", int(document.tree_output[position]),
+                 "0, because its leaves are vectors of all outputs")  # fmt: skip
+    return width
+
+
+def _leaf_vectors(
+    trees: list[dict[str, Any]], start: np.ndarray, right: np.ndarray, ends: np.ndarray, width: int
+) -> np.ndarray:
+    """Return the vector of each leaf that rows can reach, tree after tree.
+
+    Since 3.1 they stand apart and a leaf's ``right_children`` is its row; before, every node has
+    one in ``base_weights``.
+    """
+    vectors = []
+    for position, tree in enumerate(trees):
+        apart = "leaf_weights" in tree
+        name = "leaf_weights" if apart else "base_weights"
+        place = f"{WHERE}[{position}].{name}"
+        numbers = floats(_as_array(tree, name, position), place)
+        here = slice(start[position], start[position + 1])
+        node = np.flatnonzero(ends[here])
+        row = right[here][node] if apart else node
+        if len(numbers) % width or np.any((row < 0) | (row >= len(numbers) // width)):
+            fail(f"the length of {place}", len(numbers),
+                 f"{width} for each of at least {int(row.max()) + 1} rows")  # fmt: skip
+        vectors.append(numbers.reshape(-1, width)[row])
+    return np.concatenate(vectors)
 
 
 def _gather(trees: list[dict[str, Any]], name: str, size: np.ndarray, dtype: Any) -> np.ndarray:
