@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import sklearn
-from sklearn import ensemble, tree
+from scipy import sparse
+from sklearn import calibration, ensemble, multiclass, multioutput, tree
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 import oracle
 from cordwood.errors import NotFittedError, UnsupportedModelError
 from cordwood.frontends import sklearn as frontend
-from sklearn_checks import assert_equal_to_source, training_rows
+from sklearn_checks import METHODS, assert_equal_to_source, training_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,9 +42,7 @@ def test_unfitted_estimator_is_refused(name: str) -> None:
     "source",
     [
         LogisticRegression(),
-        ensemble.IsolationForest(),
-        ensemble.RandomTreesEmbedding(),
-        ensemble.AdaBoostClassifier(),
+        ensemble.VotingClassifier([]),
         ensemble.RandomForestClassifier,
         object(),
         None,
@@ -51,8 +50,24 @@ def test_unfitted_estimator_is_refused(name: str) -> None:
 )
 def test_other_sources_are_refused_by_name(source: Any) -> None:
     with pytest.raises(
-        UnsupportedModelError, match=r"is not supported; supported are DecisionTree"
+        UnsupportedModelError, match=r"is not supported; .*supported are AdaBoostClassifier"
     ):
+        frontend.read(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "advice"),
+    [
+        (ensemble.VotingRegressor([]), "compress each of its estimators_ by itself"),
+        (ensemble.StackingClassifier([]), "compress each of its estimators_ by itself"),
+        (multioutput.MultiOutputClassifier(None), "or fit one that takes several outputs"),
+        (multiclass.OneVsRestClassifier(None), "compress each of its estimators_ by itself"),
+        (calibration.CalibratedClassifierCV(), "each of its calibrated_classifiers_"),
+    ],
+)
+def test_wrappers_are_refused_with_advice(source: Any, advice: str) -> None:
+    name = type(source).__name__
+    with pytest.raises(UnsupportedModelError, match=f"{name} is not supported; .*{advice}"):
         frontend.read(source)
 
 
@@ -165,24 +180,49 @@ def test_names_and_provenance() -> None:
 
 
 def test_old_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sklearn, "__version__", "1.4.2")
-    with pytest.raises(UnsupportedModelError, match=r"scikit-learn 1\.4\.2.*from 1\.5 on"):
+    monkeypatch.setattr(sklearn, "__version__", "1.2.2")
+    with pytest.raises(UnsupportedModelError, match=r"scikit-learn 1\.2\.2.*from 1\.3 on"):
         frontend.read(tree.DecisionTreeClassifier().fit(X, Y))
+
+
+def fitted(name: str) -> Any:
+    """Return a small fitted estimator of a supported class."""
+    family = getattr(ensemble, name, None) or getattr(tree, name)
+    estimator = family(random_state=0)
+    known = estimator.get_params()
+    for option, value in {"max_iter": 2, "n_estimators": 3, "max_depth": 3}.items():
+        if option in known:
+            estimator.set_params(**{option: value})
+    if known.get("algorithm") == "SAMME.R":
+        estimator.set_params(algorithm="SAMME")
+    return estimator.fit(X, Y if name.endswith("Classifier") else X[:, 1])
+
+
+@pytest.mark.parametrize("name", frontend.SUPPORTED)
+def test_methods_and_matrices_are_those_of_the_source(name: str) -> None:
+    estimator = fitted(name)
+    graph = frontend.read(estimator)
+    assert graph.methods == tuple(method for method in METHODS if hasattr(estimator, method))
+    assert graph.staged == (hasattr(estimator, "staged_predict") and name != "AdaBoostClassifier")
+    narrow = sparse.csr_matrix(np.nan_to_num(X[:8]))
+    method = getattr(estimator, graph.methods[0])
+    if graph.sparse == "zero":
+        method(narrow)
+    else:
+        with pytest.raises(TypeError, match="dense"):
+            method(narrow)
 
 
 @pytest.mark.parametrize("name", frontend.SUPPORTED)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300, 3.5e38])
 def test_refuses_the_rows_that_the_source_refuses(name: str, value: float) -> None:
-    family = getattr(ensemble, name, None) or getattr(tree, name)
-    size = {"max_iter": 2} if name.startswith("Hist") else {"max_depth": 3}
-    estimator = family(random_state=0, **size)
-    estimator.fit(X, Y if name.endswith("Classifier") else X[:, 1])
+    estimator = fitted(name)
     op = frontend.read(estimator).trees
     rows = X[:4].copy()
     rows[2, 1] = value
     try:
         with np.errstate(over="ignore"):
-            estimator.predict(rows)
+            (estimator.transform if name == "RandomTreesEmbedding" else estimator.predict)(rows)
     except ValueError:
         assert oracle.refused(op, rows) == (2, 1)
     else:

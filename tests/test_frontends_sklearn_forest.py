@@ -1,4 +1,4 @@
-"""Trees, forests and gradient boosting of scikit-learn against the estimator itself."""
+"""Single trees and forests of scikit-learn against the estimator itself."""
 
 from __future__ import annotations
 
@@ -7,33 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn import ensemble, tree
-from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.linear_model import LinearRegression
 
 import oracle
-from cordwood.errors import UnsupportedModelError
 from cordwood.frontends import sklearn as frontend
-from cordwood.ir import Link, Role
-from sklearn_checks import assert_equal_to_source, same_bits, training_rows
-
-
-def targets(X: np.ndarray, kind: str) -> np.ndarray:
-    score = np.nan_to_num(X[:, 0]) + np.sin(np.nan_to_num(X[:, 1])) + np.nan_to_num(X[:, -1])
-    if kind == "real":
-        return score
-    if kind == "count":
-        return np.floor(np.abs(score))
-    if kind == "pair":
-        return np.stack((score, -(score**2)), axis=1)
-    labels = {"two": np.array(["no", "yes"]), "four": np.array([3, 7, -1, 10])}[kind]
-    return labels[np.digitize(score, np.quantile(score, np.linspace(0, 1, len(labels) + 1)[1:-1]))]
-
+from sklearn_checks import assert_equal_to_source, same_bits, targets, training_rows
 
 FORESTS: list[tuple[Any, str, dict[str, Any]]] = [
     (ensemble.RandomForestClassifier, "two", {}),
     (ensemble.RandomForestClassifier, "four", {"class_weight": "balanced_subsample"}),
     (ensemble.RandomForestClassifier, "four", {"max_leaf_nodes": 9, "criterion": "entropy"}),
     (ensemble.RandomForestClassifier, "two", {"monotonic_cst": [1, 0, 0, -1, 0]}),
+    (ensemble.RandomForestClassifier, "labels", {"max_depth": 4}),
+    (ensemble.ExtraTreesClassifier, "bool", {"max_features": 2}),
+    (ensemble.RandomForestRegressor, "large", {}),
     (ensemble.RandomForestRegressor, "real", {}),
     (ensemble.RandomForestRegressor, "pair", {"max_depth": 5}),
     (ensemble.RandomForestRegressor, "real", {"criterion": "absolute_error", "max_depth": 4}),
@@ -64,6 +50,10 @@ def test_forest_equals_source(
     [
         (tree.DecisionTreeClassifier, "four", {}),
         (tree.DecisionTreeClassifier, "two", {"max_leaf_nodes": 6}),
+        (tree.DecisionTreeClassifier, "labels", {"class_weight": "balanced"}),
+        (tree.DecisionTreeClassifier, "float", {"criterion": "log_loss"}),
+        (tree.DecisionTreeClassifier, "one", {}),
+        (tree.DecisionTreeRegressor, "real", {"monotonic_cst": [1, 0, -1, 0, 0]}),
         (tree.DecisionTreeRegressor, "real", {}),
         (tree.DecisionTreeRegressor, "pair", {"ccp_alpha": 0.5}),
         (tree.ExtraTreeClassifier, "two", {}),
@@ -105,80 +95,55 @@ def test_warm_start_and_one_class() -> None:
     assert assert_equal_to_source(lone, X).trees.n_outputs == 1
 
 
-BOOSTED: list[tuple[Any, str, dict[str, Any]]] = [
-    (ensemble.GradientBoostingClassifier, "two", {}),
-    (ensemble.GradientBoostingClassifier, "two", {"loss": "exponential", "learning_rate": 0.37}),
-    (ensemble.GradientBoostingClassifier, "four", {"subsample": 0.6}),
-    (ensemble.GradientBoostingClassifier, "four", {"init": "zero"}),
-    (ensemble.GradientBoostingClassifier, "two", {"init": DummyClassifier(strategy="uniform")}),
-    (ensemble.GradientBoostingClassifier, "two", {"n_iter_no_change": 2, "tol": 0.1}),
-    (ensemble.GradientBoostingRegressor, "real", {}),
-    (ensemble.GradientBoostingRegressor, "real", {"init": "zero", "max_leaf_nodes": 5}),
-    (ensemble.GradientBoostingRegressor, "real", {"loss": "absolute_error"}),
-    (ensemble.GradientBoostingRegressor, "real", {"loss": "huber", "alpha": 0.8}),
-    (ensemble.GradientBoostingRegressor, "real", {"loss": "quantile", "alpha": 0.3}),
-    (ensemble.GradientBoostingRegressor, "real", {"init": DummyRegressor(strategy="median")}),
-]
-
-
-@pytest.mark.parametrize(("family", "target", "options"), BOOSTED)
-def test_boosting_equals_source(family: Any, target: str, options: dict[str, Any]) -> None:
-    X = training_rows(6)
-    estimator = family(n_estimators=9, random_state=2, **options).fit(X, targets(X, target))
-    classifies = hasattr(estimator, "classes_")
-    graph = assert_equal_to_source(estimator, X, "decision_function" if classifies else None)
-    assert not graph.trees.accepts_nan
-    assert not graph.trees.accepts_infinity
-    assert graph.provenance["loss"] == estimator.loss
-
-
-def test_boosting_label_at_a_margin_of_zero() -> None:
-    X = np.array([[0.0], [1.0]] * 6)
-    y = np.array([0, 1, 1, 0] * 3)
-    estimator = ensemble.GradientBoostingClassifier(n_estimators=1, init="zero").fit(X, y)
-    assert np.array_equal(estimator.decision_function(X), np.zeros(12))
-    graph = frontend.read(estimator)
-    index = oracle.run(graph, X, Role.LABEL)
-    assert np.array_equal(graph.classes[index], estimator.predict(X))
-    assert index.all()
-
-
-def test_exponential_loss_doubles_the_margin() -> None:
-    X = training_rows(7)
-    estimator = ensemble.GradientBoostingClassifier(loss="exponential", n_estimators=2)
-    graph = frontend.read(estimator.fit(X, targets(X, "two")))
-    assert [op.scale for op in graph.operators if isinstance(op, Link)] == [2.0]
-
-
-def test_many_classes_start_from_the_same_bits_in_any_batch() -> None:
-    rng = np.random.default_rng(8)
-    X = rng.normal(size=(200, 3))
-    y = rng.integers(0, 13, 200)
-    estimator = ensemble.GradientBoostingClassifier(n_estimators=2, max_depth=2).fit(X, y)
-    graph = frontend.read(estimator)
-    for rows in (X[:1], X[:2], X[:33], X):
-        theirs = estimator.decision_function(rows)
-        assert same_bits(oracle.predict_margin(graph, rows), theirs)
-
-
-@pytest.mark.parametrize(
-    ("family", "target", "init"),
-    [
-        (ensemble.GradientBoostingRegressor, "real", LinearRegression()),
-        (ensemble.GradientBoostingClassifier, "two", DummyClassifier(strategy="stratified")),
-    ],
-)
-def test_initial_estimator_that_reads_rows_is_refused(family: Any, target: str, init: Any) -> None:
-    X = training_rows(9)
-    estimator = family(n_estimators=2, init=init).fit(X, targets(X, target))
-    with pytest.raises(UnsupportedModelError, match=r"starts from init=.*'zero'"):
-        frontend.read(estimator)
-
-
-def test_multi_output_classifier_is_refused() -> None:
+def test_outputs_of_a_classifier_have_their_own_classes() -> None:
     X = training_rows(10)
-    y = np.stack((X[:, 0] > 0, X[:, 1] > 0), axis=1)
-    for family in (tree.DecisionTreeClassifier, ensemble.RandomForestClassifier):
-        estimator = family(max_depth=2).fit(X, y)
-        with pytest.raises(UnsupportedModelError, match="2 outputs"):
-            frontend.read(estimator)
+    y = np.stack((targets(X, "two"), np.full(len(X), "only"), targets(X, "two")), axis=1)
+    y[:30, 2] = "may"
+    graph = assert_equal_to_source(ensemble.RandomForestClassifier(4, random_state=0).fit(X, y), X)
+    assert isinstance(graph.classes, tuple)
+    assert [labels.tolist() for labels in graph.classes] == [
+        ["no", "yes"],
+        ["only"],
+        ["may", "no", "yes"],
+    ]
+    assert graph.operators[-1].groups == (2, 1, 3)
+
+
+def test_one_column_of_targets_is_one_output() -> None:
+    X = training_rows(11)
+    y = targets(X, "four").reshape(-1, 1)
+    graph = assert_equal_to_source(tree.DecisionTreeClassifier(max_depth=3).fit(X, y), X)
+    assert isinstance(graph.classes, np.ndarray)
+
+
+def test_large_targets_keep_every_bit() -> None:
+    # Where thresholds or sums are float32, the error of a regressor grows with its targets.
+    X = training_rows(12, n_rows=600)
+    y = targets(X, "large")
+    estimator = ensemble.RandomForestRegressor(20, random_state=0).fit(X, y)
+    assert estimator.predict(X).max() > 1e9
+    assert_equal_to_source(estimator, X)
+
+
+def test_thresholds_between_float32_numbers() -> None:
+    # The middle of 1 and its third successor in float32 is no float32 number.
+    above = 1 + 3 * 2.0**-23
+    X = np.array([[1.0], [above]] * 10)
+    estimator = tree.DecisionTreeClassifier().fit(X, [0, 1] * 10)
+    graph = assert_equal_to_source(estimator, X)
+    cut = graph.trees.threshold[0]
+    assert cut != np.float32(cut)
+    rows = np.array([[1.0], [cut], [np.nextafter(cut, 2)], [1 + 2.0**-23], [1 + 2.0**-22], [above]])
+    assert np.array_equal(oracle.apply(graph, rows)[:, 0], estimator.apply(rows))
+    assert len(set(oracle.apply(graph, rows)[:, 0])) == 2
+
+
+@pytest.mark.parametrize("go_left", [False, True])
+def test_missing_values_go_where_the_node_says(go_left: bool) -> None:
+    X = np.arange(40.0).reshape(-1, 1)
+    y = (X[:, 0] >= 20).astype(int)
+    X[:5] = np.nan
+    X[20:25] = X[20:25] if go_left else np.nan
+    y[np.isnan(X[:, 0])] = 0 if go_left else 1
+    graph = assert_equal_to_source(tree.DecisionTreeClassifier().fit(X, y), X)
+    assert graph.trees.missing_left[0] == go_left

@@ -58,7 +58,7 @@ def test_regressor_equals_source(options: dict[str, Any], missing: float) -> Non
     X = training_rows(1, missing=missing)
     y = np.abs(np.nan_to_num(X[:, 0])) + np.nan_to_num(X[:, 4]) ** 2 + 0.5
     estimator = HistGradientBoostingRegressor(max_iter=6, min_samples_leaf=5, **options).fit(X, y)
-    graph = assert_equal_to_source(estimator, X, "_raw_predict")
+    graph = assert_equal_to_source(estimator, X)
     assert graph.trees.accepts_nan
     assert graph.trees.accepts_infinity
     for rows in probe_rows(graph, X, seed=3):
@@ -76,7 +76,7 @@ def test_classifier_equals_source(labels: list[Any], missing: float) -> None:
     estimator = HistGradientBoostingClassifier(
         max_iter=5, min_samples_leaf=4, class_weight="balanced"
     ).fit(X, y)
-    graph = assert_equal_to_source(estimator, X, "decision_function")
+    graph = assert_equal_to_source(estimator, X)
     assert graph.methods == ("predict", "predict_proba", "decision_function")
     assert graph.trees.n_outputs == (1 if len(labels) == 2 else 3)
 
@@ -163,13 +163,108 @@ def test_one_known_category_shares_the_first_set_of_its_tree() -> None:
         assert same_bits(oracle.predict_margin(graph, rows), estimator._raw_predict(rows))
 
 
-def test_categories_that_are_not_numbers_are_refused() -> None:
-    pandas = pytest.importorskip("pandas")
-    colour = pandas.Categorical(["red", "green", "blue"] * 40)
-    frame = pandas.DataFrame({"size": np.arange(120.0), "colour": colour})
-    estimator = HistGradientBoostingRegressor(max_iter=2).fit(frame, np.arange(120.0) % 3)
-    with pytest.raises(UnsupportedModelError, match=r"feature 1, such as 'blue'.*numeric codes"):
+def test_categories_of_mixed_types_are_refused() -> None:
+    X = np.array([["red", 1.0], [None, 2.0], ["blue", 3.0]] * 40, dtype=object)
+    estimator = HistGradientBoostingRegressor(max_iter=2, categorical_features=[0])
+    estimator.fit(X, np.arange(120.0) % 3)
+    with pytest.raises(UnsupportedModelError, match=r"feature 0, such as None.*numeric codes"):
         frontend.read(estimator)
+
+
+def test_categories_of_objects_that_are_numbers() -> None:
+    X = np.array([[3, 1.0], [7.5, 2.0], [True, 3.0], [np.nan, 1.0]] * 40, dtype=object)
+    estimator = HistGradientBoostingRegressor(
+        max_iter=2, categorical_features=[0], min_samples_leaf=2
+    )
+    estimator.fit(X, np.arange(160.0) % 4)
+    graph = frontend.read(estimator)
+    assert not graph.categories
+    odd = np.array([[3.0, 1.0], [7.5, 0.0], [1.0, 3.0], [4.0, 2.0], [np.nan, 9.0]])
+    theirs = estimator._raw_predict(odd.astype(object))
+    assert same_bits(oracle.predict_margin(graph, odd), theirs)
+
+
+def colours(n_rows: int = 300) -> tuple[Any, np.ndarray]:
+    """Return a frame with a column of text and a column of text with gaps, and targets."""
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(11)
+    colour = rng.choice(["red", "green", "blue", "a very long name", ""], n_rows)
+    grade = rng.choice(["b", "a", "c"], n_rows).astype(object)
+    grade[rng.random(n_rows) < 0.2] = None
+    frame = pandas.DataFrame(
+        {
+            "size": rng.normal(size=n_rows),
+            # The dtype's own order and its unused category mean nothing to scikit-learn.
+            "colour": pandas.Categorical(
+                colour, categories=["red", "unused", "green", "", "blue", "a very long name"]
+            ),
+            "grade": pandas.Categorical(grade),
+        }
+    )
+    y = (frame["colour"] == "red") * 2.0 + (frame["grade"] == "a") + 0.1 * frame["size"]
+    return frame, y.to_numpy()
+
+
+def coded(graph: Graph, frame: Any) -> np.ndarray:
+    """Return the rows of a frame, labels as their positions and NaN where there is none."""
+    rows = np.empty(frame.shape)
+    for column, name in enumerate(frame.columns):
+        labels = graph.categories.get(column)
+        if labels is None:
+            rows[:, column] = frame[name].to_numpy(np.float64)
+        else:
+            place = {label: code for code, label in enumerate(labels.tolist())}
+            rows[:, column] = [place.get(label, np.nan) for label in frame[name]]
+    return rows
+
+
+@pytest.mark.parametrize("selected", ["from_dtype", [1, 2], ["colour", "grade"], "mask"])
+def test_labels_of_text_equal_source(selected: Any) -> None:
+    frame, y = colours()
+    chosen = np.array([False, True, True]) if selected == "mask" else selected
+    estimator = HistGradientBoostingRegressor(
+        max_iter=5, min_samples_leaf=3, categorical_features=chosen
+    ).fit(frame, y)
+    graph = frontend.read(estimator)
+    assert {k: v.tolist() for k, v in graph.categories.items()} == {
+        1: ["", "a very long name", "blue", "green", "red"],
+        2: ["a", "b", "c"],
+    }
+    assert (graph.unseen, graph.sparse) == ("missing", "refused")
+    unseen = frame.copy()
+    unseen["colour"] = unseen["colour"].astype(object).where(unseen["size"] > 0, "violet")
+    unseen["grade"] = unseen["grade"].astype(object).where(unseen["size"] < 1, None)
+    for rows in (frame, unseen):
+        theirs = estimator._raw_predict(rows)
+        assert same_bits(oracle.predict_margin(graph, coded(graph, rows)), theirs)
+
+
+def test_classifier_of_one_class() -> None:
+    X = training_rows(12)
+    estimator = HistGradientBoostingClassifier(max_iter=2).fit(X, np.full(len(X), "only"))
+    graph = assert_equal_to_source(estimator, X)
+    assert graph.by_role(Role.PROBABILITY).shape == ("batch", 2)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"early_stopping": True, "n_iter_no_change": 2, "tol": 0.5},
+        {"interaction_cst": "no_interactions"},
+        {"interaction_cst": [{0, 1}, {2, 3, 4}]},
+        {"monotonic_cst": [1, 0, 0, 0, 0]},
+        {"l2_regularization": 2.0, "max_depth": 2, "learning_rate": 0.7},
+        {"loss": "absolute_error", "early_stopping": True},
+    ],
+)
+def test_training_settings_change_nothing_in_the_rules(options: dict[str, Any]) -> None:
+    X = training_rows(13, missing=0.1)
+    y = np.nan_to_num(X[:, 0]) + np.nan_to_num(X[:, 4]) ** 2
+    estimator = HistGradientBoostingRegressor(max_iter=8, min_samples_leaf=5, **options)
+    graph = assert_equal_to_source(estimator.fit(X, y), X)
+    assert graph.staged
+    assert graph.trees_per_iteration == 1
+    assert graph.trees.n_trees == estimator.n_iter_
 
 
 def test_integer_categories_beyond_float64_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""Shared by the scikit-learn families: node arrays -> tree_ensemble, and the Graph around it."""
+"""Shared by the scikit-learn families: the Graph around a tree_ensemble, and labels."""
 
 from __future__ import annotations
 
@@ -9,235 +9,173 @@ import numpy as np
 
 from cordwood import ir
 from cordwood.errors import UnsupportedModelError
+from cordwood.frontends._sklearn_nodes import ROWS, TREES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from cordwood._typing import AnyArray, BoolArray, Float64Array, Int32Array, Int64Array
+    from cordwood._typing import AnyArray
 
 __all__ = [
-    "CategoryTable",
-    "NodeTable",
+    "AVERAGED",
+    "LABEL",
+    "Before",
     "Outcome",
-    "RowRules",
-    "Sum",
-    "build_ensemble",
+    "Step",
     "build_graph",
-    "check_depth",
     "class_labels",
+    "margin_steps",
+    "proba_steps",
+    "sklearn_version",
 ]
 
-ROWS, TREES, RESPONSE, PROBABILITY, LABEL = "rows", "trees", "response", "probability", "label"
-
-
-@dataclass(frozen=True, eq=False)
-class CategoryTable:
-    """Category splits of an ensemble, empty by default.
-
-    Parameters
-    ----------
-    node_set : ndarray of int32, shape (n_nodes,), optional
-        Set of each category node; -1 elsewhere.
-    set_start : ndarray of int64, shape (n_sets + 1,)
-        First member of each set.
-    set_members : ndarray of int32, shape (n_members,)
-        Codes, ascending within a set.
-    values : sequence of ndarray of float64, optional
-        For each feature its category values in code order; empty where it has none.
-    """
-
-    node_set: Int32Array | None = None
-    set_start: Int64Array = field(default_factory=lambda: np.zeros(1, np.int64))
-    set_members: Int32Array = field(default_factory=lambda: np.zeros(0, np.int32))
-    values: Sequence[Float64Array] | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class NodeTable:
-    """Nodes of all trees, one after the other, as the source numbers them.
-
-    Parameters
-    ----------
-    sizes : ndarray of int64, shape (n_trees,)
-        Nodes of each tree.
-    leaf : ndarray of bool, shape (n_nodes,)
-        Whether the node is a leaf. The other arrays may hold anything at the nodes that they do
-        not concern.
-    left, right, feature : ndarray of int, shape (n_nodes,)
-        Children, counted from the tree's first node, and the feature tested.
-    threshold : ndarray of float64, shape (n_nodes,)
-        Where ``x <= threshold``, a value goes left.
-    missing_left : ndarray of bool, shape (n_nodes,)
-        Whether NaN goes left.
-    leaf_values : ndarray of float64, shape (n_leaves, leaf_width)
-        Values of the leaves in node order.
-    """
-
-    sizes: Int64Array
-    leaf: BoolArray
-    left: AnyArray
-    right: AnyArray
-    feature: AnyArray
-    threshold: Float64Array
-    missing_left: BoolArray
-    leaf_values: Float64Array
+PROBABILITY, LABEL = "probability", "label"
 
 
 @dataclass(frozen=True)
-class RowRules:
-    """What the source does with its rows.
+class Step:
+    """An operator after the ensemble, and what it writes.
 
     Parameters
     ----------
-    n_features : int
-        Columns.
-    input_type : {"float32", "float64"}
-        Type that rows are cast to.
-    accepts_nan, accepts_infinity : bool
-        Whether the source takes such rows.
+    operator : Link or Decide
+        The operator.
+    shape : tuple of int
+        What its output has after the batch.
+    role : Role
+        What its output is to the caller.
     """
 
-    n_features: int
-    input_type: Literal["float32", "float64"]
-    accepts_nan: bool
-    accepts_infinity: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Sum:
-    """How leaves add up.
-
-    Parameters
-    ----------
-    base_value : ndarray of float64, shape (n_outputs,)
-        What the sum starts from.
-    tree_output : ndarray of int32, shape (n_trees,), optional
-        Output of each tree; by default leaves hold all outputs.
-    weight : float
-        Factor on every leaf.
-    divisor : int, optional
-        Number that an average divides by; None for a sum.
-    """
-
-    base_value: Float64Array
-    tree_output: Int32Array | None = None
-    weight: float = 1.0
-    divisor: int | None = None
+    operator: ir.Link | ir.Decide
+    shape: tuple[int, ...]
+    role: ir.Role
 
 
 @dataclass(frozen=True)
+class Before:
+    """What runs before the ensemble: an initial estimator.
+
+    Parameters
+    ----------
+    values : tuple of Value
+        What it writes.
+    operators : tuple of Operator
+        Its operators, in order.
+    """
+
+    values: tuple[ir.Value, ...] = ()
+    operators: tuple[ir.Operator, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class Outcome:
-    """What follows the ensemble: role of its output, link and label rule.
+    """What the ensemble's output is, what follows it, and what a caller may ask for.
 
     Parameters
     ----------
     role : Role
         What the ensemble's output is to the caller.
     methods : tuple of str
-        Methods of the estimator.
-    link : str, optional
-        Kind of the link that follows the margin.
-    scale : float
-        Factor on the margin inside a sigmoid.
-    decide : str, optional
-        Rule that picks the label from the ensemble's output; None for regression.
+        Methods that the estimator offers.
+    steps : tuple of Step
+        Links and the label rule.
+    classes : ndarray or tuple of ndarray, optional
+        Labels that the label rule picks from.
+    trees_per_iteration : int
+        Trees of one stage where prediction can be staged; else 0.
+    sparse : {"zero", "refused"}
+        What an entry that a sparse matrix does not store means.
+    categories : mapping of int to ndarray
+        Labels of features that hold text, in code order.
     """
 
     role: ir.Role
     methods: tuple[str, ...]
-    link: Literal["exp", "sigmoid", "softmax"] | None = None
-    scale: float = 1.0
-    decide: Literal["argmax", "greater", "greater_equal"] | None = None
+    steps: tuple[Step, ...] = ()
+    classes: AnyArray | tuple[AnyArray, ...] | None = None
+    trees_per_iteration: int = 0
+    sparse: Literal["zero", "refused"] = "zero"
+    categories: Mapping[int, AnyArray] = field(default_factory=dict)
 
 
-def build_ensemble(
-    nodes: NodeTable, rows: RowRules, total: Sum, categories: CategoryTable | None = None
-) -> ir.TreeEnsemble:
-    """Make the tree_ensemble operator that all families share: ``<=`` to the left, float64 sums.
+AVERAGED = Outcome(ir.Role.RESPONSE, ("predict",))
+"""A regressor whose ensemble answers by itself."""
+
+
+def proba_steps(groups: Sequence[int]) -> tuple[Step, ...]:
+    """Return the label of classifiers whose ensemble answers with probabilities.
 
     Parameters
     ----------
-    nodes : NodeTable
-        The trees.
-    rows : RowRules
-        What the source does with its rows.
-    total : Sum
-        How leaves add up.
-    categories : CategoryTable, optional
-        Category splits; none by default.
+    groups : sequence of int
+        Number of classes of each output.
 
     Returns
     -------
-    TreeEnsemble
-        Leaf numbers are the source's node numbers.
+    tuple of Step
+        The first of the largest, for each output.
     """
-    table = categories or CategoryTable()
-    leaf = nodes.leaf
-    n_trees, n_nodes = len(nodes.sizes), len(leaf)
-    node_set = table.node_set
-    if node_set is None:
-        node_set = np.full(n_nodes, -1, np.int32)
-    start = np.concatenate((np.zeros(1, np.int64), np.cumsum(nodes.sizes, dtype=np.int64)))
-    in_tree = np.arange(n_nodes, dtype=np.int64) - np.repeat(start[:-1], nodes.sizes)
-    leaf_row = np.full(n_nodes, -1, np.int32)
-    leaf_row[leaf] = np.arange(len(nodes.leaf_values), dtype=np.int32)
-    listed = table.values or [np.zeros(0)] * rows.n_features
-    tree_output = total.tree_output
-    if tree_output is None:
-        tree_output = np.zeros(n_trees, np.int32)
-    return ir.TreeEnsemble(
-        source=ROWS,
-        target=TREES,
-        n_features=rows.n_features,
-        n_outputs=len(total.base_value),
-        input_type=rows.input_type,
-        comparison="le",
-        category_rule="none" if table.values is None else "exact",
-        accumulate_type="float64",
-        aggregate="sum" if total.divisor is None else "average",
-        divisor=1.0 if total.divisor is None else float(total.divisor),
-        accepts_nan=rows.accepts_nan,
-        accepts_infinity=rows.accepts_infinity,
-        base_value=total.base_value,
-        tree_start=start,
-        tree_output=tree_output,
-        tree_weight=np.full(n_trees, total.weight, np.float64),
-        left=_int32(np.where(leaf, -1, nodes.left)),
-        right=_int32(np.where(leaf, -1, nodes.right)),
-        feature=_int32(np.where(leaf, -1, nodes.feature)),
-        threshold=np.where(leaf | (node_set >= 0), 0.0, nodes.threshold),
-        category_set=node_set,
-        missing_left=nodes.missing_left & ~leaf,
-        zero_missing=np.zeros(n_nodes, np.bool_),
-        leaf_row=leaf_row,
-        leaf_id=_int32(np.where(leaf, in_tree, -1)),
-        leaf_values=np.ascontiguousarray(nodes.leaf_values, np.float64),
-        set_start=table.set_start,
-        set_members=table.set_members,
-        category_start=np.cumsum([0, *map(len, listed)], dtype=np.int64),
-        category_values=np.concatenate(listed).astype(np.float64),
+    several = tuple(groups) if len(groups) > 1 else ()
+    decide = ir.Decide(source=TREES, target=LABEL, rule="argmax", groups=several)
+    return (Step(decide, (len(groups),) if several else (), ir.Role.LABEL),)
+
+
+def margin_steps(
+    n_outputs: int, rule: Literal["greater", "greater_equal", "argmax"], scale: float = 1.0
+) -> tuple[Step, ...]:
+    """Return link and label of classifiers whose ensemble answers with margins.
+
+    Parameters
+    ----------
+    n_outputs : int
+        Columns of the margin; 1 for two classes.
+    rule : {"greater", "greater_equal", "argmax"}
+        How a single margin compares with 0 where it means the second class; ``argmax`` where there
+        is none.
+    scale : float
+        Factor inside a sigmoid.
+
+    Returns
+    -------
+    tuple of Step
+        Sigmoid with complement, or softmax and the first of the largest.
+    """
+    binary = n_outputs == 1
+    link = ir.Link(
+        source=TREES,
+        target=PROBABILITY,
+        kind="sigmoid" if binary else "softmax",
+        scale=scale,
+        complement=binary,
+    )
+    decide = ir.Decide(source=TREES, target=LABEL, rule=rule if binary else "argmax")
+    return (
+        Step(link, (2 if binary else n_outputs,), ir.Role.PROBABILITY),
+        Step(decide, (), ir.Role.LABEL),
     )
 
 
-def _int32(array: AnyArray) -> Int32Array:
-    return array.astype(np.int32)
-
-
 def build_graph(
-    estimator: Any, trees: ir.TreeEnsemble, outcome: Outcome, facts: dict[str, Any]
+    estimator: Any,
+    trees: ir.TreeEnsemble,
+    outcome: Outcome,
+    facts: dict[str, Any],
+    before: Before | None = None,
 ) -> ir.Graph:
     """Put rows, trees, link and label together.
 
     Parameters
     ----------
     estimator : object
-        The fitted estimator, for names and classes.
+        The fitted estimator, for names.
     trees : TreeEnsemble
         Its trees.
     outcome : Outcome
         What follows them.
     facts : dict
         Provenance beyond library and version; ``kind`` among it.
+    before : Before, optional
+        What the trees start from.
 
     Returns
     -------
@@ -246,51 +184,44 @@ def build_graph(
     """
     import sklearn
 
-    width = trees.n_outputs
-    values = [
-        ir.Value(ROWS, trees.input_type, ("batch", trees.n_features), ir.Role.ROWS),
-        ir.Value(TREES, "float64", ("batch", width), outcome.role),
-    ]
-    operators: list[ir.Operator] = [trees]
-    if outcome.link is not None:
-        classifies = outcome.decide is not None
-        complement = outcome.link == "sigmoid"
-        target, role = (
-            (PROBABILITY, ir.Role.PROBABILITY) if classifies else (RESPONSE, ir.Role.RESPONSE)
-        )
-        values.append(ir.Value(target, "float64", ("batch", 2 if complement else width), role))
-        operators.append(
-            ir.Link(
-                source=TREES,
-                target=target,
-                kind=outcome.link,
-                scale=outcome.scale,
-                complement=complement,
-            )
-        )
-    if outcome.decide is not None:
-        values.append(ir.Value(LABEL, "int64", ("batch",), ir.Role.LABEL))
-        operators.append(ir.Decide(source=TREES, target=LABEL, rule=outcome.decide))
+    first = before or Before()
+    rows = ir.Value(ROWS, trees.input_type, ("batch", trees.n_features), ir.Role.ROWS)
+    total = ir.Value(TREES, "float64", ("batch", trees.n_outputs), outcome.role)
     names = getattr(estimator, "feature_names_in_", None)
     return ir.Graph(
-        values=tuple(values),
-        operators=tuple(operators),
+        values=(rows, *first.values, total, *map(_written, outcome.steps)),
+        operators=(*first.operators, trees, *(step.operator for step in outcome.steps)),
         feature_names=None if names is None else tuple(map(str, names)),
-        classes=class_labels(estimator) if outcome.decide is not None else None,
+        classes=outcome.classes,
+        categories=outcome.categories,
+        sparse=outcome.sparse,
+        trees_per_iteration=outcome.trees_per_iteration,
+        staged=outcome.trees_per_iteration > 0,
         methods=outcome.methods,
         provenance={"library": "scikit-learn", "version": sklearn.__version__, **facts},
     )
 
 
-def class_labels(estimator: Any) -> AnyArray:
-    """Return the labels of a classifier.
+def _written(step: Step) -> ir.Value:
+    dtype = "int64" if isinstance(step.operator, ir.Decide) else "float64"
+    return ir.Value(step.operator.target, dtype, ("batch", *step.shape), step.role)
+
+
+def class_labels(estimator: Any) -> AnyArray | tuple[AnyArray, ...]:
+    """Return the labels of a classifier: an array, or a tuple of them where outputs are several.
 
     Raises
     ------
     UnsupportedModelError
         They are not integers, floats, bool or str.
     """
-    labels = np.asarray(estimator.classes_)
+    classes = estimator.classes_
+    if isinstance(classes, list) and len(classes) and isinstance(classes[0], np.ndarray):
+        return tuple(_supported_labels(estimator, labels) for labels in classes)
+    return _supported_labels(estimator, np.asarray(classes))
+
+
+def _supported_labels(estimator: Any, labels: AnyArray) -> AnyArray:
     text = labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels)
     wide = labels.dtype.kind in "uf" and np.dtype(labels.dtype) in (np.uint64, np.longdouble)
     if (labels.dtype.kind not in "iufbU" and not text) or wide:
@@ -303,17 +234,9 @@ def class_labels(estimator: Any) -> AnyArray:
     return labels
 
 
-def check_depth(estimator: Any, depth: int) -> None:
-    """Refuse a tree deeper than a Graph may hold.
+def sklearn_version() -> tuple[int, int]:
+    """Return major and minor version of the installed scikit-learn."""
+    import sklearn
 
-    Raises
-    ------
-    UnsupportedModelError
-        `depth`, in edges, is more than ``ir.MAX_DEPTH``.
-    """
-    if depth > ir.MAX_DEPTH:
-        message = (
-            f"{type(estimator).__name__} holds a tree of depth {depth}, supported are depths up "
-            f"to {ir.MAX_DEPTH}. Set max_depth when fitting"
-        )
-        raise UnsupportedModelError(message)
+    major, minor = sklearn.__version__.split(".")[:2]
+    return int(major), int(minor)

@@ -2,11 +2,13 @@
 
 Where a model has categorical features, scikit-learn first turns each of their values into its
 position among the sorted values seen in training, NaN where there is none, and moves those columns
-to the front. The Graph keeps the original columns and lists the values instead.
+to the front. The Graph keeps the original columns and lists the values instead; of a column of text
+it lists the labels, and the value is a label's position.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,13 +16,19 @@ import numpy as np
 from cordwood import ir
 from cordwood.errors import UnsupportedModelError
 from cordwood.frontends._sklearn_graph import (
+    Outcome,
+    Step,
+    build_graph,
+    class_labels,
+    margin_steps,
+)
+from cordwood.frontends._sklearn_nodes import (
+    TREES,
     CategoryTable,
     NodeTable,
-    Outcome,
     RowRules,
     Sum,
     build_ensemble,
-    build_graph,
     check_depth,
 )
 
@@ -53,13 +61,14 @@ def read_hist(estimator: Any, kind: str) -> ir.Graph:
     Raises
     ------
     UnsupportedModelError
-        Categories are not numbers, or the loss, its link or the labels are not supported.
+        Categories are neither numbers nor text, or the loss, its link or the labels are not
+        supported.
     """
     trees = [tree for iteration in estimator._predictors for tree in iteration]
     records = [tree.nodes for tree in trees]
     check_depth(estimator, max(int(nodes["depth"].max()) for nodes in records))
-    column_order, values = _encoded_columns(estimator, kind)
-    nodes = _stack_nodes(records, column_order)
+    columns = _encoded_columns(estimator, kind)
+    nodes = _stack_nodes(records, columns.order)
     n_outputs = int(estimator.n_trees_per_iteration_)
     n_features = int(estimator.n_features_in_)
     rows = RowRules(n_features, "float64", accepts_nan=True, accepts_infinity=True)
@@ -67,30 +76,37 @@ def read_hist(estimator: Any, kind: str) -> ir.Graph:
         base_value=_baseline(estimator, kind, n_outputs),
         tree_output=np.tile(np.arange(n_outputs, dtype=np.int32), len(records) // n_outputs),
     )
-    table = None if values is None else _category_table(trees, nodes, values)
+    table = None if columns.values is None else _category_table(trees, nodes, columns.values)
     ensemble = build_ensemble(nodes, rows, total, table)
     loss = estimator.loss if isinstance(estimator.loss, str) else type(estimator.loss).__name__
     facts: dict[str, Any] = {"kind": kind, "loss": loss}
-    return build_graph(estimator, ensemble, _outcome(estimator, kind, n_outputs), facts)
+    outcome = replace(
+        _outcome(estimator, kind, n_outputs),
+        trees_per_iteration=n_outputs,
+        sparse="refused",
+        categories=columns.labels,
+    )
+    return build_graph(estimator, ensemble, outcome, facts)
 
 
 def _outcome(estimator: Any, kind: str, n_outputs: int) -> Outcome:
     from sklearn._loss import link as links
 
     if hasattr(estimator, "classes_"):
-        binary = n_outputs == 1
         return Outcome(
             ir.Role.MARGIN,
             ("predict", "predict_proba", "decision_function"),
-            link="sigmoid" if binary else "softmax",
-            # Unlike GradientBoosting, a margin of zero is the first class.
-            decide="greater" if binary else "argmax",
+            # Unlike GradientBoosting, a margin of zero is the first class. A lone class is always
+            # the answer, although probabilities keep a column for a second one.
+            steps=margin_steps(n_outputs, "greater" if len(estimator.classes_) > 1 else "argmax"),
+            classes=class_labels(estimator),
         )
     link = type(estimator._loss.link)
     if link is links.IdentityLink:
         return Outcome(ir.Role.RESPONSE, ("predict",))
     if link is links.LogLink:
-        return Outcome(ir.Role.MARGIN, ("predict",), link="exp")
+        exp = ir.Link(source=TREES, target="response", kind="exp")
+        return Outcome(ir.Role.MARGIN, ("predict",), steps=(Step(exp, (1,), ir.Role.RESPONSE),))
     message = (
         f"{kind} was fitted with loss {estimator.loss!r}, whose link is {link.__name__}; supported "
         f"are losses with the identity or the log link"
@@ -102,8 +118,8 @@ def _baseline(estimator: Any, kind: str, n_outputs: int) -> Float64Array:
     baseline = np.asarray(estimator._baseline_prediction)
     if baseline.dtype != np.float64:
         message = (
-            f"{kind} holds a baseline of {baseline.dtype}; supported is float64, as scikit-learn "
-            f"1.5 and later keep it. Fit it again with such a version"
+            f"{kind} holds a baseline of {baseline.dtype}; supported is float64. Fit it "
+            f"again with a later scikit-learn"
         )
         raise UnsupportedModelError(message)
     # The source adds the baseline to zeros, which turns -0.0 into 0.0.
@@ -111,37 +127,77 @@ def _baseline(estimator: Any, kind: str, n_outputs: int) -> Float64Array:
     return raw
 
 
-def _encoded_columns(estimator: Any, kind: str) -> tuple[Int64Array, list[Float64Array] | None]:
-    """Undo the internal encoder.
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    """The internal encoder, undone.
 
-    Returns
-    -------
-    column_order : ndarray of int64, shape (n_features,)
+    Parameters
+    ----------
+    order : ndarray of int64, shape (n_features,)
         Original column of each encoded one.
-    values : list of ndarray of float64, or None
+    values : list of ndarray of float64, optional
         For each original column its categories in code order, empty where it is numeric; None
         where the model has no categorical features.
+    labels : dict of int to ndarray
+        For each original column of text its labels; its values are their positions.
     """
+
+    order: Int64Array
+    values: list[Float64Array] | None = None
+    labels: dict[int, AnyArray] = field(default_factory=dict)
+
+
+def _encoded_columns(estimator: Any, kind: str) -> _Columns:
+    """Undo the internal encoder."""
     n_features = int(estimator.n_features_in_)
-    if estimator._preprocessor is None:
-        return np.arange(n_features, dtype=np.int64), None
+    if estimator.is_categorical_ is None:
+        return _Columns(np.arange(n_features, dtype=np.int64))
+    if not hasattr(estimator, "_preprocessor"):
+        message = (
+            f"{kind} has categorical features of scikit-learn 1.3, which wraps categories of 256 "
+            f"and above; supported is what 1.4 and later fit. Upgrade and fit again"
+        )
+        raise UnsupportedModelError(message)
     categorical = np.asarray(estimator.is_categorical_, np.bool_)
     listed = np.flatnonzero(categorical)
     encoder = estimator._preprocessor.named_transformers_["encoder"]
     values = [np.zeros(0)] * n_features
-    for feature, categories in zip(listed, encoder.categories_, strict=True):
-        values[feature] = _category_values(kind, int(feature), np.asarray(categories))
-    return np.concatenate((listed, np.flatnonzero(~categorical))), values
+    labels: dict[int, AnyArray] = {}
+    for feature, found in zip(listed.tolist(), encoder.categories_, strict=True):
+        categories = _known_categories(np.asarray(found))
+        if categories.dtype.kind == "U":
+            labels[feature] = categories
+            values[feature] = np.arange(len(categories), dtype=np.float64)
+        else:
+            values[feature] = _category_values(kind, feature, categories)
+    return _Columns(np.concatenate((listed, np.flatnonzero(~categorical))), values, labels)
+
+
+def _known_categories(found: AnyArray) -> AnyArray:
+    """Return one feature's categories in code order, without the NaN that the encoder puts last.
+
+    Objects that are all text, or all numbers, come back as such.
+    """
+    if found.dtype.kind != "O":
+        return found
+    listed = found.tolist()
+    if listed and isinstance(listed[-1], float) and np.isnan(listed[-1]):
+        listed.pop()
+    if listed and all(isinstance(value, str) for value in listed):
+        return np.array(listed, np.str_)
+    if all(isinstance(value, (bool, int, float, np.number)) for value in listed):
+        return np.array(listed, np.float64 if not listed else None)
+    return found
 
 
 def _category_values(kind: str, feature: int, categories: AnyArray) -> Float64Array:
-    """Return one feature's categories in code order, the encoder's trailing NaN dropped."""
+    """Return one feature's numeric categories in code order, NaN dropped."""
     numbers = categories.dtype.kind in "iufb" and categories.dtype.itemsize <= np.float64().itemsize
     if not numbers:
         message = (
             f"{kind} has categories of {categories.dtype} in feature {feature}, such as "
-            f"{categories[0]!r}; supported are numbers. Encode that column, then fit on numeric "
-            f"codes"
+            f"{categories[-1]!r}; supported are numbers, or text alone. Encode that column, then "
+            f"fit on numeric codes"
         )
         raise UnsupportedModelError(message)
     values = categories.astype(np.float64)

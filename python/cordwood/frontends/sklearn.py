@@ -1,11 +1,20 @@
-"""Read a fitted scikit-learn tree model: single trees, forests, both kinds of gradient boosting."""
+"""Read a fitted scikit-learn tree model: trees, and every ensemble of them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cordwood.errors import MissingDependencyError, NotFittedError, UnsupportedModelError
-from cordwood.frontends import _sklearn_forest, _sklearn_hist
+from cordwood.frontends import (
+    _sklearn_boosting,
+    _sklearn_forest,
+    _sklearn_hist,
+    _sklearn_isolation,
+    _sklearn_votes,
+)
+from cordwood.frontends._sklearn_graph import sklearn_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,44 +25,91 @@ if TYPE_CHECKING:
 
 __all__ = ["SUPPORTED", "read"]
 
-OLDEST = (1, 5)
+OLDEST = (1, 3)
 """Oldest version whose prediction code has been read; its rules hold in all later ones."""
 
-READERS: dict[str, tuple[str, Reader]] = {
-    "DecisionTreeClassifier": ("tree", _sklearn_forest.read_tree),
-    "DecisionTreeRegressor": ("tree", _sklearn_forest.read_tree),
-    "ExtraTreeClassifier": ("tree", _sklearn_forest.read_tree),
-    "ExtraTreeRegressor": ("tree", _sklearn_forest.read_tree),
-    "ExtraTreesClassifier": ("ensemble", _sklearn_forest.read_forest),
-    "ExtraTreesRegressor": ("ensemble", _sklearn_forest.read_forest),
-    "GradientBoostingClassifier": ("ensemble", _sklearn_forest.read_boosting),
-    "GradientBoostingRegressor": ("ensemble", _sklearn_forest.read_boosting),
-    "HistGradientBoostingClassifier": ("ensemble", _sklearn_hist.read_hist),
-    "HistGradientBoostingRegressor": ("ensemble", _sklearn_hist.read_hist),
-    "RandomForestClassifier": ("ensemble", _sklearn_forest.read_forest),
-    "RandomForestRegressor": ("ensemble", _sklearn_forest.read_forest),
+TREES = (
+    "DecisionTreeClassifier",
+    "DecisionTreeRegressor",
+    "ExtraTreeClassifier",
+    "ExtraTreeRegressor",
+)
+"""Classes of ``sklearn.tree``; all others are of ``sklearn.ensemble``."""
+
+
+def _read_boosting(source: Any, kind: str) -> ir.Graph:
+    """Read gradient boosting, its initial estimator first where that reads rows."""
+    init = None
+    if _sklearn_boosting.constant_start(source) is None:
+        try:
+            init = read(source.init_)
+        except UnsupportedModelError as error:
+            message = (
+                f"{kind} starts from init={source.init_!r}: {error}. Supported, too, are "
+                f"init=None, 'zero' and dummy estimators that do not draw at random"
+            )
+            raise UnsupportedModelError(message) from error
+    return _sklearn_boosting.read_boosting(source, kind, init)
+
+
+READERS: dict[str, Reader] = {
+    "AdaBoostClassifier": _sklearn_votes.read_adaboost_classifier,
+    "AdaBoostRegressor": _sklearn_votes.read_adaboost_regressor,
+    "BaggingClassifier": _sklearn_votes.read_bagging,
+    "BaggingRegressor": _sklearn_votes.read_bagging,
+    "DecisionTreeClassifier": _sklearn_forest.read_tree,
+    "DecisionTreeRegressor": _sklearn_forest.read_tree,
+    "ExtraTreeClassifier": _sklearn_forest.read_tree,
+    "ExtraTreeRegressor": _sklearn_forest.read_tree,
+    "ExtraTreesClassifier": _sklearn_forest.read_forest,
+    "ExtraTreesRegressor": _sklearn_forest.read_forest,
+    "GradientBoostingClassifier": _read_boosting,
+    "GradientBoostingRegressor": _read_boosting,
+    "HistGradientBoostingClassifier": _sklearn_hist.read_hist,
+    "HistGradientBoostingRegressor": _sklearn_hist.read_hist,
+    "IsolationForest": _sklearn_isolation.read_isolation,
+    "RandomForestClassifier": _sklearn_forest.read_forest,
+    "RandomForestRegressor": _sklearn_forest.read_forest,
+    "RandomTreesEmbedding": _sklearn_forest.read_embedding,
 }
 
 SUPPORTED = tuple(READERS)
 """Names of the scikit-learn classes that can be read."""
 
+EACH = "; compress each of its estimators_ by itself"
+
 HINTS = {
     "Pipeline": "; pass its last step, pipeline[-1], and give the packed model transformed rows",
     "BaseSearchCV": "; pass its best_estimator_",
+    "BaseThresholdClassifier": "; pass its estimator_ and apply the threshold to predict_proba",
+    "CalibratedClassifierCV": "; compress the estimator of each of its calibrated_classifiers_",
+    "TransformedTargetRegressor": "; pass its regressor_ and transform its answers back",
+    "_BaseHeterogeneousEnsemble": EACH,
+    "_MultiOutputEstimator": EACH + ", or fit one that takes several outputs",
+    "OneVsRestClassifier": EACH,
+    "OneVsOneClassifier": EACH,
 }
 """What to pass instead of a model that wraps another, by its class or one that it derives from."""
 
 PREDICTION = (
+    "_check_X",
+    "_compute_chunked_score_samples",
+    "_compute_proba_from_decision",
+    "_compute_score_samples",
+    "_get_median_predict",
     "_predict_iterations",
     "_preprocess_X",
     "_raw_predict",
     "_raw_predict_init",
+    "_score_samples",
     "_support_missing_values",
     "_validate_X_predict",
     "apply",
     "decision_function",
     "predict",
     "predict_proba",
+    "score_samples",
+    "transform",
 )
 """What decides an answer: whoever replaces one of these is no longer the class it derives from."""
 
@@ -93,18 +149,28 @@ def read(source: Any) -> ir.Graph:
         message = f"{name} is not supported{advice}; supported are {', '.join(SUPPORTED)}"
         raise UnsupportedModelError(message)
     _check_fitted(source)
-    reader = READERS[kind][1]
-    if reader is _sklearn_forest.read_forest:
-        for tree in source.estimators_:
-            _check_tree(name, tree)
-    return reader(source, kind)
+    if kind not in TREES:
+        for tree in _members(source):
+            _check_tree(name, kind, tree)
+    return READERS[kind](source, kind)
 
 
-def _check_tree(name: str, tree: Any) -> None:
-    """Refuse a tree inside a forest that is not scikit-learn's own."""
-    kind = _supported_class(tree)
-    if kind is None or READERS[kind][0] != "tree":
-        message = f"{name} holds a {type(tree).__name__}; supported are scikit-learn's own trees"
+def _members(source: Any) -> list[Any]:
+    """Return the estimators inside an ensemble, none where it keeps bare trees."""
+    members = getattr(source, "estimators_", [])
+    return list(members.ravel() if isinstance(members, np.ndarray) else members)
+
+
+def _check_tree(name: str, kind: str, tree: Any) -> None:
+    """Refuse an ensemble's member that is not one of scikit-learn's own trees, or of its task."""
+    found = _supported_class(tree)
+    votes = kind.endswith("Classifier") and not kind.startswith("GradientBoosting")
+    task = "Classifier" if votes else "Regressor"
+    if found not in TREES or not found.endswith(task):
+        message = (
+            f"{name} holds a {type(tree).__name__}; supported are scikit-learn's own trees, "
+            f"DecisionTree{task} and ExtraTree{task}. Fit it on one of them"
+        )
         raise UnsupportedModelError(message)
 
 
@@ -119,11 +185,11 @@ def _supported_class(source: Any) -> str | None:
     import sklearn.ensemble
     import sklearn.tree
 
-    modules = {"tree": sklearn.tree, "ensemble": sklearn.ensemble}
     changed = set(PREDICTION) & set(getattr(source, "__dict__", {}))
     for base in type(source).__mro__:
         name: str = base.__name__
-        if name in READERS and base is getattr(modules[READERS[name][0]], name):
+        module = sklearn.tree if name in TREES else sklearn.ensemble
+        if name in READERS and base is getattr(module, name):
             if not changed:
                 return name
             message = (
@@ -152,8 +218,7 @@ def _check_version() -> None:
     except ImportError as error:
         message = "reading a scikit-learn model needs scikit-learn: pip install scikit-learn"
         raise MissingDependencyError(message) from error
-    major, minor = (int(part) for part in sklearn.__version__.split(".")[:2])
-    if (major, minor) < OLDEST:
+    if sklearn_version() < OLDEST:
         message = (
             f"scikit-learn {sklearn.__version__} is installed; supported are versions from "
             f"{OLDEST[0]}.{OLDEST[1]} on. Upgrade it and fit again"
