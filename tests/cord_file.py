@@ -13,6 +13,7 @@ import numpy as np
 
 MAGIC = b"\x89CORD1\r\n"
 PROGRAM, OPERANDS, ATTRIBUTES, VALUES, TENSORS, PAYLOAD, NAMES, CLASSES, PROVENANCE = range(1, 10)
+CATEGORIES = 12
 NO_TENSOR = 0xFFFFFFFF
 ALIGNMENT = 64
 
@@ -23,15 +24,21 @@ VALUE = struct.Struct("<BBB5s8B6Q")
 TENSOR = struct.Struct("<BBBBIIIII6QQQ")
 TREES = struct.Struct("<IIIIQQIBBBBBBBB4xddd")
 
-BIT, UINT8, UINT32, INT64, FLOAT32, FLOAT64 = 1, 6, 10, 11, 15, 16
+BIT, INT8, UINT8, INT16, UINT32, INT64, FLOAT32, FLOAT64 = 1, 5, 6, 7, 10, 11, 15, 16
 RAW, PLANES, DIFFERENCES = range(3)
-NUMPY_TYPES = {UINT8: "<u1", UINT32: "<u4", FLOAT32: "<f4", FLOAT64: "<f8"}
+NUMPY_TYPES = {INT8: "<i1", UINT8: "<u1", INT16: "<i2", UINT32: "<u4"}
+NUMPY_TYPES |= {INT64: "<i8", FLOAT32: "<f4", FLOAT64: "<f8"}
 
 # Names of the tensors of a tree_ensemble, in the order of its operands.
 STRUCTURE, COLUMN_FEATURE, COLUMN_KIND, COLUMN_SIZE, CUTS, CATEGORY_COUNT = range(6)
 CATEGORY_VALUES, SET_BITS, NODE_COLUMN, NODE_RANK, MISSING_LEFT, OUTPUT = range(6, 12)
 BASE_VALUE, LEAF_ROW, LEAF_VALUES, LEAF_NUMBER, TREE_WEIGHT = range(12, 17)
 LINEAR_COUNT, LINEAR_FEATURE, LINEAR_COEFFICIENT, LINEAR_CONSTANT = range(17, 21)
+TREE_TENSORS = 21
+
+# Where the attributes of `tree_file` begin, and the operands of its link.
+LINK, DECIDE = TREES.size, TREES.size + 24
+LINK_OPERANDS = 2 + TREE_TENSORS
 
 
 @dataclass
@@ -104,6 +111,31 @@ class CordFile:
             checksum = zlib.crc32(header(0) + table)
         return header(checksum) + table + parts + self.tail
 
+    def add_tensor(self, which: int, dtype: int, values: object) -> None:
+        """Give the first operator a tensor that it lacks, or another one in its place."""
+        records, payloads = read_tensors(self)
+        operand = 4 * (2 + which)
+        (number,) = struct.unpack_from("<I", self[OPERANDS].data, operand)
+        if number == NO_TENSOR:
+            number = len(records)
+            records.append(())
+            payloads.append(b"")
+            self.patch(OPERANDS, operand, "I", number)
+        shape, data = to_elements(dtype, values)
+        records[number] = record(dtype, shape)
+        payloads[number] = data
+        write_tensors(self, records, payloads)
+
+    def drop_tensor(self, which: int) -> None:
+        """Take a tensor from the first operator; the later ones move up."""
+        records, payloads = read_tensors(self)
+        operands = struct.unpack_from(f"<{TREE_TENSORS}I", self[OPERANDS].data, 8)
+        gone = operands[which]
+        del records[gone], payloads[gone]
+        left = [NO_TENSOR if i in (gone, NO_TENSOR) else i - (i > gone) for i in operands]
+        self.patch(OPERANDS, 8, f"{TREE_TENSORS}I", *left)
+        write_tensors(self, records, payloads)
+
     def set_tensor(self, which: int, values: object, dtype: int | None = None) -> None:
         """Replace the elements of a raw tensor and lay the payload out anew."""
         records, payloads = read_tensors(self)
@@ -122,6 +154,12 @@ class CordFile:
         records[which] = tuple(record)
         payloads[which] = encoded
         write_tensors(self, records, payloads)
+
+
+def record(dtype: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Lay out the record of a raw dense tensor; its place follows when it is written."""
+    unquantised = (0, NO_TENSOR, 0, NO_TENSOR, NO_TENSOR, NO_TENSOR)
+    return (dtype, len(shape), 0, *unquantised, *shape, *[0] * (6 - len(shape)), 0, 0)
 
 
 def bits(values: list[int] | np.ndarray) -> bytes:
@@ -230,11 +268,10 @@ def tree_file(**attributes: float) -> CordFile:
     }
     trees.update(attributes)
     link, decide = struct.pack("<IIdd", 1, 1, 1.0, 0.0), struct.pack("<IId", 0, 0, 0.0)
-    absent = [NO_TENSOR] * (LINEAR_CONSTANT + 1 - len(tensors))
-    count = LINEAR_CONSTANT + 1
-    program = OPERATOR.pack(1, 1, 1, 1, count, 0, 0, TREES.size)
-    program += OPERATOR.pack(2, 1, 1, 1, 0, 2 + count, TREES.size, 24)
-    program += OPERATOR.pack(3, 1, 1, 1, 0, 4 + count, TREES.size + 24, 16)
+    absent = [NO_TENSOR] * (TREE_TENSORS - len(tensors))
+    program = OPERATOR.pack(1, 1, 1, 1, TREE_TENSORS, 0, 0, TREES.size)
+    program += OPERATOR.pack(2, 1, 1, 1, 0, LINK_OPERANDS, LINK, 24)
+    program += OPERATOR.pack(3, 1, 1, 1, 0, LINK_OPERANDS + 2, DECIDE, 16)
     operands = [0, 1, *range(len(tensors)), *absent, 1, 2, 2, 3]
     values = value(FLOAT32, 1, 3) + value(FLOAT64, 2, 1) + value(FLOAT64, 4, 2) + value(INT64, 5)
     file = CordFile()
@@ -251,10 +288,6 @@ def tree_file(**attributes: float) -> CordFile:
     }
     for kind, data in contents.items():
         file.sections.append(Section(kind, bytearray(data), flags=1 if kind < NAMES else 0))
-    unquantised = (0, NO_TENSOR, 0, NO_TENSOR, NO_TENSOR, NO_TENSOR)
-    records = [
-        (dtype, len(shape), 0, *unquantised, *shape, *[0] * (6 - len(shape)), 0, 0)
-        for dtype, shape, _ in tensors
-    ]
+    records = [record(dtype, shape) for dtype, shape, _ in tensors]
     write_tensors(file, records, [data for *_, data in tensors])
     return file

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import cord_file as cf
+import cord_variants as cv
 from format_faults import breaks
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def two_inputs_no_output(file: CordFile) -> None:
 
 @breaks("operator_operands_invalid")
 def tensor_that_is_not_there(file: CordFile) -> None:
-    file.patch(cf.OPERANDS, 8, "I", 16)
+    file.patch(cf.OPERANDS, 8, "I", 16)  # the file has sixteen
 
 
 @breaks("operator_operands_invalid")
@@ -69,9 +70,7 @@ def operand_of_nobody(file: CordFile) -> None:
 
 @breaks("operator_operands_invalid")
 def structure_is_absent(file: CordFile) -> None:
-    records, payloads = cf.read_tensors(file)
-    cf.write_tensors(file, records[1:], payloads[1:])
-    file.patch(cf.OPERANDS, 8, "16I", cf.NO_TENSOR, *range(15))
+    file.drop_tensor(cf.STRUCTURE)
 
 
 @breaks("operator_operands_invalid")
@@ -106,7 +105,7 @@ def value_read_before_it_is_made(file: CordFile) -> None:
 
 @breaks("operator_order_invalid")
 def value_made_twice(file: CordFile) -> None:
-    file.patch(cf.OPERANDS, 4 * 19, "I", 1)
+    file.patch(cf.OPERANDS, 4 * (cf.LINK_OPERANDS + 1), "I", 1)
 
 
 @breaks("operator_order_invalid")
@@ -127,6 +126,104 @@ def margin_of_two_columns(file: CordFile) -> None:
 @breaks("operator_shape_mismatch")
 def complement_of_three_columns(file: CordFile) -> None:
     file.patch(cf.VALUES, 128 + 16 + 8, "Q", 3)
+
+
+@breaks("operator_shape_mismatch")
+def sigmoid_pair_of_one_column(file: CordFile) -> None:
+    cv.link(file, 8, 1)
+
+
+@breaks("operator_shape_mismatch")
+def logit_of_two_columns(file: CordFile) -> None:
+    cv.link(file, 12, 2, offset=0.25)
+
+
+@breaks("operator_shape_mismatch")
+def start_of_two_columns(file: CordFile) -> None:
+    cv.start(file)
+    file.patch(cf.PROGRAM, cf.OPERATOR.size + 4, "H", 2)
+    file.patch(cf.OPERANDS, 4 * (2 + cf.TREE_TENSORS + 1), "I", 0)  # the rows
+
+
+@breaks("operator_operands_invalid")
+def three_inputs(file: CordFile) -> None:
+    file.patch(cf.PROGRAM, 4, "HHI", 3, 1, 19)
+
+
+@breaks("operator_order_invalid")
+def start_that_comes_later(file: CordFile) -> None:
+    cv.start(file)
+    file.patch(cf.OPERANDS, 4 * (2 + cf.TREE_TENSORS + 1), "I", 2)
+
+
+@breaks("operator_operands_invalid")
+def groups_without_a_tensor(file: CordFile) -> None:
+    cv.groups(file)
+    file.patch(cf.OPERANDS, len(file[cf.OPERANDS].data) - 4, "I", cf.NO_TENSOR)
+
+
+@breaks("operator_operands_invalid")
+def argmax_of_no_groups_with_a_tensor(file: CordFile) -> None:
+    cv.groups(file)
+    file.patch(cf.ATTRIBUTES, cf.DECIDE + 4, "I", 0)
+    file[cf.VALUES].data[3 * cf.VALUE.size :] = cf.value(cf.INT64, 5)
+
+
+@breaks("operator_operands_invalid")
+def groups_of_another_type(file: CordFile) -> None:
+    cv.groups(file)
+    _groups_tensor(file, 0, "B", cf.INT64)
+    _groups_tensor(file, 24, "Q", 1)
+
+
+@breaks("tensor_shape_invalid")
+def groups_of_another_number(file: CordFile) -> None:
+    cv.groups(file, (3, 1, 0))
+
+
+def _groups_tensor(file: CordFile, offset: int, layout: str, *values: float) -> None:
+    last = len(file[cf.TENSORS].data) - cf.TENSOR.size
+    file.patch(cf.TENSORS, last + offset, layout, *values)
+
+
+@breaks("decide_groups_invalid")
+def groups_of_five_columns_in_four(file: CordFile) -> None:
+    cv.groups(file, (3, 2))
+
+
+@breaks("decide_groups_invalid")
+def empty_group(file: CordFile) -> None:
+    cv.groups(file, (4, 0))
+
+
+@breaks("operator_shape_mismatch")
+def two_groups_in_one_column(file: CordFile) -> None:
+    cv.groups(file)
+    file.patch(cf.VALUES, 3 * cf.VALUE.size + 16 + 8, "Q", 1)
+
+
+@breaks("operator_shape_mismatch")
+def each_greater_in_one_column(file: CordFile) -> None:
+    cv.each_greater(file)
+    file.patch(cf.VALUES, 3 * cf.VALUE.size + 16 + 8, "Q", 1)
+
+
+@breaks("operator_attributes_invalid")
+def missing_value_that_the_rows_cannot_hold(file: CordFile) -> None:
+    cv.missing_value(file)
+    file.patch(cf.ATTRIBUTES, cv.MISSING_VALUE, "d", 0.1)
+
+
+@breaks("operator_attributes_invalid")
+def median_of_two_outputs(file: CordFile) -> None:
+    cv.weighted_median(file)
+    file.patch(cf.ATTRIBUTES, 4, "I", 2)
+
+
+@breaks("operator_attributes_invalid")
+def median_with_a_divisor(file: CordFile) -> None:
+    cv.weighted_median(file)
+    file.patch(cf.ATTRIBUTES, cv.DIVISOR, "d", 2.0)
 
 
 @breaks("operator_shape_mismatch")
@@ -151,23 +248,36 @@ _attribute("sum_of_integers", 37, "B", cf.INT64)
 _attribute("integer_cast_two", 38, "B", 2)
 _attribute("category_rule_four", 39, "B", 4)
 _attribute("aggregate_two", 40, "B", 2)
+_attribute("aggregate_four", 40, "B", 4)
 _attribute("leaf_numbering_three", 41, "B", 3)
 _attribute("walkable_trees", 42, "B", 1)
-_attribute("tree_flag_four", 43, "B", 4)
+_attribute("tree_flag_eight", 43, "B", 8)
 _attribute("reserved_attribute_byte", 44, "B", 1)
 _attribute("sum_with_a_divisor", 48, "d", 2.0)
 _attribute("divisor_nan", 48, "d", math.nan)
 _attribute("zero_band_below_zero", 56, "d", -1e-35)
 _attribute("zero_band_infinite", 56, "d", math.inf)
-_attribute("link_kind_four", 64, "I", 4)
-_attribute("complement_two", 68, "I", 2)
-_attribute("link_scale_zero", 72, "d", 0.0)
-_attribute("link_scale_of_an_identity", 64, "IId", 0, 1, 2.0)
-_attribute("complement_of_a_softmax", 64, "II", 3, 1)
-_attribute("decide_rule_three", 80, "I", 3)
-_attribute("reserved_decide_field", 84, "I", 1)
-_attribute("argmax_with_a_cut", 88, "d", 0.5)
-_attribute("cut_nan", 80, "IId", 1, 0, math.nan)
+_attribute("missing_value_without_its_flag", 64, "d", 1.0)
+_attribute("missing_value_minus_zero_without_its_flag", 64, "d", -0.0)
+_attribute("link_kind_six", cf.LINK, "I", 6)
+_attribute("link_kind_seven", cf.LINK, "I", 7)
+_attribute("link_kind_thirteen", cf.LINK, "I", 13)
+_attribute("complement_two", cf.LINK + 4, "I", 2)
+_attribute("link_scale_zero", cf.LINK + 8, "d", 0.0)
+_attribute("link_scale_infinite", cf.LINK + 8, "d", math.inf)
+_attribute("link_scale_of_an_identity", cf.LINK, "IId", 0, 1, 2.0)
+_attribute("link_scale_of_a_softplus", cf.LINK, "IId", 4, 0, 2.0)
+_attribute("complement_of_a_softmax", cf.LINK, "II", 3, 1)
+_attribute("complement_of_a_sigmoid_pair", cf.LINK, "II", 8, 1)
+_attribute("link_offset_of_a_sigmoid", cf.LINK + 16, "d", 0.5)
+_attribute("link_offset_of_minus_zero", cf.LINK + 16, "d", -0.0)
+_attribute("shift_by_nan", cf.LINK, "IIdd", 10, 0, 1.0, math.nan)
+_attribute("logit_clips_at_nothing", cf.LINK, "IIdd", 12, 0, 1.0, 0.0)
+_attribute("logit_clips_at_a_half", cf.LINK, "IIdd", 12, 0, 1.0, 0.5)
+_attribute("decide_rule_four", cf.DECIDE, "I", 4)
+_attribute("groups_of_each_greater", cf.DECIDE, "II", 3, 1)
+_attribute("argmax_with_a_cut", cf.DECIDE + 8, "d", 0.5)
+_attribute("cut_nan", cf.DECIDE, "IId", 1, 0, math.nan)
 _attribute("no_leaf_rows", 24, "Q", 0)
 _attribute("more_leaf_rows_than_leaves", 24, "Q", 7)
 
@@ -265,10 +375,7 @@ _tree_tensor(
 
 @breaks("tree_leaf_row_out_of_range")
 def leaves_without_rows_of_their_own(file: CordFile) -> None:
-    records, payloads = cf.read_tensors(file)
-    del records[cf.LEAF_ROW], payloads[cf.LEAF_ROW]
-    cf.write_tensors(file, records, payloads)
-    file.patch(cf.OPERANDS, 4 * (2 + cf.LEAF_ROW), "3I", cf.NO_TENSOR, 13, 14)
+    file.drop_tensor(cf.LEAF_ROW)
 
 
 @breaks("tree_leaf_number_invalid")

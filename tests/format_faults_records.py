@@ -1,4 +1,4 @@
-"""Faults of values, tensors, strings, labels and provenance."""
+"""Faults of values, tensors, strings and provenance."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def value_of_no_type(file: CordFile) -> None:
 
 
 @breaks("value_role_unknown")
-def role_six(file: CordFile) -> None:
-    file.patch(cf.VALUES, 65, "B", 6)
+def role_nine(file: CordFile) -> None:
+    file.patch(cf.VALUES, 65, "B", 9)
 
 
 @breaks("value_role_duplicate")
@@ -237,7 +237,7 @@ def plane_longer_than_the_tensor(file: CordFile) -> None:
     file.set_encoded(cf.OUTPUT, struct.pack("<II", 1, 2**32 - 1) + b"\0\0")
 
 
-# ---- strings, labels, provenance
+# ---- strings, provenance
 
 
 @breaks("string_table_invalid")
@@ -278,36 +278,6 @@ def more_names_than_bytes(file: CordFile) -> None:
 @breaks("string_table_invalid")
 def fewer_names_than_columns(file: CordFile) -> None:
     file[cf.NAMES].data = bytearray(cf.strings([b"age", b"size"]))
-
-
-@breaks("labels_invalid")
-def labels_of_no_type(file: CordFile) -> None:
-    file.patch(cf.CLASSES, 0, "I", 5)
-
-
-@breaks("labels_invalid")
-def labels_without_a_head(file: CordFile) -> None:
-    file[cf.CLASSES].data = bytearray(4)
-
-
-@breaks("labels_invalid")
-def labels_have_a_tail(file: CordFile) -> None:
-    file[cf.CLASSES].data += bytes(8)
-
-
-@breaks("labels_invalid")
-def truth_that_is_two(file: CordFile) -> None:
-    file[cf.CLASSES].data = bytearray(struct.pack("<II2B", 3, 2, 0, 2))
-
-
-@breaks("labels_invalid")
-def label_table_of_three(file: CordFile) -> None:
-    file[cf.CLASSES].data = bytearray(struct.pack("<II", 4, 2) + cf.strings([b"a", b"b", b"c"]))
-
-
-@breaks("labels_invalid")
-def three_labels_for_two_classes(file: CordFile) -> None:
-    file[cf.CLASSES].data = bytearray(struct.pack("<II3q", 1, 3, 0, 1, 2))
 
 
 def _provenance(text: bytes) -> Callable[[CordFile], None]:

@@ -10,9 +10,12 @@ import pytest
 
 import cord_file as cf
 import format_faults_file
+import format_faults_labels
+import format_faults_leaves
 import format_faults_program
 import format_faults_records
 from cord_file import CordFile, Section, tree_file
+from cord_variants import LINKS, VARIANTS, variant
 from cordwood import _core
 from cordwood.errors import FormatError
 from format_faults import FAULTS
@@ -22,17 +25,30 @@ if TYPE_CHECKING:
 
 
 # Importing them fills FAULTS.
-FAULT_MODULES = (format_faults_file, format_faults_records, format_faults_program)
+FAULT_MODULES = (
+    format_faults_file,
+    format_faults_records,
+    format_faults_labels,
+    format_faults_program,
+    format_faults_leaves,
+)
 
 
 def load(data: bytes | memoryview, check: str = "all") -> None:
     """Pass both halves of the door."""
     _core.validate(data, check)
-    _core.expand_trees(data, 0)
+    for number, operator in enumerate(_core.inspect(data)["operators"]):
+        if operator["name"] == "tree_ensemble":
+            _core.expand_trees(data, number)
 
 
 def test_the_sound_file_passes() -> None:
     load(tree_file().seal())
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_each_form_of_it_passes(name: str) -> None:
+    load(variant(name).seal())
 
 
 @pytest.mark.parametrize(
@@ -155,6 +171,64 @@ def test_expansion_of_the_sound_file() -> None:
     }
     assert {name: trees[name].tolist() for name in expected} == expected
     assert trees["columns"]["size"].tolist() == [3, 1, 2]
+
+
+def test_integer_leaves_are_expanded() -> None:
+    file = variant("integer_leaves")
+    trees = _core.expand_trees(file.seal(), 0)
+    tenth = np.float64(0.1)
+    assert trees["leaf_values"].tolist() == [tenth, -128 * tenth, 127 * tenth, -12.0, 0.0, 18.0]
+    assert trees["tree_weight"].size == 0
+    file.patch(cf.ATTRIBUTES, 37, "B", cf.FLOAT32)
+    file.patch(cf.VALUES, 64, "B", cf.FLOAT32)
+    file.patch(cf.VALUES, 128, "B", cf.FLOAT32)
+    file.add_tensor(cf.BASE_VALUE, cf.FLOAT32, [0.25])
+    trees = _core.expand_trees(file.seal(), 0)
+    assert trees["leaf_values"][:2].tolist() == [np.float32(0.1), np.float32(-128 * tenth)]
+    assert trees["leaf_values"].dtype == np.float64
+
+
+def test_linear_leaves_are_expanded() -> None:
+    trees = _core.expand_trees(variant("linear_leaves").seal(), 0)
+    expected = {
+        "linear_start": [0, 2, 2, 3, 3, 3, 6],
+        "linear_feature": [2, 0, 1, 0, 1, 2],
+        "linear_coefficient": [0.5, -1.0, 2.0, 3.0, 4.0, 5.0],
+        "linear_constant": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+    }
+    assert {name: trees[name].tolist() for name in expected} == expected
+    plain = _core.expand_trees(tree_file().seal(), 0)
+    assert [plain[name].size for name in expected] == [0] * 4
+
+
+def test_weights_of_a_median_are_kept() -> None:
+    trees = _core.expand_trees(variant("weighted_median").seal(), 0)
+    assert trees["tree_weight"].tolist() == [0.1, 3.0]
+
+
+def test_inspect_names_what_each_form_holds() -> None:
+    def operators(name: str) -> list[dict[str, object]]:
+        return _core.inspect(variant(name).seal())["operators"]
+
+    for name in LINKS:
+        assert name.startswith(operators(name)[1]["attributes"]["kind"])
+    assert operators("shift")[1]["attributes"]["offset"] == -0.5
+    assert operators("start")[1]["inputs"] == (0, 4)
+    assert operators("groups")[2]["attributes"]["groups"] == (3, 1)
+    assert operators("each_greater")[2]["attributes"]["rule"] == "each_greater"
+    assert operators("missing_value")[0]["attributes"]["missing_value"] == -999.0
+    assert operators("step")[0]["attributes"]["missing_value"] is None
+    tensors = {tensor["name"] for tensor in _core.inspect(variant("groups").seal())["tensors"]}
+    assert "groups" in tensors
+
+
+def test_inspect_shows_tables_of_labels() -> None:
+    assert _core.inspect(variant("groups").seal())["classes"] == (["a", "bc", "def"], [7])
+    found = _core.inspect(variant("each_greater").seal())["classes"]
+    assert found == ([False, True],) * 3 + ([-0.5, 0.5],)
+    found = _core.inspect(variant("categories").seal())
+    assert found["categories"] == {0: ["red", "green"], 2: [True]}
+    assert found["unseen"] == "refused"
 
 
 def test_planes_may_decode_to_the_stated_limit_and_no_further() -> None:
