@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cordwood.ir import Decide, Graph, Link, Operator, Role, TreeEnsemble, Value
+from drawn_heads import head, methods
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -57,6 +58,10 @@ class Shape:
     aggregate: str = "sum"
     vector_leaves: bool = False
     weighted: bool = False
+    integer_leaves: bool = False
+    linear: bool = False
+    start: str = "none"
+    missing_value: float | None = None
     shared_leaves: bool = False
     many_cuts: bool = False
     infinite_cuts: bool = False
@@ -67,55 +72,56 @@ class Shape:
 def make_graph(shape: Shape) -> Graph:
     """Build the Graph that `shape` describes; the same shape gives the same Graph."""
     op = make_ensemble(shape)
-    rows = Value("rows", op.input_type, ("batch", op.n_features), Role.ROWS)
-    kind, made, classes = _head(shape)
+    kind, after, classes = head(shape)
     margin = Value("margin", op.accumulate_type, ("batch", op.n_outputs), kind)
-    values: list[Value] = [rows, margin]
-    operators: list[Operator] = [op]
-    for operator, columns, role in made:
-        dtype = "int64" if isinstance(operator, Decide) else op.accumulate_type
-        tail = () if isinstance(operator, Decide) else (columns,)
-        values.append(Value(operator.target, dtype, ("batch", *tail), role))
+    values: list[Value] = [Value("rows", op.input_type, ("batch", op.n_features), Role.ROWS)]
+    operators: list[Operator] = []
+    for operator, columns in _before(shape):
+        values.append(Value(operator.target, op.accumulate_type, ("batch", columns)))
         operators.append(operator)
-    roles = {value.role for value in values}
-    methods = ["predict"]
-    methods += ["predict_proba"] if Role.PROBABILITY in roles else []
-    methods += ["decision_function"] if Role.MARGIN in roles else []
+    values.append(margin)
+    operators.append(op)
+    for operator, columns, role in after:
+        dtype = "int64" if isinstance(operator, Decide) else op.accumulate_type
+        values.append(Value(operator.target, dtype, ("batch", *columns), role))
+        operators.append(operator)
     return Graph(
         values=tuple(values),
         operators=tuple(operators),
         feature_names=tuple(f"f{i}" for i in range(op.n_features)) if shape.seed % 2 else None,
         classes=classes,
-        methods=(*methods, "apply"),
+        methods=methods({value.role for value in values}),
         provenance={"library": "drawn", "version": "1", "kind": shape.head},
     )
 
 
-def _head(shape: Shape) -> tuple[Role, list[tuple[Operator, int, Role]], Array | None]:
-    """Return the margin's role, what follows it as (operator, columns, role), and the labels."""
+def _before(shape: Shape) -> list[tuple[Operator, int]]:
+    """Return what makes the value that the sums start from, each with its columns.
+
+    A few trees of probabilities, and what turns those into a margin.
+    """
+    if shape.start == "none":
+        return []
     columns = shape.n_outputs
-    argmax = Decide(source="response", target="label", rule="argmax")
-    if shape.head == "exponential":
-        link = Link(source="margin", target="response", kind="exp")
-        return Role.MARGIN, [(link, columns, Role.RESPONSE)], None
-    if shape.head == "binary":
-        link = Link(source="margin", target="response", kind="sigmoid", complement=True)
-        made = [(link, 2, Role.PROBABILITY), (argmax, 0, Role.LABEL)]
-        return Role.MARGIN, made, np.array(["no", "yes, really"])
-    if shape.head == "binary_cut":
-        link = Link(source="margin", target="response", kind="sigmoid", scale=0.7)
-        rule = "greater" if shape.seed % 2 else "greater_equal"
-        decide = Decide(source="margin", target="label", rule=rule, cut=0.0)
-        made = [(link, 1, Role.RESPONSE), (decide, 0, Role.LABEL)]
-        return Role.MARGIN, made, np.array([False, True])
-    if shape.head == "multiclass":
-        link = Link(source="margin", target="response", kind="softmax")
-        made = [(link, columns, Role.PROBABILITY), (argmax, 0, Role.LABEL)]
-        return Role.MARGIN, made, np.arange(columns) * 10 - 10
-    if shape.head == "forest":
-        decide = Decide(source="margin", target="label", rule="argmax")
-        return Role.PROBABILITY, [(decide, 0, Role.LABEL)], np.arange(columns) + 0.5
-    return Role.RESPONSE, [], None
+    if shape.start == "logit" and columns == 1:
+        columns += shape.seed % 2
+    few = replace(
+        shape, seed=shape.seed + 1, n_outputs=columns, n_trees=shape.seed % 4, max_leaves=5,
+        vector_leaves=True, aggregate="average", linear=False, weighted=False, many_cuts=False,
+        head="regression", start="none",
+    )  # fmt: skip
+    first = make_ensemble(few)
+    first = replace(
+        first, target="first", leaf_values=np.abs(np.sin(first.leaf_values)),
+        base_value=np.zeros(columns, first.accumulate_type),
+    )  # fmt: skip
+    if shape.start == "trees":
+        return [(replace(first, target="start"), columns)]
+    if shape.start == "shift":
+        made = Link(source="first", target="start", kind="shift", offset=0.75)
+    else:
+        made = Link(source="first", target="start", kind="logit", scale=0.5, offset=2.0**-23)
+    return [(first, columns), (made, shape.n_outputs)]
 
 
 def make_ensemble(shape: Shape) -> TreeEnsemble:
@@ -130,11 +136,15 @@ def make_ensemble(shape: Shape) -> TreeEnsemble:
     width = shape.n_outputs if shape.vector_leaves else 1
     n_leaves = int((~inner).sum())
     n_rows = max(1, n_leaves // 4) if shape.shared_leaves else max(1, n_leaves)
-    magnitude = 10.0 ** rng.uniform(-6, 1, (n_rows, width))
+    leaf_values = _leaf_values(rng, shape, (n_rows, width))
     leaf_row = np.where(inner, -1, 0)
     leaf_row[~inner] = np.arange(n_leaves) % n_rows
     weight = rng.uniform(0.1, 1.5, shape.n_trees) if shape.weighted else np.ones(shape.n_trees)
     outputs = 1 if shape.vector_leaves else shape.n_outputs
+    plain = shape.start == "none" and shape.aggregate != "weighted_median"
+    base_value = rng.normal(size=shape.n_outputs)
+    if not plain or shape.head == "embedding":
+        base_value[:] = 0.0
     return TreeEnsemble(
         source="rows",
         target="margin",
@@ -151,7 +161,8 @@ def make_ensemble(shape: Shape) -> TreeEnsemble:
         divisor=float(max(1, shape.n_trees)) if shape.aggregate == "average" else 1.0,
         accepts_nan=shape.accepts_nan,
         accepts_infinity=shape.accepts_infinity,
-        base_value=rng.normal(size=shape.n_outputs).astype(shape.accumulate_type),
+        missing_value=shape.missing_value,
+        base_value=base_value.astype(shape.accumulate_type),
         tree_start=np.concatenate(([0], np.cumsum(sizes))).astype(np.int64),
         tree_output=(np.arange(shape.n_trees) % outputs).astype(np.int32),
         tree_weight=weight,
@@ -159,9 +170,32 @@ def make_ensemble(shape: Shape) -> TreeEnsemble:
         right=right,
         leaf_row=leaf_row.astype(np.int32),
         leaf_id=np.concatenate(leaf_id).astype(np.int32),
-        leaf_values=(rng.normal(size=(n_rows, width)) * magnitude).astype(shape.leaf_type),
+        leaf_values=leaf_values.astype(shape.leaf_type),
+        start=None if shape.start == "none" else "start",
+        **(_linear_terms(rng, shape, n_rows) if shape.linear else {}),
         **_splits(rng, shape, inner, _in_order(*trees[0]) if trees else np.zeros(0, np.int64)),
     )
+
+
+def _leaf_values(rng: np.random.Generator, shape: Shape, size: tuple[int, int]) -> Array:
+    if shape.head == "embedding":
+        return np.arange(size[0])[:, None]  # the leaf's column
+    if shape.integer_leaves:
+        return rng.integers(-150, 150, size)
+    if shape.aggregate == "weighted_median":
+        return rng.integers(-9, 9, size) / 4  # so that leaves are often equal
+    return rng.normal(size=size) * 10.0 ** rng.uniform(-6, 1, size)
+
+
+def _linear_terms(rng: np.random.Generator, shape: Shape, n_rows: int) -> dict[str, Array]:
+    """Fill linear leaves of none to four terms."""
+    start = np.concatenate(([0], np.cumsum(rng.integers(0, 5, n_rows))))
+    return {
+        "linear_start": start.astype(np.int64),
+        "linear_feature": rng.integers(shape.n_features, size=start[-1]).astype(np.int32),
+        "linear_coefficient": rng.normal(size=start[-1]),
+        "linear_constant": rng.normal(size=n_rows),
+    }
 
 
 def _grow(rng: np.random.Generator, shape: Shape, number: int) -> tuple[Array, Array]:
@@ -295,7 +329,8 @@ def _row_pool(op: TreeEnsemble, feature: int) -> Array:
         single = near.astype(np.float32)
         sides = [np.nextafter(single, side) for side in np.float32([-np.inf, np.inf])]
     sides += [np.nextafter(near, -np.inf), np.nextafter(near, np.inf)]
-    pool = [near, single, *sides, [np.nan, np.inf, -np.inf]]
+    missing = [] if op.missing_value is None else [op.missing_value] * 9
+    pool = [near, single, *sides, missing, [np.nan, np.inf, -np.inf]]
     if op.category_rule != "none":
         pool += [CODES, CODES + 0.5, CODES - 0.5, LISTED, [-1.0, -0.5, 4.0, 66.0, 1001.0, 2.0**32]]
     return np.concatenate(pool).astype(np.float64)
@@ -306,6 +341,8 @@ def _taken(op: TreeEnsemble, values: Array, dtype: str) -> Array:
     with np.errstate(over="ignore", under="ignore"):
         given = values.astype(dtype)
         cast = given.astype(op.input_type)
+    if op.missing_value is not None:
+        cast[cast == op.missing_value] = np.nan
     bad = (np.isnan(cast) & (not op.accepts_nan)) | (np.isinf(cast) & (not op.accepts_infinity))
     given[bad] = 0.25
     return given

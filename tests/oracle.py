@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 
 
 def cast_rows(op: TreeEnsemble, X: Array) -> Array:
-    """Cast rows of any numeric type to the ensemble's input type, as its source does."""
+    """Cast rows of any numeric type to the ensemble's input type, NaN where a value is missing."""
     with np.errstate(over="ignore"):
         if X.dtype.kind in "iub" and op.integer_cast == "float32":
             X = X.astype(np.float32)
-        return X.astype(op.input_type)
+        x = X.astype(op.input_type)
+    if op.missing_value is not None:
+        x[x == op.missing_value] = np.nan
+    return x
 
 
 def refused(op: TreeEnsemble, X: Array) -> tuple[int, int] | None:
@@ -93,38 +96,111 @@ def apply(graph: Graph, X: Array) -> Array:
 
 
 def predict_margin(graph: Graph, X: Array) -> Array:
-    """Return the sum or average of the leaves, in the accumulate type; (n_rows, n_outputs)."""
-    op = graph.trees
-    reached = leaves(op, X)
-    total = np.tile(op.base_value, (len(reached), 1))
+    """Return what the last trees aggregate, in the accumulate type; (n_rows, n_outputs)."""
+    return results(graph, X)[graph.trees.target]
+
+
+def aggregate(op: TreeEnsemble, X: Array, start: Array | None) -> Array:
+    """Return the sum, average or median of the leaves, starting from `start` where it is given."""
+    reached = op.leaf_row[leaves(op, X)]
+    if op.aggregate == "weighted_median":
+        return _weighted_median(op, reached)
+    total = np.tile(op.base_value, (len(reached), 1)) if start is None else start.copy()
     for tree in range(op.n_trees):
-        leaf = op.leaf_values[op.leaf_row[reached[:, tree]]].astype(np.float64)
-        value = (leaf * op.tree_weight[tree]).astype(op.accumulate_type)
-        if op.leaf_width == 1:
-            total[:, op.tree_output[tree]] += value[:, 0]
-        else:
-            total += value
+        value = _linear(op, reached[:, tree], X) if op.is_linear else _plain(op, reached, tree)
+        with np.errstate(invalid="ignore", over="ignore"):
+            if op.leaf_width == 1:
+                total[:, op.tree_output[tree]] += value[:, 0]
+            else:
+                total += value
     if op.aggregate == "average":
         total /= np.dtype(op.accumulate_type).type(op.divisor)
+    total[np.isnan(total)] = np.nan
     return total
 
 
+def _plain(op: TreeEnsemble, reached: Array, tree: int) -> Array:
+    """Return the leaves of one tree times its weight; (n_rows, leaf_width)."""
+    leaf = op.leaf_values[reached[:, tree]].astype(np.float64)
+    return (leaf * op.tree_weight[tree]).astype(op.accumulate_type)
+
+
+def _linear(op: TreeEnsemble, leaf_row: Array, X: Array) -> Array:
+    """Return the linear leaves that rows reach in one tree; (n_rows, 1)."""
+    assert op.linear_start is not None
+    assert op.linear_feature is not None
+    assert op.linear_coefficient is not None
+    assert op.linear_constant is not None
+    x = cast_rows(op, X).astype(np.float64)
+    x[np.abs(x) <= op.zero_band] = 0.0
+    total = op.linear_constant[leaf_row].astype(np.float64)
+    missing = np.zeros(len(x), bool)
+    first, last = op.linear_start[leaf_row], op.linear_start[leaf_row + 1]
+    for place in range(int((last - first).max(initial=0))):
+        rows = np.flatnonzero(first + place < last)
+        term = first[rows] + place
+        value = x[rows, op.linear_feature[term]]
+        missing[rows] |= np.isnan(value)
+        with np.errstate(invalid="ignore", over="ignore"):
+            total[rows] += op.linear_coefficient[term] * value
+    plain = op.leaf_values[leaf_row, 0].astype(np.float64)
+    with np.errstate(over="ignore"):
+        return np.where(missing, plain, total).astype(op.accumulate_type)[:, None]
+
+
+def _weighted_median(op: TreeEnsemble, reached: Array) -> Array:
+    """Return the first leaf of each row, in ascending order, with half the weight reached."""
+    if op.n_trees == 0:
+        return np.tile(op.base_value, (len(reached), 1))
+    value = op.leaf_values[reached, 0].astype(op.accumulate_type)
+    order = np.argsort(value, axis=1, kind="stable")
+    weight = np.cumsum(op.tree_weight[order], axis=1)
+    first = np.argmax(weight >= 0.5 * weight[:, -1:], axis=1)
+    row = np.arange(len(value))
+    return value[row, order[row, first]][:, None]
+
+
 def exact_link(op: Link, margin: Array) -> Array:
-    """Return the link of a margin in extended precision, before it is rounded; same shape.
+    """Return the link of a margin before it is rounded, in extended precision unless it is exact.
 
     ``np.longdouble`` has 64 bits of significand on x86: eleven more than the result that is
     compared with it.
     """
-    x = margin.astype(np.longdouble)
-    with np.errstate(over="ignore", under="ignore"):
-        if op.kind == "sigmoid":
-            return 1 / (1 + np.exp(-np.longdouble(op.scale) * x))
-        if op.kind == "exp":
-            return np.exp(x)
-        if op.kind == "softmax":
-            raised = np.exp(x - x.max(axis=1, keepdims=True))
-            return raised / raised.sum(axis=1, keepdims=True)
-    return x
+    x, scale = margin.astype(np.longdouble), np.longdouble(op.scale)
+    kinds = {
+        "identity": lambda: margin,
+        "sigmoid": lambda: _sigmoid(scale * x),
+        "sigmoid_pair": lambda: _sigmoid(scale * np.concatenate((-x, x), axis=1)),
+        "exp": lambda: np.exp(x),
+        "softmax": lambda: _softmax(scale * (x - x.max(axis=1, keepdims=True))),
+        "softplus": lambda: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),
+        "signed_square": lambda: margin * np.abs(margin),
+        "negative_exp2": lambda: -np.exp2(-x),
+        "shift": lambda: margin - margin.dtype.type(op.offset),
+        "step": lambda: (margin > 0).astype(margin.dtype),
+        "logit": lambda: _logit(op, margin),
+    }
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return kinds[op.kind]()
+
+
+def _sigmoid(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+def _softmax(x: Array) -> Array:
+    raised = np.exp(x)
+    return raised / raised.sum(axis=1, keepdims=True)
+
+
+def _logit(op: Link, p: Array) -> Array:
+    """Return log-odds of the last of up to two columns, or logarithms less their mean."""
+    p = np.clip(p.astype(np.float64), op.offset, 1.0 - op.offset).astype(np.longdouble)
+    if p.shape[1] > 2:
+        log = np.log(p)
+        return log - log.mean(axis=1, keepdims=True)
+    last = p[:, -1:]
+    return np.longdouble(op.scale) * (np.log(last) - np.log1p(-last))
 
 
 def link(op: Link, margin: Array) -> Array:
@@ -137,26 +213,34 @@ def link(op: Link, margin: Array) -> Array:
 
 
 def decide(op: Decide, value: Array) -> Array:
-    """Return the class index of each row; int64, (n_rows,)."""
+    """Return the class index of each row; int64, (n_rows,) or (n_rows, outputs)."""
+    if op.groups:
+        parts = np.split(value, np.cumsum(op.groups)[:-1], axis=1)
+        return np.stack([np.argmax(part, axis=1) for part in parts], axis=1)
     if op.rule == "argmax":
         return np.argmax(value, axis=1)
     cut = value.dtype.type(op.cut)
+    if op.rule == "each_greater":
+        return (value > cut).astype(np.int64)
     chosen = value[:, -1] > cut if op.rule == "greater" else value[:, -1] >= cut
     return chosen.astype(np.int64)
 
 
-def run(graph: Graph, X: Array, role: Role) -> Array:
-    """Run the operators of a Graph in order and return the value that plays `role`."""
-    wanted = graph.by_role(role)
-    assert wanted is not None, f"this Graph has no value with the role {role.name}"
-    results: dict[str, Array] = {}
+def results(graph: Graph, X: Array) -> dict[str, Array]:
+    """Run all operators of a Graph in order and return every value that they make, by name."""
+    made: dict[str, Array] = {}
     for op in graph.operators:
         if isinstance(op, TreeEnsemble):
-            results[op.target] = predict_margin(graph, X)
+            made[op.target] = aggregate(op, X, None if op.start is None else made[op.start])
         elif isinstance(op, Link):
-            results[op.target] = link(op, results[op.source])
+            made[op.target] = link(op, made[op.source])
         elif isinstance(op, Decide):
-            results[op.target] = decide(op, results[op.source])
-        if op.target == wanted.name:
-            break
-    return results[wanted.name]
+            made[op.target] = decide(op, made[op.source])
+    return made
+
+
+def run(graph: Graph, X: Array, role: Role) -> Array:
+    """Return the value that plays `role`."""
+    wanted = graph.by_role(role)
+    assert wanted is not None, f"this Graph has no value with the role {role.name}"
+    return results(graph, X)[wanted.name]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from drawn import LIGHTGBM_ZERO, Shape, make_graph, make_rows
+from drawn_heads import HEADS, ONE_OUTPUT
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -31,9 +32,7 @@ _CHOICES: dict[str, st.SearchStrategy[Any]] = {
     "max_leaves": st.sampled_from((1, 2, 3, 5, 8, 31, 70)),
     "growth": st.sampled_from(("random", "level", "skewed")),
     "leaf_order": st.sampled_from(("node", "preorder", "level", "shuffled")),
-    "head": st.sampled_from(
-        ("regression", "exponential", "binary", "binary_cut", "multiclass", "forest")
-    ),
+    "head": st.sampled_from(HEADS),
     "input_type": _FLOATS,
     "accumulate_type": _FLOATS,
     "leaf_type": _FLOATS,
@@ -43,9 +42,13 @@ _CHOICES: dict[str, st.SearchStrategy[Any]] = {
     "zero_missing": st.booleans(),
     "category_rule": st.sampled_from(("none", "floor", "truncate", "exact")),
     "category_members": st.sampled_from(("left", "right")),
-    "aggregate": st.sampled_from(("sum", "average")),
+    "aggregate": st.sampled_from(("sum", "average", "weighted_median")),
     "vector_leaves": st.booleans(),
     "weighted": st.booleans(),
+    "integer_leaves": st.booleans(),
+    "linear": st.booleans(),
+    "start": st.sampled_from(("none", "none", "trees", "shift")),
+    "missing_value": st.sampled_from((None, None, -999.0, 0.0, 0.5)),
     "shared_leaves": st.booleans(),
     "many_cuts": st.sampled_from((False, False, False, False, True)),
     "infinite_cuts": st.booleans(),
@@ -59,10 +62,26 @@ def shapes(draw: st.DrawFn, **fixed: Any) -> Shape:
     """Draw the choices of a Graph; keyword arguments fix some of them."""
     chosen = {name: draw(choice) for name, choice in _CHOICES.items() if name not in fixed}
     chosen |= fixed
-    if chosen["head"] in ("binary", "binary_cut"):
+    wanted = chosen["head"]
+    if wanted in ONE_OUTPUT:
         chosen["n_outputs"] = 1
-    if chosen["head"] == "forest":
-        chosen |= {"vector_leaves": True, "aggregate": "average"}
+    if wanted in ("forest", "groups"):
+        chosen |= {"vector_leaves": True, "aggregate": "average", "linear": False}
+    if wanted == "groups":
+        chosen["n_outputs"] = max(2, chosen["n_outputs"])
+    if wanted == "embedding":
+        chosen["n_trees"] = chosen["n_outputs"] = max(1, chosen["n_trees"])
+        chosen |= dict.fromkeys(("vector_leaves", "weighted", "linear", "shared_leaves"), False)
+        chosen |= {"aggregate": "sum", "start": "none"}
+    if chosen["aggregate"] == "weighted_median":
+        if chosen["n_outputs"] > 1:
+            chosen["aggregate"] = "sum"
+        else:
+            chosen |= {"start": "none", "linear": False}
+    if chosen["missing_value"] is not None:
+        chosen["accepts_nan"] = True
+    if chosen["linear"]:
+        chosen |= {"vector_leaves": False, "weighted": False, "integer_leaves": False}
     return Shape(**chosen)
 
 

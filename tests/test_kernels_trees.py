@@ -35,8 +35,10 @@ def check(graph: cw.ir.Graph, X: np.ndarray, isa: str, engine: str) -> None:
     data = pack(graph)
     leaves = _core.run_trees(data, X, isa=isa, engine=engine, leaves=True)
     np.testing.assert_array_equal(leaves, oracle.apply(graph, X))
-    margin = _core.run_trees(data, X, isa=isa, engine=engine)
-    assert_same_bits(margin, oracle.predict_margin(graph, X))
+    values = oracle.results(graph, X)
+    start = None if graph.trees.start is None else values[graph.trees.start]
+    margin = _core.run_trees(data, X, isa=isa, engine=engine, start=start)
+    assert_same_bits(margin, values[graph.trees.target])
 
 
 @pytest.mark.parametrize("engine", ENGINES)

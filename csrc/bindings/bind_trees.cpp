@@ -12,6 +12,7 @@
 #include "format/view.hpp"
 #include "runtime/memory.hpp"
 #include "runtime/tree_operator.hpp"
+#include "runtime/tree_range.hpp"
 
 namespace cordwood::bindings {
 namespace {
@@ -57,7 +58,7 @@ py::array run_trees(const py::bytes& data, const py::array& X, std::string_view 
   const std::span bytes(reinterpret_cast<const std::byte*>(text.data()), text.size());
   const auto file = format::validate(bytes, format::CheckLevel::all);
   require(file.status());
-  auto arrays = format::expand_trees(*file, 0);
+  auto arrays = format::expand_trees(*file, runtime::last_trees(*file));
   require(arrays.status());
   auto trees =
       runtime::TreeOperator::prepare(std::move(*arrays), kernel_row(isa), choice_of(engine));
@@ -81,7 +82,7 @@ py::array run_trees(const py::bytes& data, const py::array& X, std::string_view 
 void register_trees(py::module_& m) {
   m.def("run_trees", &run_trees, py::arg("data"), py::arg("X"), py::kw_only(), py::arg("isa"),
         py::arg("engine") = "fastest", py::arg("leaves") = false, py::arg("start") = py::none(),
-        "Margins, or leaf numbers, of a file's first operator by one instruction set and engine.");
+        "Margins, or leaf numbers, of a file's last trees by one instruction set and engine.");
 }
 
 }  // namespace cordwood::bindings

@@ -15,7 +15,8 @@ namespace {
 template <class Sum>
 class MedianPass final : public LeafPass {
  public:
-  explicit MedianPass(const format::TreeArrays& arrays) : weight_(arrays.tree_weight) {
+  explicit MedianPass(const format::TreeArrays& arrays)
+      : base_value_(static_cast<Sum>(arrays.base_value[0])), weight_(arrays.tree_weight) {
     for (const double value : arrays.leaf_values) leaf_values_.push_back(static_cast<Sum>(value));
     std::vector<Sum> sorted = leaf_values_;
     std::ranges::sort(sorted);
@@ -30,7 +31,7 @@ class MedianPass final : public LeafPass {
     const std::span keys(Scratch(scratch).take<uint64_t>(weight_.size()), weight_.size());
     auto* const answers = static_cast<Sum*>(out);
     if (keys.empty()) {
-      std::fill_n(answers, rows.n_rows, Sum{0});
+      std::fill_n(answers, rows.n_rows, base_value_);
       return {};
     }
     for (uint64_t row = 0; row < rows.n_rows; ++row) {
@@ -71,6 +72,7 @@ class MedianPass final : public LeafPass {
     return static_cast<uint32_t>(keys[place]);
   }
 
+  Sum base_value_;              ///< the answer where there are no trees
   std::vector<double> weight_;  ///< by tree, above 0
   std::vector<Sum> leaf_values_;
   std::vector<uint32_t> rank_;  ///< by leaf row; equal values share theirs

@@ -189,6 +189,7 @@ class SliceEngine final : public TreeEngine {
     for (uint32_t k = 0; k < attributes_.n_outputs; ++k) {
       std::fill_n(sums + uint64_t{k} * kSliceRows, kSliceRows, base_value_[k]);
     }
+    task->starts_differ = start != nullptr;
     if (start != nullptr) copy_in(start, rows.n_rows, attributes_.n_outputs, sums);
     if constexpr (std::is_same_v<Sum, float>) {
       kernels_.tree_slice_f32(slice_model(), *task);

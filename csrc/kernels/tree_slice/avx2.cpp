@@ -312,11 +312,29 @@ void restore_order(__m256i* sums) {
   }
 }
 
+// Brings them from row order into the order that `restore_order` undoes.
+template <uint32_t kUnits>
+void leave_order(__m256i* sums) {
+  for (uint32_t first = 0; first < kSliceRows / kByteRows * kUnits; first += kUnits) {
+    __m256i unit[kUnits];
+    for (uint32_t v = 0; v < kUnits / 2; ++v) {
+      const __m256i lower = load(sums + first + v);
+      const __m256i upper = load(sums + first + kUnits / 2 + v);
+      unit[2 * v] = _mm256_permute2x128_si256(lower, upper, 0x20);
+      unit[2 * v + 1] = _mm256_permute2x128_si256(lower, upper, 0x31);
+    }
+    for (uint32_t v = 0; v < kUnits; ++v) store(sums + first + v, unit[v]);
+  }
+}
+
 template <class Float>
 void sum(const SliceModel& model, const SliceTask& task) {
   fill_constants(task);
   evaluate_conditions(model, task);
   auto* sums = static_cast<Float*>(task.sums);
+  for (uint32_t k = 0; task.starts_differ && k < task.n_outputs; ++k) {
+    leave_order<sizeof(Float)>(reinterpret_cast<__m256i*>(sums + uint64_t{k} * kSliceRows));
+  }
   for (uint32_t g = 0; g < model.n_groups; ++g) {
     const SliceGroup& group = model.groups[g];
     run_group(model, group, task);

@@ -245,6 +245,15 @@ void restore_order(__m128i* units, __m128i* spare) {
   }
 }
 
+// Brings 16-byte units from row order into the order that `restore_order` undoes.
+template <uint32_t kUnits>
+void leave_order(__m128i* units, __m128i* spare) {
+  for (uint32_t i = 0; i < 4 * kUnits; ++i) spare[i] = units[i];
+  for (uint32_t lane = 0; lane < 4; ++lane) {
+    for (uint32_t v = 0; v < kUnits; ++v) units[4 * v + lane] = spare[lane * kUnits + v];
+  }
+}
+
 template <class Float>
 void sum(const SliceModel& model, const SliceTask& task) {
   constexpr uint32_t kUnits = kSliceRows * sizeof(Float) / 64;
@@ -252,6 +261,10 @@ void sum(const SliceModel& model, const SliceTask& task) {
   store(task.slots + kSliceOnes * kSliceWords, _mm512_set1_epi64(-1));
   evaluate_conditions(model, task);
   auto* sums = static_cast<Float*>(task.sums);
+  for (uint32_t k = 0; task.starts_differ && k < task.n_outputs; ++k) {
+    leave_order<kUnits>(reinterpret_cast<__m128i*>(sums + uint64_t{k} * kSliceRows),
+                        static_cast<__m128i*>(task.spare));
+  }
   for (uint32_t g = 0; g < model.n_groups; ++g) {
     const SliceGroup& group = model.groups[g];
     run_group(model, group, task);

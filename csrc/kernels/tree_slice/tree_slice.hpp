@@ -94,10 +94,11 @@ struct SliceTask {
   uint64_t* conditions;  ///< scratch [n_conditions][8], 64-byte aligned
   uint64_t* slots;       ///< scratch [kSliceSlots][8], 64-byte aligned
   uint8_t* leaves;  ///< scratch [4][512], 64-byte aligned; tree_slice_leaves: out [n_trees][512]
-  void* sums;       ///< [n_outputs][512] of the accumulate type, holding the base values;
+  void* sums;       ///< [n_outputs][512] of the accumulate type, holding what sums start from;
                     ///< 64-byte aligned; tree_slice_leaves leaves it alone
   void* spare;      ///< scratch [512] of the accumulate type, 64-byte aligned
   uint32_t n_outputs;
+  bool starts_differ;  ///< whether rows start from different values, and not from one an output
 };
 
 using TreeSlice = void (*)(const SliceModel& model, const SliceTask& task) noexcept;
