@@ -67,7 +67,8 @@ def _integers(trees: TreeEnsemble, row: np.ndarray) -> np.ndarray | None:
     low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
     for dtype in (np.int8, np.int16):
         if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
-            return values[row].astype(dtype)
+            integers: np.ndarray = values[row].astype(dtype)
+            return integers
     return None
 
 

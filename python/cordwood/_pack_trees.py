@@ -90,7 +90,7 @@ def tree_record(trees: TreeEnsemble) -> tuple[bytes, list[Tensor | None]]:
         Tensor.of_bits(columns.node_rank_bits),
         Tensor.of_bits(_missing_left(trees, inner)),
         Tensor.of(smallest_unsigned(trees.tree_output)),
-        Tensor.of(_base_value(trees)),
+        Tensor.of(trees.base_value),
         packed.row,
         packed.values,
         leaf_number,
@@ -102,12 +102,6 @@ def tree_record(trees: TreeEnsemble) -> tuple[bytes, list[Tensor | None]]:
 def _flags(trees: TreeEnsemble) -> int:
     flags = _ACCEPT_NAN * trees.accepts_nan + _ACCEPT_INFINITY * trees.accepts_infinity
     return flags + _MISSING_VALUE * (trees.missing_value is not None)
-
-
-def _base_value(trees: TreeEnsemble) -> np.ndarray:
-    """Return the base value; where it only says that there is none, its zeros have no sign."""
-    none = trees.start is not None or trees.aggregate == "weighted_median"
-    return np.zeros_like(trees.base_value) if none else trees.base_value
 
 
 def _missing_left(trees: TreeEnsemble, inner: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from cordwood._verify_report import Difference
 from cordwood.ir import Decide, Link, TreeEnsemble
 
 if TYPE_CHECKING:
+    from cordwood._typing import AnyArray
     from cordwood._verify_packed import PackedTrees
     from cordwood.ir import Graph, Operator
 
@@ -18,7 +19,7 @@ __all__ = ["compare_head"]
 
 INTEGER_CASTS = ("direct", "float32")
 CATEGORY_RULES = ("none", "floor", "truncate", "exact")
-AGGREGATES = ("sum", "average")
+AGGREGATES = {0: "sum", 1: "average", 3: "weighted_median"}
 
 SHOWN = 6
 """Numbers of a long list that a message shows."""
@@ -56,8 +57,8 @@ def compare_head(graph: Graph, packed: PackedTrees, file: dict[str, Any]) -> lis
     """
     given = {**_ensemble_given(packed), **_file_given(file)}
     expected = {**_ensemble_expected(graph.trees), **_graph_expected(graph)}
-    if not graph.trees.zero_missing.any():
-        # Thresholds have the band folded in; only "zero is missing" still needs it.
+    if not (graph.trees.zero_missing.any() or graph.trees.is_linear):
+        # Thresholds have the band folded in; zeros that are missing and linear terms still need it.
         del given["zero_band"], expected["zero_band"]
     return [
         Difference(kind=name, given=repr(given[name]), expected=repr(value))
@@ -69,7 +70,7 @@ def compare_head(graph: Graph, packed: PackedTrees, file: dict[str, Any]) -> lis
 def _ensemble_given(packed: PackedTrees) -> dict[str, Any]:
     stated = packed.attributes
     same = ("n_features", "n_outputs", "n_trees", "leaf_width", "input_type", "accumulate_type",
-            "accepts_nan", "accepts_infinity", "divisor", "zero_band")  # fmt: skip
+            "accepts_nan", "accepts_infinity", "divisor", "zero_band", "missing_value")  # fmt: skip
     return {
         **{name: stated[name] for name in same},
         "integer_cast": INTEGER_CASTS[stated["integer_cast"]],
@@ -83,8 +84,8 @@ def _ensemble_given(packed: PackedTrees) -> dict[str, Any]:
 
 def _ensemble_expected(trees: TreeEnsemble) -> dict[str, Any]:
     same = ("n_features", "n_outputs", "n_trees", "leaf_width", "input_type", "accumulate_type",
-            "accepts_nan", "accepts_infinity", "divisor", "zero_band", "integer_cast",
-            "category_rule", "aggregate")  # fmt: skip
+            "accepts_nan", "accepts_infinity", "divisor", "zero_band", "missing_value",
+            "integer_cast", "category_rule", "aggregate")  # fmt: skip
     return {
         **{name: getattr(trees, name) for name in same},
         "base value": [float(value).hex() for value in trees.base_value],
@@ -94,7 +95,6 @@ def _ensemble_expected(trees: TreeEnsemble) -> dict[str, Any]:
 
 
 def _file_given(file: dict[str, Any]) -> dict[str, Any]:
-    classes = file["classes"]
     return {
         "operators": [
             (record["name"], *record["inputs"], *record["outputs"]) for record in file["operators"]
@@ -105,7 +105,7 @@ def _file_given(file: dict[str, Any]) -> dict[str, Any]:
             if record["name"] != "tree_ensemble"
         ],
         "values": [(value["dtype"], value["role"], value["shape"]) for value in file["values"]],
-        "classes": None if classes is None else [_typed(label) for label in classes],
+        "classes": _typed_classes(file["classes"]),
         "feature names": file["feature_names"],
         "methods": json.loads(file["provenance"])["methods"],
     }
@@ -115,7 +115,7 @@ def _graph_expected(graph: Graph) -> dict[str, Any]:
     number = {value.name: index for index, value in enumerate(graph.values)}
     return {
         "operators": [
-            (operator.opcode.name.lower(), number[operator.source], number[operator.target])
+            (operator.opcode.name.lower(), *(number[name] for name in _operands(operator)))
             for operator in graph.operators
         ],
         "links and decisions": [
@@ -124,7 +124,7 @@ def _graph_expected(graph: Graph) -> dict[str, Any]:
             if not isinstance(operator, TreeEnsemble)
         ],
         "values": [(value.dtype, value.role.name.lower(), value.shape) for value in graph.values],
-        "classes": None if graph.classes is None else [_typed(x) for x in graph.classes.tolist()],
+        "classes": _typed_classes(_listed(graph.classes)),
         "feature names": None if graph.feature_names is None else list(graph.feature_names),
         "methods": list(graph.methods),
     }
@@ -133,11 +133,30 @@ def _graph_expected(graph: Graph) -> dict[str, Any]:
 def _attributes(operator: Operator) -> dict[str, Any]:
     if isinstance(operator, Link):
         return {
-            "kind": operator.kind, "complement": operator.complement, "scale": operator.scale
+            "kind": operator.kind, "complement": operator.complement, "scale": operator.scale,
+            "offset": operator.offset,
         }  # fmt: skip
     if isinstance(operator, Decide):
-        return {"rule": operator.rule, "cut": operator.cut}
+        return {"rule": operator.rule, "cut": operator.cut, "groups": operator.groups}
     return {"name": type(operator).__name__}
+
+
+def _operands(operator: Operator) -> list[str]:
+    start = operator.start if isinstance(operator, TreeEnsemble) else None
+    return [operator.source, *([] if start is None else [start]), operator.target]
+
+
+def _listed(classes: AnyArray | tuple[AnyArray, ...] | None) -> object:
+    if isinstance(classes, tuple):
+        return tuple(labels.tolist() for labels in classes)
+    return None if classes is None else classes.tolist()
+
+
+def _typed_classes(classes: object) -> object:
+    """Give each label its type; several tables stay a tuple."""
+    if isinstance(classes, tuple):
+        return tuple(_typed_classes(labels) for labels in classes)
+    return [_typed(label) for label in classes] if isinstance(classes, list) else None
 
 
 def _typed(label: object) -> tuple[str, object]:
