@@ -238,7 +238,7 @@ def test_unsupported_models_are_refused_by_name() -> None:
     X, y = np.nan_to_num(rows_and_target(9)[0]), rows_and_target(9)[1]
     model = xgb.XGBClassifier(n_estimators=2).fit(X, np.stack([y > 1.2, y > 1.4], axis=1))
     model.n_classes_ = 3  # what it would be for labels of 0, 1 and 2
-    with pytest.raises(UnsupportedModelError, match="2 outputs .* and 3 classes"):
+    with pytest.raises(UnsupportedModelError, match=r"2 outputs .* and 3 classes"):
         read(model)
     with pytest.raises(UnsupportedModelError, match=r"builtins\.list"):
         read([1, 2])

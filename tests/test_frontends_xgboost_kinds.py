@@ -227,7 +227,7 @@ def test_missing_is_compared_after_the_cast(missing: float, booster: str) -> Non
 def test_missing_beyond_float32_is_refused() -> None:
     for missing in (np.inf, 1e39):
         model = xgb.XGBRegressor(missing=missing, **SMALL).fit(np.nan_to_num(X), Y)
-        with pytest.raises(UnsupportedModelError, match="missing=.*expected NaN or a number"):
+        with pytest.raises(UnsupportedModelError, match=r"missing=.*expected NaN or a number"):
             read(model)
 
 

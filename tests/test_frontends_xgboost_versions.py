@@ -91,5 +91,5 @@ def test_labels_of_a_frame_stand_in_code_order() -> None:
             2: ["teal", "blue", "", "red brick"],
             3: [30, -7, 12, 5],
         }
-        assert graph.unseen == "other"
+        assert graph.unseen == "refused"
     assert not read_file(FOLDER / "3.2.0" / "one_hot.ubj").categories

@@ -220,7 +220,7 @@ def _graph(
         feature_names=document.feature_names,
         classes=answers.classes,
         categories=document.categories,
-        unseen="other" if document.categories else "missing",
+        unseen="refused" if document.categories else "missing",
         sparse="missing",
         trees_per_iteration=_trees_per_iteration(document, n_trees),
         methods=methods,
