@@ -200,7 +200,8 @@ def _logit(op: Link, p: Array) -> Array:
         log = np.log(p)
         return log - log.mean(axis=1, keepdims=True)
     last = p[:, -1:]
-    return np.longdouble(op.scale) * (np.log(last) - np.log1p(-last))
+    near, far = 2 * np.arctanh(2 * last - 1), np.log(last) - np.log1p(-last)
+    return np.longdouble(op.scale) * np.where(np.abs(last - 0.5) < 0.25, near, far)
 
 
 def link(op: Link, margin: Array) -> Array:
