@@ -16,7 +16,9 @@ class Loss:
     step : str
         Name of the pass.
     margin_bound : float
-        Largest change of any margin; 0.0 where every margin keeps its bits.
+        Largest change of any margin of any row, were sums exact; 0.0 where every margin keeps its
+        bits. What the rounding of sums may add is bounded apart, by
+        `cordwood.passes.summation.summation_bound`.
     """
 
     step: str
