@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 import cordwood
 import oracle
-from cordwood.ir import Graph, Link, Role
-from drawn import Shape, make_graph, make_rows
+from cordwood.ir import Decide, Graph, Link, TreeEnsemble
+from drawn import LIGHTGBM_ZERO, Shape, make_graph, make_rows
+from drawn_heads import HEADS, ONE_OUTPUT
 from strategies import graphs_and_rows
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-LINKED = (Role.RESPONSE, Role.PROBABILITY)
+EXACT_LINKS = ("identity", "signed_square", "shift", "step")
 LAYOUTS = ("c", "fortran", "strided", "reversed", "read-only")
 
 
@@ -44,14 +46,41 @@ def _refusal(graph: Graph, X: Array) -> str | None:
     return None if bad is None else f"row {bad[0]}, feature {bad[1]}"
 
 
-def check_links(found: Array, expected: Array) -> None:
-    """Compare within the two units in the last place that links are bound to."""
+def check_link(op: Link, found: Array, expected: Array) -> None:
+    """Compare within the units in the last place that docs/graph.md binds the link to."""
     assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+    if op.kind in EXACT_LINKS:
+        np.testing.assert_array_equal(found, expected)
+        return
+    units = 4 if op.kind == "softmax" and op.scale != 1.0 else 2
     same = (found == expected) | (np.isnan(found) & np.isnan(expected))
     with np.errstate(invalid="ignore", over="ignore"):
-        unit = np.spacing(np.abs(expected))
-        near = np.abs(found - expected) <= 2 * unit
+        near = np.abs(found - expected) <= units * np.spacing(np.abs(expected))
     assert (same | near).all()
+
+
+def _answer(model: cordwood.Model, graph: Graph, name: str, X: Array) -> Array:
+    """Return what the model itself makes of the rows for the value `name`."""
+    target = "margin" if name == graph.trees.target else graph.value(name).role.name.lower()
+    return model._run(X, target)
+
+
+def check_after_trees(graph: Graph, model: cordwood.Model, X: Array) -> None:
+    """Hold each link and decide against the oracle's on what the model itself gives it."""
+    after = graph.operators[graph.operators.index(graph.trees) + 1 :]
+    for op in after:
+        source = _answer(model, graph, op.source, X)
+        answer = _answer(model, graph, op.target, X)
+        if isinstance(op, Decide):
+            expected = oracle.decide(op, source).reshape(answer.shape)
+            np.testing.assert_array_equal(answer, expected)
+            continue
+        assert isinstance(op, Link)
+        expected = oracle.link(op, source)
+        if op.complement:
+            np.testing.assert_array_equal(answer[:, 0], 1 - answer[:, 1])
+            answer, expected = answer[:, 1], expected[:, 1]
+        check_link(op, answer, expected)
 
 
 @given(graphs_and_rows(), st.sampled_from(LAYOUTS))
@@ -70,40 +99,92 @@ def test_every_target_equals_the_oracle(drawn: tuple[Graph, Array], layout: str)
     found = model._run(rows, "margin")
     assert found.dtype == margin.dtype
     assert found.tobytes() == margin.tobytes()
-    for value in graph.values:
-        if value.role in LINKED:
-            answer = model._run(rows, value.role.name.lower())
-            made = next((op for op in graph.operators if op.target == value.name), None)
-            expected = oracle.run(graph, X, value.role)
-            if isinstance(made, Link) and made.complement:
-                np.testing.assert_array_equal(answer[:, 0], 1 - answer[:, 1])
-                answer, expected = answer[:, 1], expected[:, 1]
-            check_links(answer, expected)
+    check_after_trees(graph, model, rows)
 
 
-def _decided(graph: Graph, model: cordwood.Model, X: Array) -> Array:
-    """Decide in NumPy on what the model itself makes of the rows."""
-    last = graph.operators[-1]
-    source = graph.value(last.source)
-    return oracle.decide(last, model._run(X, source.role.name.lower()))
-
-
-@pytest.mark.parametrize("head", ["binary", "binary_cut", "multiclass", "forest"])
+@pytest.mark.parametrize("head", [head for head in HEADS if head != "embedding"])
 @pytest.mark.parametrize("accumulate", ["float32", "float64"])
-def test_labels_follow_from_the_values(head: str, accumulate: str) -> None:
-    n_outputs = 1 if head.startswith("binary") else 4
-    shape = Shape(
-        seed=3, head=head, accumulate_type=accumulate, n_outputs=n_outputs, n_trees=8,
-        vector_leaves=head == "forest", aggregate="average" if head == "forest" else "sum",
-    )  # fmt: skip
-    graph = make_graph(shape)
-    assert graph.by_role(Role.LABEL) is not None
+def test_what_follows_the_trees(head: str, accumulate: str) -> None:
+    votes = head in ("forest", "groups")
+    for seed in (3, 4):
+        shape = Shape(
+            seed=seed, head=head, accumulate_type=accumulate, n_trees=8, vector_leaves=votes,
+            n_outputs=1 if head in ONE_OUTPUT else 4, aggregate="average" if votes else "sum",
+        )  # fmt: skip
+        graph = make_graph(shape)
+        model = cordwood.compress(graph)
+        X = make_rows(graph.trees, 200, "float64", 5)
+        check_after_trees(graph, model, X)
+        if isinstance(graph.classes, np.ndarray):
+            indices = model._run(X, "label")[:, 0]
+            np.testing.assert_array_equal(model.predict(X), graph.classes[indices])
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("max_leaves", [20, 600])
+@pytest.mark.parametrize("accumulate", ["float32", "float64"])
+def test_sums_start_from_what_other_trees_and_a_logit_make(
+    accumulate: str, max_leaves: int, n_outputs: int
+) -> None:
+    for seed in range(4):
+        shape = Shape(
+            seed=seed, start="logit", n_outputs=n_outputs, accumulate_type=accumulate, n_trees=9,
+            max_leaves=max_leaves,
+        )  # fmt: skip
+        graph = make_graph(shape)
+        X = make_rows(graph.trees, 700, seed=seed)
+        # Without trees of its own the last ensemble answers with what it starts from.
+        start = cordwood.compress(make_graph(replace(shape, n_trees=0)))._run(X, "margin")
+        logit = next(op for op in graph.operators if isinstance(op, Link))
+        values = oracle.results(graph, X)
+        largest = np.abs(np.log(logit.offset))
+        slack = 2.0**-50 * largest + 2 * np.spacing(np.abs(values["start"]))
+        assert (np.abs(start - values["start"]) <= slack).all()
+        model = cordwood.compress(graph)
+        expected = oracle.aggregate(graph.trees, X, start)
+        assert model._run(X, "margin").tobytes() == expected.tobytes()
+        np.testing.assert_array_equal(model._run(X, "leaves"), oracle.apply(graph, X))
+
+
+@pytest.mark.parametrize("max_leaves", [20, 600])
+@pytest.mark.parametrize("kind", ["start", "linear", "median", "missing"])
+def test_batches_over_blocks_and_threads(kind: str, max_leaves: int) -> None:
+    changes: dict[str, dict[str, Any]] = {
+        "start": {"start": "shift", "n_outputs": 3},
+        "linear": {"linear": True, "n_outputs": 2, "zero_band": LIGHTGBM_ZERO},
+        "median": {"aggregate": "weighted_median", "weighted": True},
+        "missing": {"missing_value": 0.5, "category_rule": "floor"},
+    }
+    graph = make_graph(Shape(seed=2, n_trees=40, max_leaves=max_leaves, **changes[kind]))
+    X = make_rows(graph.trees, 9000, seed=3)
+    expected = oracle.predict_margin(graph, X)
+    packed = cordwood.compress(graph).to_bytes()
+    for threads in (1, 2):
+        model = cordwood.load(packed, threads=threads)
+        assert model._run(X, "margin").tobytes() == expected.tobytes()
+        for n in (1, 2, 47, 48, 49, 513):
+            assert model._run(X[:n], "margin").tobytes() == expected[:n].tobytes()
+
+
+def test_a_missing_value_is_refused_where_nan_is() -> None:
+    graph = make_graph(Shape(missing_value=-999.0, accepts_nan=False))
+    X = np.zeros((3, 3))
+    X[1, 2] = -999.0
+    with pytest.raises(cordwood.InputError, match="row 1, feature 2 is NaN"):
+        cordwood.compress(graph)._run(X, "margin")
+
+
+def test_steps_that_no_target_needs_do_not_run() -> None:
+    """The first trees refuse NaN, the last do not: leaves do not ask the first."""
+    graph = make_graph(Shape(start="trees"))
+    first, last = graph.operators
+    assert isinstance(first, TreeEnsemble)
+    graph = replace(graph, operators=(replace(first, accepts_nan=False), last))
     model = cordwood.compress(graph)
-    X = make_rows(graph.trees, 200, "float64", 5)
-    indices = model._run(X, "label")[:, 0]
-    np.testing.assert_array_equal(indices, _decided(graph, model, X))
-    assert graph.classes is not None
-    np.testing.assert_array_equal(model.predict(X), graph.classes[indices])
+    X = np.full((2, 3), np.nan)
+    np.testing.assert_array_equal(model._run(X, "leaves"), oracle.apply(graph, X))
+    with pytest.raises(cordwood.InputError, match="row 0, feature 0 is NaN"):
+        model._run(X, "margin")
 
 
 @given(graphs_and_rows(max_rows=300, dtypes=("float64", "float32")), st.integers(1, 7))
