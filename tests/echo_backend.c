@@ -1,6 +1,7 @@
 /* A device for tests, "echo", in plain C11: it reads a file's length and number of features, and
  * gives each row the margin [rows of the call, the row's first feature, runs of the context so far]
- * and, as its leaf, its number in the batch. */
+ * and, as its leaf, its number in the batch. Asked for a part of the trees, it says so: the margin of
+ * each stage grows by the stage's number and by where the part begins and ends. */
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 struct cordwood_backend_model {
   uint64_t file_bytes;
   uint64_t n_features;
+  struct cordwood_tree_range trees;
 };
 struct cordwood_backend_context {
   uint64_t runs;
@@ -67,8 +69,8 @@ static uint64_t count_features(const unsigned char* file) {
   return 0;
 }
 
-static int32_t load(const void* bytes, uint64_t length, struct cordwood_backend_model** model,
-                    struct cordwood_message* why) {
+static int32_t load(const void* bytes, uint64_t length, const struct cordwood_tree_range* trees,
+                    struct cordwood_backend_model** model, struct cordwood_message* why) {
   if (refuse_load) {
     return refuse(CORDWOOD_STATUS_tensor_encoding_unknown,
                   "echo: a file of %llu bytes is not to its taste; pack another", length, why);
@@ -77,6 +79,8 @@ static int32_t load(const void* bytes, uint64_t length, struct cordwood_backend_
   if (made == NULL) return refuse(CORDWOOD_STATUS_out_of_memory, "echo: no memory", 0, why);
   made->file_bytes = length;
   made->n_features = count_features(bytes);
+  memset(&made->trees, 0, sizeof made->trees);
+  if (trees != NULL) made->trees = *trees;
   *model = made;
   ++models;
   return CORDWOOD_STATUS_ok;
@@ -147,6 +151,25 @@ static int32_t run(const struct cordwood_backend_model* model,
   return CORDWOOD_STATUS_ok;
 }
 
+static int32_t stage(const struct cordwood_backend_model* model,
+                     struct cordwood_backend_context* context, const struct cordwood_rows* rows,
+                     uint64_t number, uint32_t target, void* margin, void* out, uint32_t threads,
+                     struct cordwood_message* why) {
+  (void)context;
+  (void)threads;
+  if (target != CORDWOOD_TARGET_MARGIN || model->trees.per_stage == 0) {
+    return refuse(CORDWOOD_STATUS_output_not_available, "echo: no stages for target %llu", target,
+                  why);
+  }
+  const double terms[3] = {(double)number, (double)model->trees.first, (double)model->trees.last};
+  double* sums = margin;
+  for (uint64_t i = 0; i < 3 * rows->n_rows; ++i) {
+    sums[i] = (number == 0 ? 0.0 : sums[i]) + terms[i % 3];
+  }
+  memcpy(out, margin, 3 * rows->n_rows * sizeof(double));
+  return CORDWOOD_STATUS_ok;
+}
+
 static const struct cordwood_backend table = {CORDWOOD_BACKEND_ABI,
                                               sizeof(struct cordwood_backend),
                                               "echo",
@@ -156,7 +179,8 @@ static const struct cordwood_backend table = {CORDWOOD_BACKEND_ABI,
                                               describe,
                                               context_create,
                                               context_free,
-                                              run};
+                                              run,
+                                              stage};
 
 const struct cordwood_backend* echo_table(void) {
   return &table;

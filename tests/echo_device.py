@@ -18,7 +18,7 @@ STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Werror")
 
 CAPSULE = b"cordwood.backend"
 FUNCTIONS = (
-    "availability", "load", "release", "describe", "context_create", "context_free", "run",
+    "availability", "load", "release", "describe", "context_create", "context_free", "run", "stage",
 )  # fmt: skip
 
 _kept: list[Any] = []

@@ -105,9 +105,14 @@ def test_methods_that_the_source_lacks_are_not_there(model: cordwood.Model) -> N
 
 
 def test_methods_explain_themselves(model: cordwood.Model) -> None:
-    for name in ("predict", "predict_proba", "decision_function", "apply"):
+    for name in ("predict", "predict_proba", "decision_function", "score_samples", "transform",
+                 "apply", "staged_predict"):  # fmt: skip
         assert "n_features" in inspect.getdoc(getattr(cordwood.Model, name))
-    assert list(inspect.signature(model.predict).parameters) == ["X"]
+    for name in model.methods:
+        quick, documented = getattr(model, name), getattr(cordwood.Model, name)
+        plain = inspect.signature(documented).replace(return_annotation=inspect.Signature.empty)
+        known = [p.replace(annotation=inspect.Parameter.empty) for p in plain.parameters.values()]
+        assert list(inspect.signature(quick).parameters.values()) == known[1:]
     assert model.predict.__name__ == "predict"
     X = np.zeros((1, 4))
     np.testing.assert_array_equal(cordwood.Model.predict(model, X), model.predict(X))

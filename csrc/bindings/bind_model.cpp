@@ -3,20 +3,26 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "bindings/errors.hpp"
 #include "bindings/file_buffer.hpp"
 #include "bindings/method.hpp"
 #include "bindings/rooms.hpp"
 #include "bindings/rows.hpp"
+#include "format/trees.hpp"
 #include "runtime/backends.hpp"
 #include "runtime/dispatch.hpp"
 #include "runtime/thread_limits.hpp"
 #include "runtime/thread_pool.hpp"
+#include "runtime/tree_range.hpp"
 
 namespace cordwood::bindings {
 namespace {
@@ -30,12 +36,16 @@ T unwrap(Result<T>&& result) {
   return std::move(result).value();
 }
 
-/// A model and the texts that its file carries for people.
+/// A model and what its file carries for people.
 struct LoadedModel {
   std::shared_ptr<const DeviceModel> model;
   py::object feature_names;  ///< tuple of str, or None
-  py::object classes;        ///< array of int64, float64 or bool, tuple of str, or None
+  py::object classes;        ///< labels, a list of them where there are several outputs, or None
+  py::dict categories;       ///< labels by feature
+  py::str unseen;            ///< what a label that is not listed means
+  uint64_t embedding_columns = 0;  ///< 0 where the model embeds nothing
   py::str provenance;
+  py::str input_type;  ///< what rows are cast to
 };
 
 py::tuple strings(const format::StringsView& table) {
@@ -46,6 +56,7 @@ py::tuple strings(const format::StringsView& table) {
   return texts;
 }
 
+/// An array of int64, float64 or bool, or a tuple of str.
 py::object labels(const format::LabelsView& classes) {
   const auto numbers = [&]<class T>(T) -> py::object {
     py::array_t<T> array(static_cast<py::ssize_t>(classes.count));
@@ -64,7 +75,61 @@ py::object labels(const format::LabelsView& classes) {
   }
 }
 
-LoadedModel load_model(const py::bytes& data, std::string_view device_name, bool check_all) {
+py::object all_labels(const std::vector<format::LabelsView>& outputs) {
+  if (outputs.empty()) return py::none();
+  if (outputs.size() == 1) return labels(outputs.front());
+  py::list all;
+  for (const format::LabelsView& output : outputs) all.append(labels(output));
+  return all;
+}
+
+const char* unseen_name(cordwood_unseen unseen) noexcept {
+  switch (unseen) {
+    case CORDWOOD_UNSEEN_MISSING:
+      return "missing";
+    case CORDWOOD_UNSEEN_REFUSED:
+      return "refused";
+    default:  // CORDWOOD_UNSEEN_OTHER
+      return "other";
+  }
+}
+
+/// Columns of an embedding: one past the highest that a leaf sets.
+uint64_t count_embedding_columns(const format::FileView& file) {
+  constexpr double kLimit = 2147483648.0;  // columns are int32
+  const Result<format::TreeArrays> trees = format::expand_trees(file, runtime::last_trees(file));
+  throw_unless_ok(trees.status());
+  double highest = -1.0;
+  for (const double column : trees->leaf_values) {
+    if (!(column >= 0.0 && column < kLimit && column == std::floor(column))) {
+      throw_status(fail(CORDWOOD_STATUS_tree_leaf_number_invalid, "tree_ensemble leaf_values",
+                        "a leaf of an embedding has no column of it, expected a whole number below "
+                        "2^31"));
+    }
+    highest = std::max(highest, column);
+  }
+  return static_cast<uint64_t>(highest + 1.0);
+}
+
+const char* input_type_name(const format::FileView& file) noexcept {
+  for (std::size_t id = 0; id < file.values.size(); ++id) {
+    const cordwood_value value = file.values[id];
+    if (value.role == CORDWOOD_ROLE_ROWS) return format::dtype_name(value.dtype);
+  }
+  return "float64";
+}
+
+/// (first, last), or (first, last, trees of a stage).
+std::optional<cordwood_tree_range> tree_range(const std::optional<py::tuple>& trees) {
+  if (!trees) return std::nullopt;
+  const auto at = [&](std::size_t place) {
+    return place < trees->size() ? (*trees)[place].cast<uint64_t>() : 0;
+  };
+  return cordwood_tree_range{.first = at(0), .last = at(1), .per_stage = at(2)};
+}
+
+LoadedModel load_model(const py::bytes& data, std::string_view device_name, bool check_all,
+                       const std::optional<py::tuple>& trees) {
   cordwood_message why;
   const runtime::Device device = runtime::find_device(device_name, why);
   if (device.backend == nullptr) throw_message(CORDWOOD_STATUS_device_not_available, why.text);
@@ -72,23 +137,31 @@ LoadedModel load_model(const py::bytes& data, std::string_view device_name, bool
   const std::span bytes(reinterpret_cast<const std::byte*>(text.data()), text.size());
   const auto level = check_all ? format::CheckLevel::all : format::CheckLevel::structure;
   const format::FileView file = open_file(bytes, level);
+  const std::optional<cordwood_tree_range> range = tree_range(trees);
   LoadedModel loaded;
   int32_t code = CORDWOOD_STATUS_ok;
   {
     const py::gil_scoped_release unlocked;
-    loaded.model = DeviceModel::load(device, file, code, why);
+    loaded.model = DeviceModel::load(device, file, range ? &*range : nullptr, code, why);
   }
   if (loaded.model == nullptr) throw_message(code, why.text);
   loaded.feature_names = py::none();
-  loaded.classes = py::none();
   if (file.feature_names) loaded.feature_names = strings(*file.feature_names);
-  if (!file.classes.empty()) loaded.classes = labels(file.classes.front());
+  loaded.classes = all_labels(file.classes);
+  for (const format::CategoryLabelsView& category : file.categories) {
+    loaded.categories[py::int_(category.feature)] = labels(category.labels);
+  }
+  if (loaded.model->facts().answers[CORDWOOD_TARGET_EMBEDDING].dtype != 0) {
+    loaded.embedding_columns = count_embedding_columns(file);
+  }
+  loaded.unseen = unseen_name(file.unseen);
+  loaded.input_type = input_type_name(file);
   loaded.provenance = py::str(file.provenance.data(), file.provenance.size());
   return loaded;
 }
 
 constexpr std::array<const char*, CORDWOOD_TARGET_COUNT> kTargetNames = {
-    "margin", "response", "probability", "label", "leaves"};
+    "margin", "response", "probability", "label", "leaves", "score", "decision", "embedding"};
 
 const cordwood_answer& answer_of(const LoadedModel& loaded, std::size_t target) {
   return loaded.model->facts().answers[target];
@@ -112,10 +185,16 @@ cordwood_target find_target(const LoadedModel& loaded, std::string_view name) {
                     "it has no such answer; targets() lists those it has"));
 }
 
+py::tuple form(const LoadedModel& loaded, std::string_view target) {
+  const cordwood_answer& answer = answer_of(loaded, find_target(loaded, target));
+  return py::make_tuple(answer.columns, py::dtype(numpy_type(answer.dtype)));
+}
+
 /// Labels that class indices may pick from: one for each index, contiguous, of a fixed size.
 void check_labels(const py::object& labels, const cordwood_answer& answer) {
   if (labels.is_none()) return;
-  const bool usable = py::isinstance<py::array>(labels) && answer.classes > 0;
+  const bool usable =
+      py::isinstance<py::array>(labels) && answer.classes > 0 && answer.columns == 1;
   const auto array = usable ? py::reinterpret_borrow<py::array>(labels) : py::array();
   if (!usable || array.ndim() != 1 || static_cast<uint64_t>(array.size()) < answer.classes ||
       (array.flags() & py::array::c_style) == 0 || array.dtype().kind() == 'O') {
@@ -127,7 +206,8 @@ void check_labels(const py::object& labels, const cordwood_answer& answer) {
 
 py::object bind_method(const LoadedModel& loaded, std::string_view method,
                        std::string_view target_name, bool flat, unsigned threads,
-                       py::object prepare, py::object labels) {
+                       py::object prepare, py::object labels, py::object finish,
+                       py::object options) {
   const cordwood_target target = find_target(loaded, target_name);
   const cordwood_answer& answer = answer_of(loaded, target);
   if (numpy_type(answer.dtype) < 0) {
@@ -141,7 +221,40 @@ py::object bind_method(const LoadedModel& loaded, std::string_view method,
                               .flat = flat,
                               .threads = threads,
                               .prepare = std::move(prepare),
-                              .labels = std::move(labels)});
+                              .labels = std::move(labels),
+                              .finish = std::move(finish),
+                              .options = std::move(options)});
+}
+
+/// The margin of a stage: writable memory in the form of the target.
+void* stage_margin(const LoadedModel& loaded, const py::array& margin, uint64_t n_rows) {
+  const cordwood_answer& form = answer_of(loaded, CORDWOOD_TARGET_MARGIN);
+  constexpr int flags = int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_WRITEABLE_};
+  const bool fits = margin.ndim() == 2 && static_cast<uint64_t>(margin.shape(0)) == n_rows &&
+                    static_cast<uint64_t>(margin.shape(1)) == form.columns &&
+                    margin.dtype().num() == numpy_type(form.dtype) &&
+                    (margin.flags() & flags) == flags;
+  if (!fits) {
+    throw_status(fail(CORDWOOD_STATUS_shape_mismatch, "margin",
+                      "expected a writable C-ordered array of {} rows, {} columns and dtype {}",
+                      n_rows, form.columns, form.dtype));
+  }
+  return py::detail::array_proxy(margin.ptr())->data;
+}
+
+/// The rows of a stage, read in place.
+py::object run_stage(const LoadedModel& loaded, uint64_t stage, std::string_view target_name,
+                     const py::array& x, const py::array& margin, unsigned threads) {
+  const cordwood_target target = find_target(loaded, target_name);
+  cordwood_rows rows;
+  if (!read_rows(x.ptr(), rows)) throw py::type_error("rows must be an array read in place");
+  void* sums = stage_margin(loaded, margin, rows.n_rows);
+  return run_one_stage({.model = *loaded.model,
+                        .rows = rows,
+                        .target = target,
+                        .threads = threads,
+                        .stage = stage,
+                        .margin = sums});
 }
 
 /// Takes in another extension's device. Its capsule is kept for good: so is its table.
@@ -190,18 +303,32 @@ void register_model(py::module_& m) {
                           py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
                           "A packed model ready to run on a device.")
       .def(py::init(&load_model), py::arg("data"), py::kw_only(), py::arg("device") = "cpu",
-           py::arg("check_all") = true)
+           py::arg("check_all") = true, py::arg("trees") = py::none())
       .def("targets", &target_names, "Names of the answers that this model has.")
       .def("bind", &bind_method, py::arg("method"), py::arg("target"), py::kw_only(),
-           py::arg("flat"), py::arg("threads"), py::arg("prepare"), py::arg("labels"),
+           py::arg("flat"), py::arg("threads"), py::arg("prepare"), py::arg("labels") = py::none(),
+           py::arg("finish") = py::none(), py::arg("options") = py::none(),
            "A builtin function of X that answers with one target.")
+      .def("run_stage", &run_stage, py::arg("stage"), py::arg("target"), py::arg("X"),
+           py::arg("margin"), py::kw_only(), py::arg("threads"),
+           "Adds one stage's trees to the margin in place and answers with one target.")
+      .def("form", &form, py::arg("target"), "Columns and dtype of an answer.")
       .def_readonly("feature_names", &LoadedModel::feature_names)
       .def_readonly("classes", &LoadedModel::classes)
+      .def_readonly("categories", &LoadedModel::categories)
+      .def_readonly("embedding_columns", &LoadedModel::embedding_columns)
+      .def_readonly("unseen", &LoadedModel::unseen)
+      .def_readonly("input_type", &LoadedModel::input_type)
       .def_readonly("provenance", &LoadedModel::provenance)
       .def_property_readonly("n_features", fact([](const Facts& f) { return f.n_features; }))
       .def_property_readonly("n_trees", fact([](const Facts& f) { return f.n_trees; }))
       .def_property_readonly("n_outputs", fact([](const Facts& f) {
                                return f.answers[CORDWOOD_TARGET_MARGIN].columns;
+                             }))
+      .def_property_readonly("has_raw_scores", fact([](const Facts& f) {
+                               const uint8_t role = f.answers[CORDWOOD_TARGET_MARGIN].role;
+                               return role == CORDWOOD_ROLE_MARGIN ||
+                                      role == CORDWOOD_ROLE_RESPONSE;
                              }))
       .def_property_readonly("resident_bytes",
                              fact([](const Facts& f) { return f.resident_bytes; }))

@@ -45,17 +45,25 @@ class Unlocked {
   PyThreadState* state_;
 };
 
-/// Writes the answer to `out`; raises on failure.
-void run(const Method& method, const cordwood_rows& rows, void* out) {
-  const runtime::DeviceModel& model = *method.model;
+/// Calls the device in this thread's context, without the lock where that pays; raises on failure.
+template <class Call>
+void run_on(const runtime::DeviceModel& model, const cordwood_rows& rows, Call&& call) {
   cordwood_message why;  // 512 bytes, left as they are unless something fails
   cordwood_backend_context* context = nullptr;
   int32_t code = thread_scratch().contexts.prepare(model.device(), context, why);
   if (code == CORDWOOD_STATUS_ok) {
     const Unlocked unlocked(rows.n_rows * model.facts().n_trees >= kWorkWithoutLock);
-    code = model.run(context, rows, method.target, out, method.threads, why);
+    code = call(context, why);
   }
   if (code != CORDWOOD_STATUS_ok) throw_message(code, why.text);
+}
+
+/// Writes the answer to `out`.
+void run(const Method& method, const cordwood_rows& rows, void* out) {
+  const runtime::DeviceModel& model = *method.model;
+  run_on(model, rows, [&](cordwood_backend_context* context, cordwood_message& why) {
+    return model.run(context, rows, method.target, out, method.threads, why);
+  });
 }
 
 /// Copies the label of each class index; the indices are below the number of labels.
@@ -89,15 +97,20 @@ py::object answer_labels(const Method& method, const cordwood_rows& rows) {
   return out;
 }
 
-py::object answer(const Method& method, const cordwood_rows& rows) {
-  if (!method.labels.is_none()) return answer_labels(method, rows);
-  const std::array<Py_intptr_t, 2> shape = {static_cast<Py_intptr_t>(rows.n_rows),
-                                            static_cast<Py_intptr_t>(method.answer.columns)};
-  const int rank = method.flat && method.answer.columns == 1 ? 1 : 2;
-  PyObject* type =
-      py::detail::npy_api::get().PyArray_DescrFromType_(numpy_type(method.answer.dtype));
+/// An array for an answer; one column may have an axis of its own or not.
+py::object new_answer(const cordwood_answer& form, uint64_t n_rows, bool flat) {
+  const std::array<Py_intptr_t, 2> shape = {static_cast<Py_intptr_t>(n_rows),
+                                            static_cast<Py_intptr_t>(form.columns)};
+  const int rank = flat && form.columns == 1 ? 1 : 2;
+  PyObject* type = py::detail::npy_api::get().PyArray_DescrFromType_(numpy_type(form.dtype));
   auto out = py::reinterpret_steal<py::object>(new_array(type, rank, shape.data()));
   if (!out) throw py::error_already_set();
+  return out;
+}
+
+py::object answer(const Method& method, const cordwood_rows& rows) {
+  if (!method.labels.is_none()) return answer_labels(method, rows);
+  py::object out = new_answer(method.answer, rows.n_rows, method.flat);
   run(method, rows, array_data(out.ptr()));
   return out;
 }
@@ -115,13 +128,33 @@ py::object call(const Method& method, PyObject* x) {
   return answer(method, rows);
 }
 
-/// The one argument, given by position or as X.
-PyObject* argument(PyObject* const* arguments, Py_ssize_t count, PyObject* keywords) noexcept {
+py::object call_and_finish(const Method& method, PyObject* x) {
+  py::object answered = call(method, x);
+  return method.finish.is_none() ? answered : method.finish(answered);
+}
+
+/// X where it is the only argument, given by position or by name; else null.
+PyObject* only_argument(PyObject* const* arguments, Py_ssize_t count, PyObject* keywords) noexcept {
   const Py_ssize_t named = keywords == nullptr ? 0 : PyTuple_GET_SIZE(keywords);
   if (count == 1 && named == 0) return arguments[0];
   if (count == 0 && named == 1 &&
       PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(keywords, 0), "X") == 0) {
     return arguments[0];
+  }
+  return nullptr;
+}
+
+/// A call with more or less than X: where options are named, Python's way of calling sorts them out.
+PyObject* call_with_options(const Method& method, PyObject* const* arguments, Py_ssize_t count,
+                            PyObject* keywords) noexcept {
+  const Py_ssize_t named = keywords == nullptr ? 0 : PyTuple_GET_SIZE(keywords);
+  bool has_x = count == 1;
+  for (Py_ssize_t i = 0; i < named; ++i) {
+    has_x |= PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(keywords, i), "X") == 0;
+  }
+  if (named > 0 && has_x && !method.options.is_none()) {
+    return PyObject_Vectorcall(method.options.ptr(), arguments, static_cast<std::size_t>(count),
+                               keywords);
   }
   PyErr_Format(PyExc_TypeError, "expected one argument, X; %zd by position and %zd by name given",
                count, named);
@@ -130,12 +163,12 @@ PyObject* argument(PyObject* const* arguments, Py_ssize_t count, PyObject* keywo
 
 PyObject* call_method(PyObject* capsule, PyObject* const* arguments, Py_ssize_t count,
                       PyObject* keywords) noexcept {
-  PyObject* x = argument(arguments, count, keywords);
-  if (x == nullptr) return nullptr;
   const auto* method = static_cast<const Method*>(PyCapsule_GetPointer(capsule, kCapsuleName));
   if (method == nullptr) return nullptr;
+  PyObject* x = only_argument(arguments, count, keywords);
+  if (x == nullptr) return call_with_options(*method, arguments, count, keywords);
   try {
-    return call(*method, x).release().ptr();
+    return call_and_finish(*method, x).release().ptr();
   } catch (py::error_already_set& error) {
     error.restore();
   } catch (const py::builtin_exception& error) {
@@ -153,22 +186,28 @@ PyMethodDef definition(const char* name, const char* text) noexcept {
 }
 
 /// Definitions live as long as the process: Python keeps pointers to them.
-std::array<PyMethodDef, 5>& definitions() noexcept {
-  static std::array<PyMethodDef, 5> all = {
-      definition("predict", "predict(X)\n--\n\nAnswer each row; see `cordwood.Model.predict`."),
-      definition("predict_proba",
-                 "predict_proba(X)\n--\n\nProbability of each class; see "
-                 "`cordwood.Model.predict_proba`."),
-      definition("decision_function",
-                 "decision_function(X)\n--\n\nRaw scores; see "
-                 "`cordwood.Model.decision_function`."),
-      definition("apply",
-                 "apply(X)\n--\n\nLeaf of each row in each tree; see "
-                 "`cordwood.Model.apply`."),
+#define CORDWOOD_RANGE "iteration_range=None, start_iteration=0, num_iteration=None)\n--\n\n"
+std::array<PyMethodDef, 7>& definitions() noexcept {
+  static std::array<PyMethodDef, 7> all = {
+      definition("predict", "predict(X, *, raw_score=False, output_margin=False, " CORDWOOD_RANGE
+                            "Answer each row; see `cordwood.Model.predict`."),
+      definition("predict_proba", "predict_proba(X, *, " CORDWOOD_RANGE
+                                  "Probability of each class; see `cordwood.Model.predict_proba`."),
+      definition("decision_function", "decision_function(X, *, " CORDWOOD_RANGE
+                                      "Raw scores; see `cordwood.Model.decision_function`."),
+      definition("score_samples",
+                 "score_samples(X)\n--\n\nHow usual each row is; see "
+                 "`cordwood.Model.score_samples`."),
+      definition("transform",
+                 "transform(X, *, sparse=None)\n--\n\nThe leaves of each row as columns; see "
+                 "`cordwood.Model.transform`."),
+      definition("apply", "apply(X, *, " CORDWOOD_RANGE
+                          "Leaf of each row in each tree; see `cordwood.Model.apply`."),
       definition("run", "run(X)\n--\n\nA target as the program writes it, C-ordered."),
   };
   return all;
 }
+#undef CORDWOOD_RANGE
 
 void destroy_capsule(PyObject* capsule) noexcept {
   delete static_cast<Method*>(PyCapsule_GetPointer(capsule, kCapsuleName));
@@ -189,6 +228,17 @@ py::object make_method(std::string_view name, Method&& method) {
     return function;
   }
   throw py::value_error("unknown method name");
+}
+
+py::object run_one_stage(const StageCall& call) {
+  const runtime::DeviceModel& model = call.model;
+  py::object out = new_answer(model.facts().answers[call.target], call.rows.n_rows, false);
+  void* data = array_data(out.ptr());
+  run_on(model, call.rows, [&](cordwood_backend_context* context, cordwood_message& why) {
+    return model.stage(context, call.rows, call.stage, call.target, call.margin, data, call.threads,
+                       why);
+  });
+  return out;
 }
 
 }  // namespace cordwood::bindings

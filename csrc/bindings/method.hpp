@@ -18,9 +18,24 @@ struct Method {
   unsigned threads;
   pybind11::object prepare;  ///< makes rows of whatever cannot be read in place, or raises
   pybind11::object labels;   ///< 1-D array that class indices pick from, or None
+  pybind11::object finish;   ///< makes what the caller gets of the array, or None
+  pybind11::object options;  ///< takes calls with more than X, or None where X is all there is
 };
 
-/// A builtin function of one argument X. `name` must be one of the names that scikit-learn uses.
+/// A builtin function of X, fast where it stands alone. `name` must be one of the names that scikit-learn uses.
 pybind11::object make_method(std::string_view name, Method&& method);
+
+/// One stage of a model that was loaded with stages.
+struct StageCall {
+  const runtime::DeviceModel& model;
+  cordwood_rows rows;
+  cordwood_target target;
+  unsigned threads;
+  uint64_t stage;
+  void* margin;  ///< in the form of the target MARGIN; changed in place
+};
+
+/// A fresh array, C-ordered [n_rows, columns of the target].
+pybind11::object run_one_stage(const StageCall& call);
 
 }  // namespace cordwood::bindings

@@ -17,7 +17,7 @@ extern "C" {
 #endif
 
 /* Grows with every change of a struct or a rule below; a table of another version is refused. */
-#define CORDWOOD_BACKEND_ABI 1u
+#define CORDWOOD_BACKEND_ABI 2u
 
 /* Name of the Python capsule that carries a `const struct cordwood_backend *`. */
 #define CORDWOOD_BACKEND_CAPSULE "cordwood.backend"
@@ -51,13 +51,24 @@ enum cordwood_target {
   CORDWOOD_TARGET_PROBABILITY = 2,
   CORDWOOD_TARGET_LABEL = 3,  /* class indices */
   CORDWOOD_TARGET_LEAVES = 4, /* the source's number of the leaf that a row reaches, per tree */
-  CORDWOOD_TARGET_COUNT = 5
+  CORDWOOD_TARGET_SCORE = 5,
+  CORDWOOD_TARGET_DECISION = 6,
+  CORDWOOD_TARGET_EMBEDDING = 7, /* by tree, the column of an embedding that the row sets */
+  CORDWOOD_TARGET_COUNT = 8
+};
+
+/* Which trees of the program's last tree operator a model holds, where that is not all of them. */
+struct cordwood_tree_range {
+  uint64_t first;
+  uint64_t last;      /* one past the last; at most the operator's number of trees */
+  uint64_t per_stage; /* 0, or trees of one stage, a divisor of their number: the model then answers
+                         by `stage` alone */
 };
 
 /* The form of one answer: C-ordered [n_rows, columns]. */
 struct cordwood_answer {
   uint64_t columns;
-  uint64_t classes; /* class indices are below this; 0 where the answer holds none */
+  uint64_t classes; /* class indices are below this, in the widest column; 0 where it holds none */
   uint8_t dtype;    /* enum cordwood_dtype; 0 where the model has no such answer */
   uint8_t role;     /* enum cordwood_role of the value that answers; NONE for leaves */
   uint8_t reserved[6];
@@ -89,8 +100,11 @@ struct cordwood_backend {
   const char* (*availability)(void)CORDWOOD_NOEXCEPT;
 
   /* Makes a model of a whole .cord file that the door has let in: headers, records and sections are
-   * sound, what tensors hold is still to be judged. The bytes may go once this returns. */
-  int32_t (*load)(const void* bytes, uint64_t length, struct cordwood_backend_model** model,
+   * sound, what tensors hold is still to be judged. The bytes may go once this returns. `trees` is
+   * NULL for all of them. An average over part of the trees divides by the same part of its divisor;
+   * every other sum starts as in the whole model. */
+  int32_t (*load)(const void* bytes, uint64_t length, const struct cordwood_tree_range* trees,
+                  struct cordwood_backend_model** model,
                   struct cordwood_message* why) CORDWOOD_NOEXCEPT;
   void (*release)(struct cordwood_backend_model* model) CORDWOOD_NOEXCEPT;
   void (*describe)(const struct cordwood_backend_model* model,
@@ -108,6 +122,14 @@ struct cordwood_backend {
                  struct cordwood_backend_context* context, const struct cordwood_rows* rows,
                  uint32_t target, void* out, uint32_t threads,
                  struct cordwood_message* why) CORDWOOD_NOEXCEPT;
+
+  /* Adds the trees of one stage to `margin`, which has the form of the target MARGIN and holds the
+   * sums of all stages before (stage 0 only writes it), and writes what `target` makes of it to
+   * `out`. `target` is MARGIN or follows from it. */
+  int32_t (*stage)(const struct cordwood_backend_model* model,
+                   struct cordwood_backend_context* context, const struct cordwood_rows* rows,
+                   uint64_t stage, uint32_t target, void* margin, void* out, uint32_t threads,
+                   struct cordwood_message* why) CORDWOOD_NOEXCEPT;
 };
 
 #ifdef __cplusplus

@@ -67,6 +67,7 @@ const char* missing_function(const cordwood_backend& backend) noexcept {
   if (backend.context_create == nullptr) return "context_create";
   if (backend.context_free == nullptr) return "context_free";
   if (backend.run == nullptr) return "run";
+  if (backend.stage == nullptr) return "stage";
   return nullptr;
 }
 
@@ -143,7 +144,9 @@ Device find_device(std::string_view name, cordwood_message& why) noexcept {
 }
 
 std::shared_ptr<const DeviceModel> DeviceModel::load(const Device& device,
-                                                     const format::FileView& file, int32_t& code,
+                                                     const format::FileView& file,
+                                                     const cordwood_tree_range* trees,
+                                                     int32_t& code,
                                                      cordwood_message& why) noexcept {
   const cordwood_backend& backend = *device.backend;
   if (const char* reason = backend.availability()) {
@@ -160,7 +163,7 @@ std::shared_ptr<const DeviceModel> DeviceModel::load(const Device& device,
     code = explain(memory, why);
     return nullptr;
   }
-  code = backend.load(file.bytes.data(), file.bytes.size(), &loaded->model_, &why);
+  code = backend.load(file.bytes.data(), file.bytes.size(), trees, &loaded->model_, &why);
   if (code != CORDWOOD_STATUS_ok) return nullptr;
   backend.describe(loaded->model_, &loaded->facts_);
   return loaded;

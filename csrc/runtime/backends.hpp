@@ -37,8 +37,10 @@ struct Device {
 class DeviceModel {
  public:
   /// Null on failure, with the code and the words. The bytes of `file` may go once this returns.
+  /// `trees` is null for all of them.
   static std::shared_ptr<const DeviceModel> load(const Device& device, const format::FileView& file,
-                                                 int32_t& code, cordwood_message& why) noexcept;
+                                                 const cordwood_tree_range* trees, int32_t& code,
+                                                 cordwood_message& why) noexcept;
 
   ~DeviceModel() {
     if (model_ != nullptr) device_.backend->release(model_);
@@ -51,6 +53,14 @@ class DeviceModel {
                             cordwood_target target, void* out, unsigned threads,
                             cordwood_message& why) const noexcept {
     return device_.backend->run(model_, context, &rows, target, out, threads, &why);
+  }
+
+  /// One stage of a model that was loaded with stages; `stage` is below their number.
+  [[nodiscard]] int32_t stage(cordwood_backend_context* context, const cordwood_rows& rows,
+                              uint64_t stage, cordwood_target target, void* margin, void* out,
+                              unsigned threads, cordwood_message& why) const noexcept {
+    return device_.backend->stage(model_, context, &rows, stage, target, margin, out, threads,
+                                  &why);
   }
 
   [[nodiscard]] const Device& device() const noexcept { return device_; }

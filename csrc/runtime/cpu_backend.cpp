@@ -16,7 +16,16 @@ struct CpuModel {
   std::shared_ptr<const Model> model;
   const char* instruction_set;
   std::array<std::optional<Target>, CORDWOOD_TARGET_COUNT> targets;
+
+  [[nodiscard]] bool has(uint32_t target) const noexcept {
+    return target < targets.size() && targets[target].has_value();
+  }
 };
+
+Status no_answer(uint32_t target) noexcept {
+  return fail(CORDWOOD_STATUS_output_not_available, "model",
+              "it has no answer number {}; ask describe for those it has", target);
+}
 
 // The opaque types of the table are these behind their backs.
 CpuModel* reveal(cordwood_backend_model* model) noexcept {
@@ -33,12 +42,12 @@ const char* availability() noexcept {
   return nullptr;
 }
 
-int32_t load(const void* bytes, uint64_t length, cordwood_backend_model** model,
-             cordwood_message* why) noexcept {
+int32_t load(const void* bytes, uint64_t length, const cordwood_tree_range* trees,
+             cordwood_backend_model** model, cordwood_message* why) noexcept {
   const std::span file(static_cast<const std::byte*>(bytes), length);
   const Result<const KernelRow*> kernels = active_row();
   if (!kernels) return explain(kernels.status(), *why);
-  auto loaded = Model::load(file, format::CheckLevel::structure);
+  auto loaded = Model::load(file, format::CheckLevel::structure, trees);
   if (!loaded) return explain(loaded.status(), *why);
   const Status status = guard_memory("model", [&]() -> Status {
     auto made = std::make_unique<CpuModel>();
@@ -49,6 +58,9 @@ int32_t load(const void* bytes, uint64_t length, cordwood_backend_model** model,
     made->targets[CORDWOOD_TARGET_PROBABILITY] = made->model->by_role(CORDWOOD_ROLE_PROBABILITY);
     made->targets[CORDWOOD_TARGET_LABEL] = made->model->by_role(CORDWOOD_ROLE_LABEL);
     made->targets[CORDWOOD_TARGET_LEAVES] = made->model->leaves();
+    made->targets[CORDWOOD_TARGET_SCORE] = made->model->by_role(CORDWOOD_ROLE_SCORE);
+    made->targets[CORDWOOD_TARGET_DECISION] = made->model->by_role(CORDWOOD_ROLE_DECISION);
+    made->targets[CORDWOOD_TARGET_EMBEDDING] = made->model->by_role(CORDWOOD_ROLE_EMBEDDING);
     *model = reinterpret_cast<cordwood_backend_model*>(made.release());
     return {};
   });
@@ -62,10 +74,10 @@ void release(cordwood_backend_model* model) noexcept {
 void describe(const cordwood_backend_model* model, cordwood_facts* facts) noexcept {
   const CpuModel& self = reveal(model);
   const Program& program = self.model->program();
-  const TreeOperator& trees = program.trees()[0];
+  const TreeOperator& trees = program.trees().back();
   *facts = {.n_features = program.n_features(),
-            .n_trees = program.n_trees(),
-            .resident_bytes = program.resident_bytes(),
+            .n_trees = self.model->n_trees(),
+            .resident_bytes = self.model->resident_bytes(),
             .processor = self.instruction_set,
             .engine = trees.engine().data(),
             .engine_reason = trees.engine_reason().data(),
@@ -97,13 +109,25 @@ int32_t run(const cordwood_backend_model* model, cordwood_backend_context* conte
             const cordwood_rows* rows, uint32_t target, void* out, uint32_t threads,
             cordwood_message* why) noexcept {
   const CpuModel& self = reveal(model);
-  if (target >= self.targets.size() || !self.targets[target]) {
-    return explain(fail(CORDWOOD_STATUS_output_not_available, "model",
-                        "it has no answer number {}; ask describe for those it has", target),
-                   *why);
+  if (!self.has(target)) return explain(no_answer(target), *why);
+  if (self.model->n_stages() != 0) {
+    return explain(
+        fail(CORDWOOD_STATUS_output_not_available, "model",
+             "it was loaded for its {} stages and answers by them alone", self.model->n_stages()),
+        *why);
   }
   const Status status =
       self.model->run(*reveal(context), RowsView::of(*rows), *self.targets[target], out, threads);
+  return status.ok() ? CORDWOOD_STATUS_ok : explain(status, *why);
+}
+
+int32_t stage(const cordwood_backend_model* model, cordwood_backend_context* context,
+              const cordwood_rows* rows, uint64_t number, uint32_t target, void* margin, void* out,
+              uint32_t threads, cordwood_message* why) noexcept {
+  const CpuModel& self = reveal(model);
+  if (!self.has(target)) return explain(no_answer(target), *why);
+  const Status status = self.model->run_stage(*reveal(context), RowsView::of(*rows), number,
+                                              *self.targets[target], margin, out, threads);
   return status.ok() ? CORDWOOD_STATUS_ok : explain(status, *why);
 }
 
@@ -118,6 +142,7 @@ constexpr cordwood_backend kCpuBackend = {.abi_version = CORDWOOD_BACKEND_ABI,
                                           .describe = describe,
                                           .context_create = context_create,
                                           .context_free = context_free,
-                                          .run = run};
+                                          .run = run,
+                                          .stage = stage};
 
 }  // namespace cordwood::runtime

@@ -1,12 +1,9 @@
 #include "runtime/model.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <mutex>
 
 #include "runtime/dispatch.hpp"
-#include "runtime/float_mode.hpp"
-#include "runtime/thread_pool.hpp"
+#include "runtime/split_rows.hpp"
 
 namespace cordwood::runtime {
 namespace {
@@ -29,126 +26,116 @@ uint64_t work_per_thread(const Program& program) noexcept {
   return std::any_of(all.begin(), all.end(), slices) ? kSliceWorkPerThread : kWalkWorkPerThread;
 }
 
-/// Pieces end on multiples of these, so that vector kernels meet few short blocks: the first for any
-/// piece, the second, the block of the widest kernel, for pieces that hold several.
-constexpr uint64_t kRowGrain = 64;
-constexpr uint64_t kBlockRows = 512;
-
-constexpr uint64_t divide_up(uint64_t a, uint64_t b) noexcept {
-  return a / b + (a % b != 0);
+Status check_range(const format::FileView& file, const cordwood_tree_range& range) noexcept {
+  const uint32_t index = last_trees(file);
+  if (index == file.operators.size()) return {};  // a program without trees is refused elsewhere
+  const auto trees = file.attributes_of<cordwood_tree_attributes>(file.operators[index]);
+  if (range.first > range.last || range.last > trees.n_trees) {
+    return fail(CORDWOOD_STATUS_output_not_available, "model",
+                "trees {} to {} asked for, the operator that answers has {}", range.first,
+                range.last, trees.n_trees);
+  }
+  const bool average = trees.aggregate == CORDWOOD_AGGREGATE_AVERAGE;
+  if (average && range.first == range.last) {
+    return fail(CORDWOOD_STATUS_output_not_available, "model",
+                "no trees asked for, expected some: the answer is their average");
+  }
+  if (range.per_stage == 0) return {};
+  const uint64_t count = range.last - range.first;
+  if (trees.aggregate != CORDWOOD_AGGREGATE_SUM || count == 0 || count % range.per_stage != 0) {
+    return fail(CORDWOOD_STATUS_output_not_available, "model",
+                "stages of {} trees asked for, expected a divisor of the {} trees of a sum",
+                range.per_stage, count);
+  }
+  return {};
 }
-
-/// A batch on its way through the pool.
-struct Batch {
-  const Program& program;
-  Context& context;
-  const RowsView& rows;
-  const Target& target;
-  std::byte* out;
-  uint64_t row_bytes;
-  uint64_t piece_rows;
-
-  std::atomic<uint64_t> failed_piece{UINT64_MAX};
-  std::mutex mutex{};
-  Status status{};
-
-  static void run_piece(void* work, unsigned slot, uint64_t index) noexcept {
-    static_cast<Batch*>(work)->run_piece(slot, index);
-  }
-
-  void run_piece(unsigned slot, uint64_t index) noexcept {
-    // Whatever comes before a failed piece still runs, so the first bad row of the batch is the one
-    // named, whatever the number of threads.
-    if (index > failed_piece.load(std::memory_order_relaxed)) return;
-    const DefaultFloatMode mode;
-    const uint64_t first = index * piece_rows;
-    const uint64_t count = std::min(piece_rows, rows.n_rows - first);
-    const Status result =
-        program.run(target, rows.slice(first, count), out + first * row_bytes, context.arena(slot));
-    if (result.ok()) return;
-    const std::lock_guard<std::mutex> lock(mutex);
-    if (index < failed_piece.load(std::memory_order_relaxed)) {
-      failed_piece.store(index, std::memory_order_relaxed);
-      status = result;
-    }
-  }
-};
 
 }  // namespace
 
+/// A whole answer as work on rows.
+class Model::Answer final : public RowWork {
+ public:
+  Answer(const Program& program, const RowsView& rows, const Target& target, void* out) noexcept
+      : program_(program),
+        rows_(rows),
+        target_(target),
+        out_(static_cast<std::byte*>(out)),
+        row_bytes_(program.target_info(target).row_bytes()) {}
+
+  Status run(uint64_t first, uint64_t count, std::span<std::byte> scratch) const noexcept override {
+    return program_.run(target_, rows_.slice(first, count), out_ + first * row_bytes_, scratch);
+  }
+
+  [[nodiscard]] std::size_t scratch_bytes(uint64_t count) const noexcept override {
+    return program_.scratch_bytes(count);
+  }
+
+ private:
+  const Program& program_;
+  const RowsView& rows_;
+  const Target& target_;
+  std::byte* out_;
+  uint64_t row_bytes_;
+};
+
 Result<std::shared_ptr<const Model>> Model::load(std::span<const std::byte> bytes,
-                                                 format::CheckLevel level) noexcept {
+                                                 format::CheckLevel level,
+                                                 const cordwood_tree_range* range) noexcept {
   const Result<format::FileView> file = format::validate(bytes, level);
   if (!file) return file.status();
-  return prepare(*file);
+  return prepare(*file, range);
 }
 
-Result<std::shared_ptr<const Model>> Model::prepare(const format::FileView& file) noexcept {
+Result<std::shared_ptr<const Model>> Model::prepare(const format::FileView& file,
+                                                    const cordwood_tree_range* range) noexcept {
   const Result<const KernelRow*> kernels = active_row();
   if (!kernels) return kernels.status();
-  Result<Program> program = Program::build(file, **kernels);
+  TreeRange trees;
+  if (range != nullptr) {
+    CORDWOOD_RETURN_IF_FAILED(check_range(file, *range));
+    const bool staged = range->per_stage != 0;
+    trees = {range->first, staged ? range->first + range->per_stage : range->last};
+  }
+  Result<Program> program = Program::build(file, **kernels, range == nullptr ? nullptr : &trees);
   if (!program) return program.status();
   return guard_memory("model", [&]() -> Result<std::shared_ptr<const Model>> {
-    return std::shared_ptr<const Model>(new Model(std::move(*program)));
+    const std::shared_ptr<Model> model(new Model(std::move(*program)));
+    if (range != nullptr && range->per_stage != 0) {
+      CORDWOOD_RETURN_IF_FAILED(model->prepare_stages(file, **kernels, *range));
+    }
+    return std::shared_ptr<const Model>(model);
   });
 }
 
 Model::Model(Program&& program) noexcept
     : program_(std::move(program)), work_per_thread_(work_per_thread(program_)) {}
 
+Status Model::check_features(const RowsView& rows) const noexcept {
+  if (rows.n_features == program_.n_features()) return {};
+  return fail(CORDWOOD_STATUS_feature_count_mismatch, "",
+              "rows have {} features, the model expects {}", rows.n_features,
+              program_.n_features());
+}
+
 Status Model::run(Context& context, const RowsView& rows, const Target& target, void* out,
                   unsigned threads) const noexcept {
-  if (rows.n_features != program_.n_features()) {
-    return fail(CORDWOOD_STATUS_feature_count_mismatch, "",
-                "rows have {} features, the model expects {}", rows.n_features,
-                program_.n_features());
-  }
-  if (rows.n_rows == 0) return {};
-  const uint64_t work = rows.n_rows * std::max<uint64_t>(program_.n_trees(), 1);
-  const uint64_t worthwhile = std::min(work / work_per_thread_, divide_up(rows.n_rows, kRowGrain));
-  if (threads < 2 || worthwhile < 2) return run_alone(context, rows, target, out);
-  return run_split(context, rows, target, out,
-                   static_cast<unsigned>(std::min<uint64_t>(threads, worthwhile)));
+  CORDWOOD_RETURN_IF_FAILED(check_features(rows));
+  const unsigned worthwhile =
+      worthwhile_threads(rows.n_rows, program_.n_trees(), work_per_thread_, threads);
+  return split_rows(context, Answer(program_, rows, target, out),
+                    {rows.n_rows, program_.preferred_rows(), worthwhile});
 }
 
-Status Model::run_alone(Context& context, const RowsView& rows, const Target& target,
-                        void* out) const noexcept {
-  const DefaultFloatMode mode;
-  const uint64_t piece_rows = std::min(rows.n_rows, program_.preferred_rows());
-  CORDWOOD_RETURN_IF_FAILED(context.reserve(1, program_.scratch_bytes(piece_rows)));
-  const std::span<std::byte> scratch = context.arena(0);
-  if (piece_rows == rows.n_rows) return program_.run(target, rows, out, scratch);
-
-  const uint64_t row_bytes = program_.target_info(target).row_bytes();
-  auto* const bytes = static_cast<std::byte*>(out);
-  for (uint64_t first = 0; first < rows.n_rows; first += piece_rows) {
-    const uint64_t count = std::min(piece_rows, rows.n_rows - first);
-    const Status status =
-        program_.run(target, rows.slice(first, count), bytes + first * row_bytes, scratch);
-    CORDWOOD_RETURN_IF_FAILED(status);
-  }
-  return {};
+uint64_t Model::n_trees() const noexcept {
+  uint64_t count = program_.n_trees();
+  for (const TreeOperator& trees : later_) count += trees.attributes().n_trees;
+  return count;
 }
 
-Status Model::run_split(Context& context, const RowsView& rows, const Target& target, void* out,
-                        unsigned threads) const noexcept {
-  // As many pieces as the scratch asks for, rounded up so that every thread gets the same number.
-  const uint64_t pieces =
-      divide_up(divide_up(rows.n_rows, program_.preferred_rows()), threads) * threads;
-  const uint64_t even_rows = divide_up(rows.n_rows, pieces);
-  const uint64_t grain = even_rows >= 2 * kBlockRows ? kBlockRows : kRowGrain;
-  const uint64_t piece_rows = divide_up(even_rows, grain) * grain;
-  CORDWOOD_RETURN_IF_FAILED(context.reserve(threads, program_.scratch_bytes(piece_rows)));
-  Batch batch{.program = program_,
-              .context = context,
-              .rows = rows,
-              .target = target,
-              .out = static_cast<std::byte*>(out),
-              .row_bytes = program_.target_info(target).row_bytes(),
-              .piece_rows = piece_rows};
-  CORDWOOD_RETURN_IF_FAILED(
-      run_tasks(threads, divide_up(rows.n_rows, piece_rows), &batch, Batch::run_piece));
-  return batch.status;
+uint64_t Model::resident_bytes() const noexcept {
+  uint64_t bytes = program_.resident_bytes();
+  for (const TreeOperator& trees : later_) bytes += trees.resident_bytes();
+  return bytes;
 }
 
 std::optional<Target> Model::by_role(cordwood_role role) const noexcept {
@@ -157,11 +144,6 @@ std::optional<Target> Model::by_role(cordwood_role role) const noexcept {
     if (values[id].role == role) return Target{id, false};
   }
   return std::nullopt;
-}
-
-std::optional<Target> Model::leaves() const noexcept {
-  if (program_.trees().size() != 1) return std::nullopt;
-  return Target{0, true};
 }
 
 }  // namespace cordwood::runtime

@@ -183,8 +183,7 @@ TreeArrays take_trees(const TreeArrays& all, const TreeRange& range) {
   if (!all.tree_weight.empty()) taken.tree_weight = part(all.tree_weight, first, last);
   taken.base_value = all.base_value;
   if (!all.leaf_number.empty()) {
-    taken.leaf_number =
-        part(all.leaf_number, leaves_before(all, first), leaves_before(all, last));
+    taken.leaf_number = part(all.leaf_number, leaves_before(all, first), leaves_before(all, last));
   }
 
   taken.attributes = all.attributes;

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, Literal, final
 
 import numpy as np
 from typing_extensions import Buffer
@@ -8,7 +8,14 @@ __version__: str
 
 @final
 class Model:
-    def __init__(self, data: bytes, *, device: str = ..., check_all: bool = ...) -> None: ...
+    def __init__(
+        self,
+        data: bytes,
+        *,
+        device: str = ...,
+        check_all: bool = ...,
+        trees: tuple[int, ...] | None = ...,
+    ) -> None: ...
     def targets(self) -> list[str]: ...
     def bind(
         self,
@@ -17,13 +24,27 @@ class Model:
         *,
         flat: bool,
         threads: int,
-        prepare: Callable[[Any], np.ndarray],
-        labels: np.ndarray | None,
-    ) -> Callable[[Any], np.ndarray]: ...
+        prepare: Callable[[Any], object],
+        labels: np.ndarray | None = ...,
+        finish: Callable[[Any], object] | None = ...,
+        options: Callable[..., object] | None = ...,
+    ) -> Callable[..., Any]: ...
+    def form(self, target: str) -> tuple[int, np.dtype[Any]]: ...
+    def run_stage(
+        self, stage: int, target: str, X: np.ndarray, margin: np.ndarray, *, threads: int
+    ) -> np.ndarray: ...
     @property
     def feature_names(self) -> tuple[str, ...] | None: ...
     @property
-    def classes(self) -> np.ndarray | tuple[str, ...] | None: ...
+    def classes(self) -> np.ndarray | tuple[str, ...] | list[Any] | None: ...
+    @property
+    def categories(self) -> dict[int, np.ndarray | tuple[str, ...]]: ...
+    @property
+    def unseen(self) -> Literal["missing", "refused", "other"]: ...
+    @property
+    def embedding_columns(self) -> int: ...
+    @property
+    def input_type(self) -> str: ...
     @property
     def provenance(self) -> str: ...
     @property
@@ -32,6 +53,8 @@ class Model:
     def n_trees(self) -> int: ...
     @property
     def n_outputs(self) -> int: ...
+    @property
+    def has_raw_scores(self) -> bool: ...
     @property
     def resident_bytes(self) -> int: ...
     @property

@@ -15,13 +15,13 @@ __all__ = ["accuracy", "r_squared"]
 
 
 def accuracy(y: Any, labels: AnyArray, sample_weight: Any = None) -> float:
-    """Return the share of labels that are right, by weight.
+    """Return the share of rows whose labels are all right, by weight.
 
     Parameters
     ----------
-    y : array-like of shape (n_rows,) or (n_rows, 1)
+    y : array-like of shape (n_rows,) or (n_rows, n_outputs)
         True labels.
-    labels : ndarray of shape (n_rows,)
+    labels : ndarray of shape (n_rows,) or (n_rows, n_outputs)
         Answers of a classifier.
     sample_weight : array-like of shape (n_rows,), optional
         Weights of the rows.
@@ -33,10 +33,10 @@ def accuracy(y: Any, labels: AnyArray, sample_weight: Any = None) -> float:
     InputTypeError
         `sample_weight` holds something that is no number.
     """
-    truth = _as_table(y, labels)[:, 0]
+    truth = _as_table(y, labels)
     weight = _weights(sample_weight, len(labels))
     # As objects, so that text and numbers can be compared: they are never equal.
-    right = truth.astype(object) == labels.astype(object).reshape(-1)
+    right = (truth.astype(object) == labels.astype(object).reshape(truth.shape)).all(axis=1)
     return float(np.average(right.astype(np.float64), weights=weight))
 
 

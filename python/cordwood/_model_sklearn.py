@@ -9,13 +9,15 @@ from cordwood.errors import InputError, UnsupportedMethodError
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["SklearnProtocol"]
+__all__ = ["EstimatorType", "SklearnProtocol"]
+
+EstimatorType = Literal["classifier", "regressor", "outlier_detector", "transformer"]
 
 
 class SklearnProtocol:
     """Answers to scikit-learn: trained for good, without parameters, its own clone."""
 
-    _estimator_type: Literal["classifier", "regressor"]
+    _estimator_type: EstimatorType
 
     def fit(self, X: Any, y: Any = None) -> NoReturn:  # noqa: ARG002 - scikit-learn's signature
         """Refuse: the model is trained already. scikit-learn's pipelines ask for the method.
@@ -56,13 +58,21 @@ class SklearnProtocol:
 
     def __sklearn_tags__(self) -> Any:
         """Describe the model to scikit-learn 1.6 and later."""
-        from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
+        from sklearn.utils import (
+            ClassifierTags,
+            InputTags,
+            RegressorTags,
+            Tags,
+            TargetTags,
+            TransformerTags,
+        )
 
-        classifies = self._estimator_type == "classifier"
+        kind = self._estimator_type
         return Tags(
-            estimator_type=self._estimator_type,
+            estimator_type=None if kind == "transformer" else kind,
             target_tags=TargetTags(required=False),
-            classifier_tags=ClassifierTags() if classifies else None,
-            regressor_tags=None if classifies else RegressorTags(),
+            transformer_tags=TransformerTags() if kind == "transformer" else None,
+            classifier_tags=ClassifierTags() if kind == "classifier" else None,
+            regressor_tags=RegressorTags() if kind == "regressor" else None,
             input_tags=InputTags(allow_nan=True),
         )

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from cordwood import _core, _files, _model_devices
+from cordwood import _core, _files, _model_devices, _model_facts
 from cordwood._model_answers import Answers
+from cordwood._model_calls import Calls
 from cordwood._model_sklearn import SklearnProtocol
+from cordwood._model_stages import StagedAnswers
 from cordwood._rows import RowsDoor
-from cordwood.errors import FormatError, InputError, UnsupportedMethodError
+from cordwood.errors import InputError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+
+    from cordwood._model_sklearn import EstimatorType
 
 __all__ = ["Model"]
 
@@ -25,19 +28,8 @@ Device = Literal["cpu", "cuda"]
 
 _MAX_THREADS: Final = 1024
 
-_TARGETS: Final[Mapping[str, tuple[str, ...]]] = {
-    "predict": ("label", "response", "probability", "margin"),
-    "predict_proba": ("probability",),
-    "decision_function": ("margin",),
-    "apply": ("leaves",),
-}
-"""Answers that serve each method: the first one that the model has."""
 
-_FLAT: Final = frozenset({"predict", "decision_function"})
-"""Methods whose one-column answers have shape (n_rows,), as in scikit-learn."""
-
-
-class Model(Answers, SklearnProtocol):
+class Model(Answers, StagedAnswers, SklearnProtocol):
     """A packed model.
 
     `cordwood.compress` and `cordwood.load` make one. It never changes: threads share it freely, and
@@ -61,7 +53,7 @@ class Model(Answers, SklearnProtocol):
         What the source was, such as ``"RandomForestClassifier"``.
     methods : tuple of str
         Names of the methods that this model has.
-    classes_ : ndarray of shape (n_classes,)
+    classes_ : ndarray of shape (n_classes,), or list of n_outputs such arrays
         Labels by class index; only where the source is a classifier with labels.
     feature_names_in_ : ndarray of str, shape (n_features,)
         Names of the columns; only where the source knows them.
@@ -81,9 +73,15 @@ class Model(Answers, SklearnProtocol):
     DataFrame, an Arrow table, or nested sequences. Arrays are read in place. Names of a frame's
     columns must be the model's, in the same order. One row takes about a microsecond more than its
     trees.
+
+    Of a boosted model a caller may choose the iterations that answer, in the words of either
+    library: ``iteration_range=(begin, end)``, or ``start_iteration=`` and ``num_iteration=``, with
+    `predict`, `predict_proba`, `decision_function` and `apply`. The answers are the source's for
+    the same range, bit for bit. The trees of a range are prepared when it is first asked for, and
+    kept for the next call; a few ranges are kept at a time.
     """
 
-    classes_: np.ndarray
+    classes_: np.ndarray | list[np.ndarray]
     feature_names_in_: np.ndarray
 
     def __init__(
@@ -103,24 +101,45 @@ class Model(Answers, SklearnProtocol):
         self._data = bytes(data)
         self._native = _core.Model(self._data, device=device, check_all=check == "all")
         self._threads = _core.resolve_threads(self._requested_threads or 0)
-        self._facts = facts = _facts(self._native.provenance)
+        self._facts = facts = _model_facts.read(self._native.provenance)
         self.kind = str(facts["source"].get("kind", "model"))
         self.methods = tuple(facts["methods"])
-        self._estimator_type = "classifier" if "label" in self._native.targets() else "regressor"
+        self._estimator_type = self._type_for_sklearn()
         names = self._native.feature_names
-        self._prepare = RowsDoor(
+        if names is not None:
+            self.feature_names_in_ = np.array(names, dtype=object)
+        self._iterations = _model_facts.iterations(facts, self._native)
+        door = RowsDoor(
             self._native.n_features,
+            input_type=self._native.input_type,
             feature_names=names,
+            labels=self._native.categories,
+            unseen=self._native.unseen,
             absent=facts["sparse"],
             library=facts["source"].get("library"),
         )
-        if names is not None:
-            self.feature_names_in_ = np.array(names, dtype=object)
-        labels = self._native.classes
-        if labels is not None:
-            self.classes_ = np.asarray(labels)
+        labels = _label_arrays(self._native.classes)
+        if labels is not None and self._estimator_type == "classifier":
+            self.classes_ = labels
+        self._calls = Calls(
+            self._native,
+            self._data,
+            device=device,
+            threads=self._threads,
+            door=door,
+            classes=labels,
+            iterations=self._iterations,
+            sparse_output=bool(facts["source"].get("sparse_output", True)),
+        )
         for name in self.methods:
-            self.__dict__[name] = self._bind(name)
+            self.__dict__[name] = self._calls.bind(name)
+
+    def _type_for_sklearn(self) -> EstimatorType:
+        if "score_samples" in self.methods:
+            return "outlier_detector"
+        if "label" in self._native.targets():
+            return "classifier"
+        return "transformer" if "transform" in self.methods else "regressor"
 
     @classmethod
     def from_bytes(
@@ -134,23 +153,6 @@ class Model(Answers, SklearnProtocol):
         """Return the model that `to_bytes` wrote; parameters as of the class."""
         return cls(data, device=device, threads=threads, check=check)
 
-    def _bind(self, method: str) -> Callable[[Any], np.ndarray]:
-        """Return the native function behind a method."""
-        has = self._native.targets()
-        target = next((name for name in _TARGETS[method] if name in has), None)
-        if target is None:
-            message = f"the file names the method {method!r}, but its program has no answer for it"
-            raise FormatError(message, code="provenance_invalid")
-        labels = getattr(self, "classes_", None) if target == "label" else None
-        return self._native.bind(
-            method,
-            target,
-            flat=method in _FLAT,
-            threads=self._threads,
-            prepare=self._prepare,
-            labels=labels,
-        )
-
     def _run(self, X: Any, target: str) -> np.ndarray:
         """Return one target as the program writes it.
 
@@ -160,7 +162,8 @@ class Model(Answers, SklearnProtocol):
             Rows.
         target : str
             ``"margin"`` for what the trees sum up to, whatever its role; ``"response"``,
-            ``"probability"``, ``"label"`` (class indices) or ``"leaves"``.
+            ``"probability"``, ``"label"`` (class indices), ``"leaves"``, ``"score"``,
+            ``"decision"`` or ``"embedding"``.
 
         Returns
         -------
@@ -172,14 +175,7 @@ class Model(Answers, SklearnProtocol):
         UnsupportedMethodError
             The model has no such target.
         """
-        targets = self._native.targets()
-        if target not in targets:
-            message = f"this model has no target {target!r}; it has {', '.join(targets)}"
-            raise UnsupportedMethodError(message)
-        run = self._native.bind(
-            "run", target, flat=False, threads=self._threads, prepare=self._prepare, labels=None
-        )
-        return run(X)
+        return self._calls.raw(target)(X)
 
     # ---- facts -----------------------------------------------------------------------------------
 
@@ -215,22 +211,12 @@ class Model(Answers, SklearnProtocol):
         return facts
 
     def summary(self) -> str:
-        """Describe the model in a few lines: source, recipe, shape, bytes, engine."""
-        source = self._facts["source"]
-        origin = " ".join(str(source[key]) for key in ("library", "version") if key in source)
-        resident = self._native.resident_bytes
-        lines = [
-            f"{self.kind} from {origin}" if origin else self.kind,
-            f"  recipe    {self._facts['recipe'].get('name', 'unknown')}",
-            f"  shape     {self.n_features_in_:,} features, {self.n_trees:,} trees, "
-            f"{self._native.n_outputs:,} outputs",
-            f"  methods   {', '.join(self.methods)}",
-            f"  bytes     {self.nbytes:,} packed, {resident:,} in memory",
-            f"  engine    {self._native.engine} on {self._native.processor}: "
-            f"{self._native.engine_reason}",
-            f"  threads   {self.threads}",
-        ]
-        return "\n".join(lines)
+        """Describe the model in a few lines.
+
+        Source, recipe and its loss, shape, outputs, iterations, labelled columns, sparse rows,
+        methods, bytes, engine: each as far as it concerns the model.
+        """
+        return _model_facts.summary(self)
 
     def __repr__(self) -> str:
         """Name the source and the size."""
@@ -291,21 +277,10 @@ def _check_threads(threads: Any) -> int | None:
     raise InputError(message)
 
 
-def _facts(provenance: str) -> dict[str, Any]:
-    """Read what a Model needs to know of its source; the file is data that anyone may have made."""
-    facts = json.loads(provenance or "{}")
-    valid = isinstance(facts, dict)
-    facts = facts if valid else {}
-    methods = facts.setdefault("methods", ["predict"])
-    valid = valid and isinstance(methods, list) and all(name in _TARGETS for name in methods)
-    absent = facts.setdefault("sparse", "refused")
-    valid = valid and absent in ("zero", "missing", "refused")
-    for key in ("source", "recipe"):
-        valid = valid and isinstance(facts.setdefault(key, {}), dict)
-    if not valid:
-        message = (
-            "section provenance: expected an object whose methods are among "
-            f"{', '.join(_TARGETS)} and whose source and recipe are objects"
-        )
-        raise FormatError(message, code="provenance_invalid")
-    return facts
+def _label_arrays(given: Any) -> np.ndarray | list[np.ndarray] | None:
+    """Return the labels of the only output, or those of each, as arrays."""
+    if given is None:
+        return None
+    return (
+        [np.asarray(labels) for labels in given] if isinstance(given, list) else np.asarray(given)
+    )
