@@ -79,7 +79,7 @@ def of_header(header: Header, name: str) -> Objective:
     Raises
     ------
     UnsupportedModelError
-        The objective is not one of LightGBM's.
+        The objective is not one of LightGBM's, or versions read the model in different ways.
     SourceFileError
         Its settings are missing, or contradict the trees.
     """
@@ -106,6 +106,13 @@ def of_header(header: Header, name: str) -> Objective:
             f"num_tree_per_iteration is {header.n_outputs}; expected the same number"
         )
         raise SourceFileError(message)
+    if header.average_output and header.version == "v2" and link != "identity":
+        message = (
+            f"{name} is a random forest for {kind!r} in format v2: LightGBM 2.0 to 2.2 answered "
+            f"with the mean of its trees, later versions apply the link to it; train it with "
+            f"LightGBM 2.3 or later"
+        )
+        raise UnsupportedModelError(message)
     return Objective(kind, link, scale)
 
 

@@ -26,7 +26,7 @@ VERSIONS = ("v2", "v3", "v4")
 """Format versions that carry ``tree_sizes`` and so can be checked: LightGBM 2, 3 and 4."""
 
 ENDS_OF_TREES = (b"end of trees\n", b"\nfeature importances:\n")
-"""What follows the trees; the latter before LightGBM 2.2.3."""
+"""What follows the trees; the latter before LightGBM 2.2."""
 
 
 @dataclass(frozen=True, eq=False)
