@@ -13,7 +13,7 @@ import unpack
 from cordwood import _core
 from cordwood._pack_tensors import Tensor, encode_all
 from cordwood.errors import GraphError
-from cordwood.ir import Decide, Graph, Link, Role
+from cordwood.ir import Decide, Graph, Link, Role, TreeEnsemble
 from cordwood.pack import pack
 from cordwood.recipe import Recipe
 from drawn import Shape, make_graph
@@ -35,17 +35,22 @@ def test_program_is_the_graph(graph: Graph) -> None:
         assert rest[8:] == [0, *value.shape[1:], *[0] * (6 - rank)]
     assert len(file.operators) == len(graph.operators)
     for operator, record in zip(graph.operators, file.operators, strict=True):
-        opcode, inputs, outputs, _, attributes = record
+        opcode, inputs, outputs, tensors, attributes = record
         assert opcode == operator.opcode
-        assert [names[i] for i in inputs] == [operator.source]
+        start = operator.start if isinstance(operator, TreeEnsemble) else None
+        expected = [operator.source] if start is None else [operator.source, start]
+        assert [names[i] for i in inputs] == expected
         assert [names[i] for i in outputs] == [operator.target]
         if isinstance(operator, Link):
             kind, complement, scale, offset = struct.unpack("<IIdd", attributes)
             assert unpack.LINKS[kind] == operator.kind
             assert (bool(complement), scale) == (operator.complement, operator.scale)
+            assert offset == operator.offset
         elif isinstance(operator, Decide):
-            rule, reserved, cut = struct.unpack("<IId", attributes)
-            assert (unpack.RULES[rule], reserved, cut) == (operator.rule, 0, operator.cut)
+            rule, count, cut = struct.unpack("<IId", attributes)
+            assert (unpack.RULES[rule], cut) == (operator.rule, operator.cut)
+            assert (count, len(tensors)) == (len(operator.groups), int(count > 0))
+            assert not tensors or file.tensors[tensors[0]].tolist() == list(operator.groups)
 
 
 @given(graph=graphs())
@@ -59,6 +64,7 @@ def test_names_and_methods_come_back(graph: Graph) -> None:
         "methods": list(graph.methods),
         "recipe": Recipe().to_dict(),
         "source": dict(graph.provenance),
+        "sparse": "refused",
     }
 
 
@@ -75,8 +81,57 @@ def test_names_and_methods_come_back(graph: Graph) -> None:
 )
 def test_labels_keep_their_type(labels: np.ndarray) -> None:
     file = unpack.read(pack(dataclasses.replace(BINARY, classes=labels)))
-    assert file.classes == labels.tolist()
-    assert [type(label) for label in file.classes] == [type(label) for label in labels.tolist()]
+    assert file.classes == [labels.tolist()]
+    (found,) = file.classes
+    assert [type(label) for label in found] == [type(label) for label in labels.tolist()]
+
+
+LABELS = {
+    "int64": np.array([-(2**63), 7]),
+    "float64": np.array([0.5, -np.inf]),
+    "bool": np.array([True, False]),
+    "str": np.array(["", "Bäume \N{EVERGREEN TREE}"]),
+}
+
+
+@pytest.mark.parametrize("first", LABELS)
+@pytest.mark.parametrize("second", LABELS)
+def test_each_output_has_its_labels(first: str, second: str) -> None:
+    graph = make_graph(Shape(head="multilabel", n_outputs=2))
+    classes = (LABELS[first], LABELS[second])
+    data = pack(dataclasses.replace(graph, classes=classes))
+    expected = [labels.tolist() for labels in classes]
+    assert unpack.read(data).classes == expected
+    assert _core.inspect(data)["classes"] == tuple(expected)
+    found = unpack.graph(data).classes
+    assert isinstance(found, tuple)
+    assert [labels.dtype.kind for labels in found] == [labels.dtype.kind for labels in classes]
+
+
+@pytest.mark.parametrize("unseen", ["missing", "refused", "other"])
+def test_categories_come_back(unseen: str) -> None:
+    labels = dict(zip((2, 0, 1), (LABELS["str"], LABELS["bool"], np.empty(0)), strict=True))
+    data = pack(dataclasses.replace(BINARY, categories=labels, unseen=unseen))
+    found = unpack.graph(data)
+    assert list(found.categories) == [0, 1, 2]
+    for feature, listed in labels.items():
+        assert found.categories[feature].tolist() == listed.tolist()
+    assert found.unseen == unseen
+    facts = _core.inspect(data)
+    assert facts["categories"] == {feature: listed.tolist() for feature, listed in labels.items()}
+    assert facts["unseen"] == unseen
+    assert "categories" not in unpack.read(pack(BINARY)).sections
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_iterations_and_sparse_rows_are_in_the_provenance(staged: bool) -> None:
+    graph = make_graph(Shape(n_trees=6))
+    graph = dataclasses.replace(graph, trees_per_iteration=2, staged=staged, sparse="zero")
+    facts = unpack.read(pack(graph)).provenance
+    assert facts["iterations"] == {"staged": staged, "trees": 2}
+    assert facts["sparse"] == "zero"
+    found = unpack.graph(pack(graph))
+    assert (found.trees_per_iteration, found.staged, found.sparse) == (2, staged, "zero")
 
 
 def _zeros(count: int) -> Tensor:

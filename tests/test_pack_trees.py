@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,9 +12,10 @@ from hypothesis import given
 
 import oracle
 import unpack
+import unpack_trees
 from cordwood import _core
 from cordwood._pack_sizes import tree_sizes
-from cordwood.ir import Role
+from cordwood.ir import Role, TreeEnsemble
 from cordwood.pack import pack
 from drawn import Shape, make_graph, make_rows
 from strategies import graphs, graphs_and_rows
@@ -23,8 +24,14 @@ if TYPE_CHECKING:
     from cordwood.ir import Graph
 
 
-def _trees(graph: Graph) -> unpack.Trees:
+def _trees(graph: Graph) -> unpack_trees.Trees:
     return unpack.trees_of(unpack.read(pack(graph)))
+
+
+def _native(graph: Graph) -> dict[str, Any]:
+    """Expand the ensemble that answers last."""
+    number = max(i for i, op in enumerate(graph.operators) if isinstance(op, TreeEnsemble))
+    return _core.expand_trees(pack(graph), number)
 
 
 @given(graph_and_rows=graphs_and_rows(infinite_cuts=True))
@@ -42,9 +49,8 @@ def test_bytes_answer_as_the_graph(graph_and_rows: tuple[Graph, np.ndarray]) -> 
 
 @given(graph=graphs(infinite_cuts=True))
 def test_native_reader_sees_the_same_trees(graph: Graph) -> None:
-    data = pack(graph)
-    native, trees = _core.expand_trees(data, 0), _trees(graph)
-    found = unpack.ensemble(trees)
+    native, trees = _native(graph), _trees(graph)
+    found = unpack_trees.ensemble(trees)
     inner = found.left >= 0
     start = np.repeat(found.tree_start[:-1], np.diff(found.tree_start))
     distance = np.where(inner, found.right + start - np.arange(found.n_nodes), 0)
@@ -58,7 +64,18 @@ def test_native_reader_sees_the_same_trees(graph: Graph) -> None:
     numeric = columns["kind"][column] != 2
     at = columns["first_cut"][column] + native["rank"][inner]
     np.testing.assert_array_equal(native["cuts"][at[numeric]], found.threshold[inner][numeric])
-    np.testing.assert_array_equal(native["leaf_values"], trees.leaf_values.reshape(-1))
+    answer = found.leaf_values[found.leaf_row[~inner]]
+    if found.aggregate == "weighted_median":
+        np.testing.assert_array_equal(native["tree_weight"], found.tree_weight)
+    else:
+        assert native["tree_weight"].size == 0
+        weight = np.repeat(found.tree_weight, np.diff(found.tree_start))[~inner, None]
+        answer = (answer.astype(np.float64) * weight).astype(found.accumulate_type)
+    given = native["leaf_values"].reshape(-1, found.leaf_width)[native["rank"][~inner]]
+    np.testing.assert_array_equal(given, answer)
+    for name in ("linear_start", "linear_feature", "linear_coefficient", "linear_constant"):
+        terms = getattr(found, name)
+        np.testing.assert_array_equal(native[name], [] if terms is None else terms)
     np.testing.assert_array_equal(native["base_value"], trees.base_value)
     np.testing.assert_array_equal(native["category_values"], trees.category_values)
 
@@ -69,7 +86,8 @@ def test_sizes_add_up(graph: Graph) -> None:
     sizes = tree_sizes(facts)
     assert sizes is not None
     parts = sizes.node_bytes + sizes.cut_bytes + sizes.category_bytes + sizes.leaf_bytes
-    assert parts == sum(tensor["encoded_bytes"] for tensor in facts["tensors"])
+    tensors = [tensor for tensor in facts["tensors"] if tensor["name"] != "groups"]
+    assert parts == sum(tensor["encoded_bytes"] for tensor in tensors)
     assert f"({sizes.n_inner} nodes)" in str(sizes)
     assert sizes.bytes_per_node * sizes.n_inner == pytest.approx(
         sizes.node_bytes if sizes.n_inner else 0
@@ -92,7 +110,7 @@ def test_columns_are_canonical(graph: Graph) -> None:
             first += size
     assert first == trees.cuts.size
     assert not trees.category_count[trees.column_kind != 2].any()
-    assert trees.zero_band == 0.0 or 1 in trees.column_kind
+    assert trees.zero_band == 0.0 or 1 in trees.column_kind or trees.linear_count is not None
 
 
 @given(graph=graphs(leaf_order="preorder", infinite_cuts=False))
@@ -134,6 +152,41 @@ def test_zeros_of_both_signs_stay_apart() -> None:
     assert np.signbit(packed.leaf_values).tolist() in ([[False], [True]], [[True], [False]])
 
 
+@pytest.mark.parametrize(("largest", "width"), [(127, "int8"), (128, "int16"), (-129, "int16")])
+def test_whole_leaves_of_weighted_trees_are_integers(largest: int, width: str) -> None:
+    graph = make_graph(Shape(n_trees=12, max_leaves=70, weighted=True))
+    values = np.arange(len(graph.trees.leaf_values), dtype=np.float64)[:, None] % 100
+    values[3] = largest
+    trees = dataclasses.replace(graph.trees, leaf_values=values)
+    packed = _trees(dataclasses.replace(graph, operators=(trees,)))
+    assert packed.leaf_values.dtype.name == width
+    assert packed.leaf_row is None
+    np.testing.assert_array_equal(packed.tree_weight, trees.tree_weight)
+
+
+def _unlike(change: str) -> TreeEnsemble:
+    """Return weighted trees of whole leaves, after a change that forbids to pack those so."""
+    trees = make_graph(Shape(n_trees=12, max_leaves=70, weighted=True, integer_leaves=True)).trees
+    values, weight = trees.leaf_values.copy(), trees.tree_weight.copy()
+    if change == "no_weights":
+        weight[:] = 1.0
+    elif change == "a_weight_below_zero":
+        weight[4] *= -1.0
+    else:
+        values[3] = {"a_half": 0.5, "minus_zero": -0.0, "too_large": 2.0**15}[change]
+    return dataclasses.replace(trees, leaf_values=values, tree_weight=weight)
+
+
+@pytest.mark.parametrize(
+    "change", ["no_weights", "a_weight_below_zero", "a_half", "minus_zero", "too_large"]
+)
+def test_other_leaves_have_their_weights_folded_in(change: str) -> None:
+    graph = make_graph(Shape(n_trees=12, max_leaves=70))
+    packed = _trees(dataclasses.replace(graph, operators=(_unlike(change),)))
+    assert packed.leaf_values.dtype.name == "float64"
+    assert packed.tree_weight is None
+
+
 def test_a_split_that_sends_nothing_left_is_exchanged() -> None:
     graph = make_graph(Shape(n_trees=1, max_leaves=2, comparison="lt", seed=5))
     trees = graph.trees
@@ -145,7 +198,7 @@ def test_a_split_that_sends_nothing_left_is_exchanged() -> None:
     assert packed.cuts.tolist() == [np.inf]
     assert packed.missing_left.tolist() == [not trees.missing_left[0]]
     rows = np.repeat([[-np.inf], [0.0], [np.inf], [np.nan]], trees.n_features, axis=1)
-    found = unpack.ensemble(packed)
+    found = unpack_trees.ensemble(packed)
     reached = found.leaf_id[oracle.leaves(found, rows)]
     np.testing.assert_array_equal(reached, oracle.apply(graph, rows))
 
@@ -160,7 +213,7 @@ def test_tree_of_four_thousand_levels_packs() -> None:
     graph = make_graph(Shape(n_trees=1, max_leaves=4097, growth="skewed", seed=161))
     assert graph.trees.n_nodes == 2 * 4054 - 1
     rows = make_rows(graph.trees, 20)
-    found = unpack.ensemble(_trees(graph))
+    found = unpack_trees.ensemble(_trees(graph))
     np.testing.assert_array_equal(
         found.leaf_id[oracle.leaves(found, rows)], oracle.apply(graph, rows)
     )

@@ -6,7 +6,6 @@ come back as a `TreeEnsemble`, so that the NumPy oracle can answer from the byte
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 import struct
@@ -17,22 +16,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cordwood import _core
-from cordwood.ir import Decide, Graph, Link, Operator, Role, TreeEnsemble, Value
+from cordwood.ir import Decide, Graph, Link, Operator, Role, Value
+from unpack_trees import FLOATS, NO_TENSOR, ensemble, trees_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from unpack_trees import Trees
+
+    Record = tuple[int, list[int], list[int], list[int], bytes]
+
 SECTIONS = (
     "", "program", "operands", "attributes", "values", "tensors", "payload", "names", "classes",
-    "provenance",
+    "provenance", "signature", "encryption", "categories",
 )  # fmt: skip
 DTYPES = {5: "i1", 6: "u1", 7: "i2", 8: "u2", 9: "i4", 10: "u4", 11: "i8", 12: "u8"}
 DTYPES |= {13: "f2", 15: "f4", 16: "f8"}
-FLOATS = {15: "float32", 16: "float64"}
 VALUE_TYPES = {**FLOATS, 11: "int64"}
-LINKS = ("identity", "sigmoid", "exp", "softmax")
-RULES = ("argmax", "greater", "greater_equal")
-NO_TENSOR = 0xFFFFFFFF
+LINKS = (
+    "identity", "sigmoid", "exp", "softmax", "softplus", "signed_square", "", "", "sigmoid_pair",
+    "negative_exp2", "shift", "step", "logit",
+)  # fmt: skip
+RULES = ("argmax", "greater", "greater_equal", "each_greater")
+UNSEEN = ("missing", "refused", "other")
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Unpacked:
 
     sections: dict[str, bytes]
     tensors: list[np.ndarray]
-    operators: list[tuple[int, list[int], list[int], list[int], bytes]]
+    operators: list[Record]
 
     @property
     def provenance(self) -> Any:
@@ -52,14 +58,30 @@ class Unpacked:
         return strings(self.sections["names"])
 
     @property
-    def classes(self) -> list[Any]:
-        data = self.sections["classes"]
-        kind, count = struct.unpack_from("<II", data)
-        if kind == 4:
-            return list(strings(data[8:]))
-        array = np.frombuffer(data[8:], {1: "<i8", 2: "<f8", 3: "?"}[kind])
-        assert len(array) == count
-        return array.tolist()
+    def classes(self) -> list[list[Any]]:
+        """Labels of each output that is decided."""
+        data, at, tables = self.sections["classes"], 0, []
+        while at < len(data):
+            assert not any(data[at : at + -at % 8])
+            table, at = labels(data, at + -at % 8)
+            tables.append(table)
+        return tables
+
+    @property
+    def categories(self) -> tuple[dict[int, list[Any]], str]:
+        """Labels that stand for codes, by feature; what a label means that is not listed."""
+        data = self.sections["categories"]
+        count, unseen = struct.unpack_from("<II", data)
+        by_feature, at = {}, 8
+        for _ in range(count):
+            feature, reserved = struct.unpack_from("<II", data, at)
+            assert reserved == 0
+            by_feature[feature], end = labels(data, at + 8)
+            at = end + -end % 8
+            assert not any(data[end:at])
+        assert at == len(data)
+        assert list(by_feature) == sorted(by_feature)
+        return by_feature, UNSEEN[unseen]
 
 
 def read(data: bytes) -> Unpacked:
@@ -128,7 +150,7 @@ def _sum_differences(differences: np.ndarray) -> np.ndarray:
 
 def _operators(
     sections: dict[str, bytes],
-) -> Iterator[tuple[int, list[int], list[int], Any, bytes]]:
+) -> Iterator[Record]:
     """Yield opcode, inputs, outputs, tensors and attributes of each operator."""
     operands = np.frombuffer(sections["operands"], "<u4").tolist()
     for record in struct.iter_unpack("<HHHHIIII", sections["program"]):
@@ -137,6 +159,19 @@ def _operators(
         runs = np.cumsum([first, n_inputs, n_outputs, n_tensors])
         parts = [operands[a:b] for a, b in itertools.pairwise(runs)]
         yield opcode, *parts, sections["attributes"][offset : offset + length]
+
+
+def labels(data: bytes, at: int) -> tuple[list[Any], int]:
+    """Read one table of labels at `at`; return it and where it ends."""
+    kind, count = struct.unpack_from("<II", data, at)
+    at += 8
+    if kind == 4:
+        ends = struct.unpack_from(f"<{count + 1}I", data, at)[1:]
+        end = at + 4 + 4 * count + (ends[-1] if ends else 0)
+        return list(strings(data[at:end])), end
+    dtype = np.dtype({1: "<i8", 2: "<f8", 3: "?"}[kind])
+    end = at + count * dtype.itemsize
+    return np.frombuffer(data[at:end], dtype).tolist(), end
 
 
 def strings(table: bytes) -> tuple[str, ...]:
@@ -148,43 +183,14 @@ def strings(table: bytes) -> tuple[str, ...]:
     return tuple(text[a:b].decode("utf-8") for a, b in itertools.pairwise((0, *ends)))
 
 
-@dataclass
-class Trees:
-    """A tree_ensemble as it lies in the file: its attributes and tensors by name."""
-
-    attributes: dict[str, Any]
-    tensors: dict[str, np.ndarray | None]
-
-    def __getattr__(self, name: str) -> Any:
-        return self.attributes[name] if name in self.attributes else self.tensors[name]
-
-
-ATTRIBUTES = (
-    "n_features", "n_outputs", "n_trees", "n_columns", "n_inner", "n_leaf_rows", "leaf_width",
-    "input_type", "accumulate_type", "integer_cast", "category_rule", "aggregate",
-    "leaf_numbering", "tree_encoding", "flags", "divisor", "zero_band", "missing_value",
-)  # fmt: skip
-TENSORS = (
-    "structure", "column_feature", "column_kind", "column_size", "cuts", "category_count",
-    "category_values", "set_bits", "node_column", "node_rank", "missing_left", "tree_output",
-    "base_value", "leaf_row", "leaf_values", "leaf_number", "tree_weight", "linear_count",
-    "linear_feature", "linear_coefficient", "linear_constant",
-)  # fmt: skip
-
-
 def trees_of(file: Unpacked) -> Trees:
-    """Return attributes and tensors of the file's tree_ensemble."""
-    opcode, _, _, tensor_ids, attributes = file.operators[0]
-    assert opcode == 1
-    given = [None if i == NO_TENSOR else file.tensors[i] for i in tensor_ids]
-    numbers = struct.unpack("<IIIIQQI8B4xddd", attributes)
-    return Trees(
-        dict(zip(ATTRIBUTES, numbers, strict=True)), dict(zip(TENSORS, given, strict=True))
-    )
+    """Return attributes and tensors of the tree_ensemble that answers last."""
+    *_, (_, _, _, tensors, attributes) = (op for op in file.operators if op[0] == 1)
+    return trees_record(attributes, [file.tensors[i] if i != NO_TENSOR else None for i in tensors])
 
 
 def graph(data: bytes) -> Graph:
-    """Read a file back into a Graph that answers as the file does; labels stay class indices."""
+    """Read a file back into a Graph that answers as the file does."""
     file = read(data)
     values = [
         Value(f"value {index}", VALUE_TYPES[dtype], ("batch", *rest[9 : 8 + rank]), Role(role))
@@ -192,173 +198,45 @@ def graph(data: bytes) -> Graph:
             struct.iter_unpack("<BBB5x8B6Q", file.sections["values"])
         )
     ]
-    operators: list[Operator] = []
-    for opcode, (source,), (target,), _, attributes in file.operators:
-        names = {"source": values[source].name, "target": values[target].name}
-        if opcode == 1:
-            operators.append(dataclasses.replace(ensemble(trees_of(file)), **names))
-        elif opcode == 2:
-            kind, complement, scale, offset = struct.unpack("<IIdd", attributes)
-            form = {"kind": LINKS[kind], "complement": bool(complement)}
-            operators.append(Link(**names, **form, scale=scale, offset=offset))
-        else:
-            rule, _, cut = struct.unpack("<IId", attributes)
-            operators.append(Decide(**names, rule=RULES[rule], cut=cut))
-    labels = np.array(file.classes) if "classes" in file.sections else None
+    iterations = file.provenance.get("iterations", {"trees": 0, "staged": False})
+    categories, unseen = file.categories if "categories" in file.sections else ({}, "missing")
     return Graph(
         values=tuple(values),
-        operators=tuple(operators),
+        operators=tuple(_operator(file, record, values) for record in file.operators),
         feature_names=file.names if "names" in file.sections else None,
-        classes=labels,
+        classes=_classes(file, values),
+        categories={feature: np.array(listed) for feature, listed in categories.items()},
+        unseen=unseen,
+        sparse=file.provenance["sparse"],
+        trees_per_iteration=iterations["trees"],
+        staged=iterations["staged"],
         methods=tuple(file.provenance["methods"]),
         provenance=file.provenance["source"],
     )
 
 
-def ensemble(trees: Trees) -> TreeEnsemble:
-    """Give the file's trees the form of the Graph's operator, so that the oracle can run them."""
-    inner = trees.structure.astype(bool)
-    left, right, start = _children(inner, trees.n_trees)
-    n_nodes, n_leaves = len(inner), int((~inner).sum())
-    feature, threshold = np.full(n_nodes, -1), np.zeros(n_nodes)
-    category_set, zero_missing = np.full(n_nodes, -1), np.zeros(n_nodes, bool)
-    rank = _ranks(trees)
-    nodes = np.flatnonzero(inner)
-    sets: list[list[int]] = []
-    values: list[list[float]] = [[] for _ in range(trees.n_features)]
-    members_left = trees.category_rule == 3 or _other_goes_right(trees)
-    first_cut = first_value = first_bit = 0
-    for column in range(trees.n_columns):
-        here = nodes[trees.node_column == column]
-        at, size = int(trees.column_feature[column]), int(trees.column_size[column])
-        feature[here] = at
-        if trees.column_kind[column] == 2:
-            count = int(trees.category_count[column])
-            listed = trees.category_values[first_value : first_value + count]
-            bits = trees.set_bits[first_bit : first_bit + size * (count + 1)].reshape(size, -1)
-            codes = np.arange(count) if trees.category_rule == 3 else listed.astype(int)
-            category_set[here] = len(sets) + rank[trees.node_column == column]
-            sets += [codes[row[:-1] != members_left].tolist() for row in bits]
-            values[at] = listed.tolist() if trees.category_rule == 3 else []
-            first_value, first_bit = first_value + count, first_bit + bits.size
-        else:
-            cuts = trees.cuts[first_cut : first_cut + size]
-            threshold[here] = cuts[rank[trees.node_column == column]]
-            zero_missing[here] = trees.column_kind[column] == 1
-            first_cut += size
-    leaf_row, leaf_id = np.full(n_nodes, -1), np.full(n_nodes, -1)
-    leaf_row[~inner] = (
-        np.arange(n_leaves) if trees.leaf_row is None else _leaf_rows(trees, n_leaves)
-    )
-    leaf_id[~inner] = _leaf_ids(trees, inner, left, right, start)
-    missing_left = np.zeros(n_nodes, bool)
-    missing_left[nodes] = trees.missing_left
-    return TreeEnsemble(
-        source="rows",
-        target="margin",
-        n_features=trees.n_features,
-        n_outputs=trees.n_outputs,
-        input_type=FLOATS[trees.input_type],
-        integer_cast=("direct", "float32")[trees.integer_cast],
-        comparison="le",
-        zero_band=trees.zero_band,
-        category_rule=("none", "floor", "truncate", "exact")[trees.category_rule],
-        category_members="left" if members_left else "right",
-        accumulate_type=FLOATS[trees.accumulate_type],
-        aggregate=("sum", "average")[trees.aggregate],
-        divisor=trees.divisor,
-        accepts_nan=bool(trees.flags & 1),
-        accepts_infinity=bool(trees.flags & 2),
-        base_value=trees.base_value,
-        tree_start=start,
-        tree_output=trees.tree_output.astype(np.int32),
-        tree_weight=np.ones(trees.n_trees),
-        left=left,
-        right=right,
-        feature=feature.astype(np.int32),
-        threshold=threshold,
-        category_set=category_set.astype(np.int32),
-        missing_left=missing_left,
-        zero_missing=zero_missing,
-        leaf_row=leaf_row.astype(np.int32),
-        leaf_id=leaf_id.astype(np.int32),
-        leaf_values=trees.leaf_values,
-        set_start=np.cumsum([0, *map(len, sets)]).astype(np.int64),
-        set_members=np.array(list(itertools.chain(*sets)), dtype=np.int32),
-        category_start=np.cumsum([0, *map(len, values)]).astype(np.int64),
-        category_values=np.array(list(itertools.chain(*values)), dtype=np.float64),
-    )
+def _operator(file: Unpacked, record: Record, values: list[Value]) -> Operator:
+    """Read one operator; each has one output."""
+    opcode, inputs, (target,), tensors, attributes = record
+    names = {"source": values[inputs[0]].name, "target": values[target].name}
+    given = [None if i == NO_TENSOR else file.tensors[i] for i in tensors]
+    if opcode == 1:
+        start = values[inputs[1]].name if len(inputs) > 1 else None
+        return ensemble(trees_record(attributes, given), **names, start=start)
+    if opcode == 2:
+        kind, complement, scale, offset = struct.unpack("<IIdd", attributes)
+        form = {"kind": LINKS[kind], "complement": bool(complement)}
+        return Link(**names, **form, scale=scale, offset=offset)
+    rule, n_groups, cut = struct.unpack("<IId", attributes)
+    groups = tuple(given[0].tolist()) if given else ()
+    assert n_groups == len(groups)
+    return Decide(**names, rule=RULES[rule], cut=cut, groups=groups)
 
 
-def _children(inner: np.ndarray, n_trees: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Follow the structure bits: node, left subtree, right subtree."""
-    left, right = np.full(len(inner), -1, np.int32), np.full(len(inner), -1, np.int32)
-    start, at = [0], 0
-    for _ in range(n_trees):
-        root, waiting = at, []
-        while True:
-            if inner[at]:
-                left[at] = at + 1 - root
-                waiting.append(at)
-                at += 1
-                continue
-            at += 1
-            if not waiting:
-                break
-            right[waiting.pop()] = at - root
-        start.append(at)
-    assert at == len(inner)
-    return left, right, np.array(start, dtype=np.int64)
-
-
-def _numbers(bits: np.ndarray, width: int) -> np.ndarray:
-    return bits.reshape(-1, width).astype(np.int64) @ (1 << np.arange(width))
-
-
-def _ranks(trees: Trees) -> np.ndarray:
-    """Return the rank of every inner node."""
-    rank, at = np.zeros(trees.n_inner, np.int64), 0
-    for column in range(trees.n_columns):
-        mine = np.flatnonzero(trees.node_column == column)
-        width = int(trees.column_size[column] - 1).bit_length()
-        if width:
-            rank[mine] = _numbers(trees.node_rank[at : at + mine.size * width], width)
-        at += mine.size * width
-    assert at == trees.node_rank.size
-    return rank
-
-
-def _leaf_rows(trees: Trees, n_leaves: int) -> np.ndarray:
-    width = int(trees.n_leaf_rows - 1).bit_length()
-    assert trees.leaf_row.size == n_leaves * width
-    return _numbers(trees.leaf_row, width) if width else np.zeros(n_leaves, np.int64)
-
-
-def _other_goes_right(trees: Trees) -> bool:
-    """Tell where values outside a set go; a writer sends them the same way for every set."""
-    first, others = 0, []
-    for size, count, kind in zip(
-        trees.column_size, trees.category_count, trees.column_kind, strict=True
-    ):
-        if kind == 2:
-            bits = trees.set_bits[first : first + int(size) * (int(count) + 1)]
-            others += bits[int(count) :: int(count) + 1].tolist()
-            first += bits.size
-    assert len(set(others)) <= 1
-    return bool(others and others[0])
-
-
-def _leaf_ids(
-    trees: Trees, inner: np.ndarray, left: np.ndarray, right: np.ndarray, start: np.ndarray
-) -> np.ndarray:
-    """Return what ``apply`` says at each leaf, in preorder."""
-    if trees.leaf_numbering == 2:
-        return trees.leaf_number
-    number = np.zeros(len(inner), np.int64)
-    for begin, end in itertools.pairwise(start):
-        waiting = list(range(begin, end)) if trees.leaf_numbering == 0 else [begin]
-        for place, node in enumerate(waiting):
-            number[node] = place
-            if trees.leaf_numbering == 1 and inner[node]:
-                waiting += [begin + left[node], begin + right[node]]
-    return number[~inner]
+def _classes(file: Unpacked, values: list[Value]) -> Any:
+    """Return one array of labels, or a tuple of them where the label has several columns."""
+    if "classes" not in file.sections:
+        return None
+    tables = tuple(np.array(table) for table in file.classes)
+    (label,) = (value for value in values if value.role is Role.LABEL)
+    return tables if len(label.shape) > 1 else tables[0]

@@ -21,6 +21,8 @@ constexpr std::array<const char*, 13> kLinkNames{
     "identity", "sigmoid",      "exp",           "softmax", "softplus", "signed_square", "unknown",
     "unknown",  "sigmoid_pair", "negative_exp2", "shift",   "step",     "logit"};
 
+constexpr std::array<const char*, 3> kUnseenNames{"missing", "refused", "other"};
+
 constexpr std::array<const char*, 4> kRuleNames{"argmax", "greater", "greater_equal",
                                                 "each_greater"};
 
@@ -249,7 +251,7 @@ py::dict inspect(const py::buffer& buffer) {
       file.feature_names ? list_strings(*file.feature_names) : py::object(py::none());
   fields["classes"] = list_classes(file);
   fields["categories"] = list_categories(file);
-  fields["unseen"] = file.unseen == CORDWOOD_UNSEEN_MISSING ? "missing" : "refused";
+  fields["unseen"] = kUnseenNames[file.unseen];
   fields["provenance"] = py::str(std::string(file.provenance));
   return fields;
 }

@@ -27,11 +27,12 @@ _PARTS = {
         "linear_constant",
     ),
 }
+_PART_OF = {name: part for part, names in _PARTS.items() for name in names}
 
 
 @dataclass(frozen=True)
 class TreeSizes:
-    """Encoded bytes of a tree ensemble, by what they hold.
+    """Encoded bytes of a model's trees, by what they hold.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ class TreeSizes:
 
 
 def tree_sizes(facts: Mapping[str, Any]) -> TreeSizes | None:
-    """Add up the tensors of a file's tree ensemble.
+    """Add up the tensors of a file's tree ensembles.
 
     Parameters
     ----------
@@ -80,12 +81,12 @@ def tree_sizes(facts: Mapping[str, Any]) -> TreeSizes | None:
     TreeSizes or None
         None where the file holds no trees.
     """
-    for operator in facts["operators"]:
-        if operator["name"] == "tree_ensemble":
-            tensors = [facts["tensors"][i] for i in operator["tensors"] if i is not None]
-            size = {tensor["name"]: int(tensor["encoded_bytes"]) for tensor in tensors}
-            parts = {
-                part: sum(size.get(name, 0) for name in names) for part, names in _PARTS.items()
-            }
-            return TreeSizes(n_inner=int(operator["attributes"]["n_inner"]), **parts)
-    return None
+    ensembles = [op for op in facts["operators"] if op["name"] == "tree_ensemble"]
+    if not ensembles:
+        return None
+    size = dict.fromkeys(_PARTS, 0)
+    for ensemble in ensembles:
+        for tensor in (facts["tensors"][i] for i in ensemble["tensors"] if i is not None):
+            size[_PART_OF[tensor["name"]]] += int(tensor["encoded_bytes"])
+    n_inner = sum(int(ensemble["attributes"]["n_inner"]) for ensemble in ensembles)
+    return TreeSizes(n_inner=n_inner, **size)
