@@ -7,8 +7,10 @@ come from the NumPy oracle of the tests, not from the runtime that they are to j
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +22,9 @@ import oracle  # noqa: E402 - found through the line above
 from cordwood.ir import Role  # noqa: E402
 from cordwood.pack import pack  # noqa: E402
 from drawn import LIGHTGBM_ZERO, Shape, make_graph, make_rows  # noqa: E402
+
+if TYPE_CHECKING:
+    from cordwood.ir import Graph
 
 MODELS = {
     "regression_float32": Shape(
@@ -54,19 +59,69 @@ MODELS = {
     "numbers_listed": Shape(seed=109, n_trees=4, max_leaves=20, leaf_order="shuffled"),
     "many_cuts": Shape(seed=110, n_features=2, n_trees=2, many_cuts=True, leaf_order="preorder"),
     "no_trees": Shape(seed=111, n_trees=0, n_outputs=2),
+    "linear_leaves": Shape(
+        seed=112, n_features=5, n_trees=6, max_leaves=20, linear=True, zero_band=LIGHTGBM_ZERO,
+        head="square",
+    ),
+    "weighted_median": Shape(
+        seed=113, n_features=4, n_trees=7, max_leaves=20, aggregate="weighted_median",
+        weighted=True, leaf_order="preorder", accumulate_type="float32", leaf_type="float32",
+    ),
+    "start_logit": Shape(
+        seed=114, n_features=4, n_trees=6, max_leaves=20, start="logit", head="binary",
+        leaf_order="preorder",
+    ),
+    "outputs_in_groups": Shape(
+        seed=115, n_features=5, n_trees=6, max_leaves=20, head="groups", n_outputs=5,
+        vector_leaves=True, aggregate="average", shared_leaves=True, leaf_order="preorder",
+    ),
+    "outputs_each_greater": Shape(
+        seed=116, n_features=5, n_trees=6, max_leaves=20, head="multilabel", n_outputs=3,
+    ),
+    "categories_by_label": Shape(
+        seed=117, n_features=6, n_trees=9, max_leaves=20, head="scaled", n_outputs=3,
+        category_rule="truncate",
+    ),
+    "integer_leaves": Shape(
+        seed=118, n_features=5, n_trees=6, max_leaves=20, head="pair", integer_leaves=True,
+        weighted=True,
+    ),
+    "missing_value": Shape(
+        seed=119, n_features=5, n_trees=6, max_leaves=20, head="softplus", input_type="float32",
+        missing_value=-999.0,
+    ),
+    "isolation": Shape(
+        seed=120, n_features=5, n_trees=6, max_leaves=20, head="isolation", aggregate="average",
+        leaf_order="preorder", infinite_cuts=True,
+    ),
+    "embedding": Shape(
+        seed=121, n_features=5, n_trees=4, n_outputs=4, max_leaves=20, head="embedding",
+        leaf_order="level",
+    ),
+    "hinge": Shape(seed=122, n_trees=6, max_leaves=20, n_outputs=2, head="hinge"),
 }  # fmt: skip
 """The models by file name; a later format version adds files and changes none."""
+
+AROUND: dict[str, dict[str, Any]] = {
+    "categories_by_label": {
+        "categories": {
+            1: np.array(["red", "größe", "", "blue"]), 3: np.array([5, -7, 2**53 + 1]),
+            4: np.array([0.5, np.inf]), 5: np.array([True, False]),
+        },
+        "unseen": "refused", "sparse": "zero", "trees_per_iteration": 3, "staged": True,
+    },
+}  # fmt: skip
+"""What a model has besides its shape."""
 
 N_ROWS = 60
 
 
-def answers(shape: Shape) -> dict[str, np.ndarray]:
-    """Return rows and what the Graph of `shape` answers to them."""
-    graph = make_graph(shape)
-    rows = make_rows(graph.trees, N_ROWS, "float64", shape.seed)
+def answers(graph: Graph, seed: int) -> dict[str, np.ndarray]:
+    """Return rows and what `graph` answers to them."""
+    rows = make_rows(graph.trees, N_ROWS, "float64", seed)
     found = {"rows": rows, "leaves": oracle.apply(graph, rows)}
     for value in graph.values:
-        if value.role is not Role.ROWS:
+        if value.role not in (Role.ROWS, Role.NONE):
             found[value.role.name.lower()] = oracle.run(graph, rows, value.role)
     return found
 
@@ -78,8 +133,9 @@ def main() -> None:
         path = GOLDEN / f"{name}.cord"
         if path.exists():
             continue
-        np.savez_compressed(path.with_suffix(".npz"), **answers(shape))
-        path.write_bytes(pack(make_graph(shape)))
+        graph = dataclasses.replace(make_graph(shape), **AROUND.get(name, {}))
+        np.savez_compressed(path.with_suffix(".npz"), **answers(graph, shape.seed))
+        path.write_bytes(pack(graph))
         print(f"wrote {path.relative_to(ROOT)} and its answers")
 
 
