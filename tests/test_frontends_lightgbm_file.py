@@ -37,6 +37,21 @@ is_linear=0
 shrinkage=1
 """,
 )
+LINEAR = """num_leaves=2
+num_cat=0
+split_feature=0
+threshold=0.5
+decision_type=2
+left_child=-1
+right_child=-2
+leaf_value=7 -7
+is_linear=1
+leaf_const=1 -2
+num_features=2 0
+leaf_features=1 0
+leaf_coeff=0.5 -4
+shrinkage=1
+"""
 HEADER = """tree
 version=v4
 num_class=1
@@ -140,10 +155,47 @@ FAULTS = (
     ("left_child=1 -1", "left_child=1 -2", "do not name each node and leaf once"),
     ("left_child=1 -1", "left_child=0 -1", "do not name each node and leaf once"),
     ("leaf_value=0.25", "leaf_value=inf", "tree 0: leaf_value holds inf"),
+    ("is_linear=0", "is_linear=2", "tree 0: is_linear holds 2, expected 0 to 1"),
+    ("is_linear=0", "is_linear=1", "tree 0 has no leaf_const"),
     ("cat_boundaries=0 2", "cat_boundaries=0 3", "cat_threshold has 2 numbers, expected 3"),
     ("cat_boundaries=0 2", "cat_boundaries=1 2", "cat_boundaries does not rise from 0"),
     ("cat_threshold=5 2147483648", "cat_threshold=5 4294967296", "holds 4294967296"),
 )
+
+
+LINEAR_FAULTS = (
+    ("leaf_const=1 -2", "leaf_const=1", "leaf_const has 1 numbers, expected 2"),
+    ("leaf_const=1 -2", "leaf_const=1 nan", "leaf_const holds nan, expected finite"),
+    ("num_features=2 0", "num_features=2 1", "leaf_features has 2 numbers, expected 3"),
+    ("num_features=2 0", "num_features=3 -1", "num_features holds 3, expected 0 to 2"),
+    ("leaf_features=1 0", "leaf_features=1 2", "leaf_features holds 2, expected 0 to 1"),
+    ("leaf_coeff=0.5 -4", "leaf_coeff=0.5", "leaf_coeff has 1 numbers, expected 2"),
+    ("leaf_coeff=0.5 -4", "leaf_coeff=0.5 -inf", "leaf_coeff holds -inf, expected finite"),
+    ("leaf_coeff=0.5 -4\n", "", "tree 1 has no leaf_coeff, expected it"),
+)
+
+
+@pytest.mark.parametrize(("good", "bad", "message"), LINEAR_FAULTS)
+def test_fault_of_linear_leaves_has_its_message(
+    tmp_path: Path, good: str, bad: str, message: str
+) -> None:
+    trees = (TREES[0], LINEAR.replace(good, bad))
+    with pytest.raises(SourceFileError, match=re.escape(message)):
+        read_file(write(tmp_path, text(trees=trees)))
+
+
+def test_linear_leaves_by_hand(tmp_path: Path) -> None:
+    """A missing value of a leaf's own terms brings back its plain value; infinity is a number."""
+    single = "num_leaves=1\nnum_cat=0\nleaf_value=3\nis_linear=1\nleaf_const=0.25\n"
+    single += "num_features=1\nleaf_features=1\nleaf_coeff=2\n"
+    graph = read_file(write(tmp_path, text(trees=(LINEAR, single, TREES[1]))))
+    X = np.array([[0.5, 2], [0.5, np.nan], [-np.inf, 0], [0.75, 1e-36], [np.nan, 0], [1, np.inf]])
+    margin = oracle.predict_margin(graph, X)[:, 0]
+    # First tree: 1 + 0.5 b - 4 a, or -2; second: 0.25 + 2 b; third: 0.125.
+    assert margin[:4].tolist() == [4.375, 7 + 3 + 0.125, np.inf, -1.625]
+    # NaN is compared as zero at this node, and is missing to the terms.
+    assert margin[4:].tolist() == [7 + 0.25 + 0.125, np.inf]
+    assert oracle.apply(graph, X).tolist() == [[i, 0, 0] for i in (0, 0, 0, 1, 0, 1)]
 
 
 @pytest.mark.parametrize(("good", "bad", "message"), FAULTS)
@@ -168,6 +220,26 @@ def test_sizes_and_trailer(tmp_path: Path) -> None:
         read_file(write(tmp_path, text(trees=())))
     with pytest.raises(SourceFileError, match="pandas_categorical is"):
         read_file(write(tmp_path, whole.replace("categorical:null", 'categorical:[["a"')))
+
+
+def test_end_of_trees_before_version_2_2(tmp_path: Path) -> None:
+    old = TRAILER.replace("end of trees\n", "").replace("feature_imp", "feature imp")
+    graph = read_file(write(tmp_path, text(HEADER.replace("v4", "v2"), trailer=old)))
+    assert graph.trees.n_trees == 2
+    assert graph.provenance["format"] == "v2"
+
+
+@pytest.mark.parametrize("given", ["[1]", "{}", '"a"', "3", "[null]"])
+def test_labels_that_are_no_lists(tmp_path: Path, given: str) -> None:
+    broken = text().replace("categorical:null", f"categorical:{given}")
+    with pytest.raises(SourceFileError, match="expected a JSON list of lists or null"):
+        read_file(write(tmp_path, broken))
+
+
+def test_names_of_objectives_before_version_2_3(tmp_path: Path) -> None:
+    for old, kind in (("xentropy", "sigmoid"), ("xentlambda", "softplus")):
+        graph = read_file(write(tmp_path, text(HEADER.replace("binary sigmoid:2", old))))
+        assert [op.kind for op in graph.operators if isinstance(op, Link)] == [kind]
 
 
 def test_what_has_no_counterpart(tmp_path: Path) -> None:

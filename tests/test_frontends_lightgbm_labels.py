@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import oracle
+from cordwood.errors import UnsupportedModelError
 from cordwood.frontends._lightgbm_labels import features_with_labels
 from cordwood.frontends.lightgbm import read, read_file
 from cordwood.ir import Graph, Role
@@ -109,6 +110,15 @@ def test_arrays_have_no_labels() -> None:
     graph = read(lgb.train(SMALL, lgb.Dataset(X, X[:, 0], categorical_feature=[5, 6]), 3))
     assert dict(graph.categories) == {}
     assert "pandas_categories" not in graph.provenance
+
+
+def test_labels_that_lightgbm_cannot_write() -> None:
+    frame = frame_of(LABELS["text"], 6)
+    y = answer_to(frame)
+    frame["kind"] = pd.cut(frame["height"], 4)
+    model = lgb.LGBMRegressor(n_estimators=2, **SMALL).fit(frame, y)
+    with pytest.raises(UnsupportedModelError, match="cannot write this LGBMRegressor as text"):
+        read(model)
 
 
 MATCHES = (

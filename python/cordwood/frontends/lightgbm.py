@@ -149,7 +149,14 @@ def _live_builder(booster: Any, version: str, kind: str) -> _Builder:
     if booster.num_trees() == 0:
         message = f"this {kind} has no trees; train it first"
         raise NotFittedError(message)
-    text = booster.model_to_string(num_iteration=booster.best_iteration)
+    try:
+        text = booster.model_to_string(num_iteration=booster.best_iteration)
+    except (TypeError, ValueError) as error:  # what JSON cannot hold
+        message = (
+            f"LightGBM cannot write this {kind} as text ({error}), so it was trained on categories "
+            f"such as dates or intervals; expected labels of str, int, float or bool"
+        )
+        raise UnsupportedModelError(message) from error
     model = _lightgbm_text.parse(text.encode(), f"the text of this {kind}")
     objective = _lightgbm_objective.of_booster(booster, model.header, kind)
     return _Builder(model, objective, version, kind)
