@@ -116,9 +116,9 @@ def test_labels_that_lightgbm_cannot_write() -> None:
     frame = frame_of(LABELS["text"], 6)
     y = answer_to(frame)
     frame["kind"] = pd.cut(frame["height"], 4)
-    model = lgb.LGBMRegressor(n_estimators=2, **SMALL).fit(frame, y)
-    with pytest.raises(UnsupportedModelError, match="cannot write this LGBMRegressor as text"):
-        read(model)
+    booster = lgb.train(SMALL, lgb.Dataset(frame, y), 2, keep_training_booster=True)
+    with pytest.raises(UnsupportedModelError, match="cannot write this Booster as text"):
+        read(booster)
 
 
 MATCHES = (
