@@ -1,9 +1,9 @@
 // Linear leaves: a constant and, in the order listed, a coefficient times the value of a feature.
 //
-// One tree over all rows of a block before the next, so that its leaves and terms stay in the first
-// cache level; values lie by feature, so that neighbouring rows share their cache lines. A leaf is
-// one record and its terms are one run: three cache lines a row and tree for a few terms, which is
-// what binds, together with the branch at the end of a run whose length differs from row to row.
+// One tree over a block of rows before the next, so that its leaves stay in the first cache level, and
+// as many terms for every row, so that no branch depends on a row: leaves of fewer terms than their
+// tree's longest are filled up with terms that change nothing, -0.0 times a column of +0.0. Three loads
+// a row and term bind. A NaN among the values shows in the sum; such rows are looked at once more.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -16,31 +16,29 @@
 namespace cordwood::runtime {
 namespace {
 
-struct LinearLeaf {
+constexpr uint64_t kRows = 512;
+
+// Filling up may take so many times the room of the terms themselves; beyond that, a tree's rows are
+// answered one by one.
+constexpr uint64_t kMostFilling = 4;
+
+struct Term {
+  double coefficient;
+  uint64_t first_value;  ///< of the feature's column in a block of values
+};
+
+struct Leaf {
   double constant;
   double plain;  ///< answers where a value is NaN
   uint64_t first_term;
-  uint64_t last_term;  ///< one past it
+  uint64_t n_terms;  ///< without those that fill it up
 };
 
-struct LinearTerm {
-  double coefficient;
-  uint64_t column;  ///< place of the feature among those that are loaded
+struct Tree {
+  uint32_t output;
+  uint32_t slots;  ///< terms of every leaf of the tree, filled up; kRagged where they are not
 };
-
-/// What the leaf answers for the row whose values are `row[column * stride]`.
-template <class Input>
-double value_of(const LinearLeaf& leaf, const LinearTerm* terms, const Input* row,
-                uint64_t stride) noexcept {
-  double sum = leaf.constant;
-  bool missing = false;
-  for (uint64_t t = leaf.first_term; t < leaf.last_term; ++t) {
-    const auto value = static_cast<double>(row[terms[t].column * stride]);
-    missing |= value != value;
-    sum += terms[t].coefficient * value;
-  }
-  return missing ? leaf.plain : sum;
-}
+constexpr uint32_t kRagged = 0xFFFFFFFFu;
 
 template <class Input, class Sum>
 class LinearPass final : public LeafPass {
@@ -49,40 +47,28 @@ class LinearPass final : public LeafPass {
       : n_outputs_(arrays.attributes.n_outputs),
         rule_(LoadRule::of(arrays.attributes)),
         zero_band_(arrays.attributes.zero_band),
-        tree_output_(arrays.tree_output),
         features_(arrays.linear_feature) {
     // The engine has judged the rows before.
     rule_.refuse_nan = rule_.refuse_infinity = false;
     std::ranges::sort(features_);
     features_.erase(std::ranges::unique(features_).begin(), features_.end());
     for (const double base : arrays.base_value) base_value_.push_back(static_cast<Sum>(base));
-    for (size_t row = 0; row < arrays.linear_constant.size(); ++row) {
-      leaves_.push_back({arrays.linear_constant[row], arrays.leaf_values[row],
-                         arrays.linear_start[row], arrays.linear_start[row + 1]});
-    }
-    for (size_t term = 0; term < arrays.linear_feature.size(); ++term) {
-      const auto column = std::ranges::lower_bound(features_, arrays.linear_feature[term]);
-      terms_.push_back(
-          {arrays.linear_coefficient[term], static_cast<uint64_t>(column - features_.begin())});
-    }
+    const std::vector<uint64_t> slots = lay_trees(arrays);
+    for (size_t row = 0; row < slots.size(); ++row) lay_leaf(arrays, row, slots[row]);
   }
 
   Status answer(const RowsView& rows, const LeafBlock& leaves, const void* start, void* out,
                 std::span<std::byte> scratch) const noexcept override {
-    auto* values = Scratch(scratch).take<Input>(features_.size() * rows.n_rows);
-    CORDWOOD_RETURN_IF_FAILED(load_columns(rows, rule_, features_, values, rows.n_rows));
-    for (Input* value = values; value != values + features_.size() * rows.n_rows; ++value) {
-      if (std::fabs(*value) <= zero_band_) *value = 0;
-    }
     auto* const sums = static_cast<Sum*>(out);
     begin_sums<Sum>(static_cast<const Sum*>(start), base_value_, rows.n_rows, sums);
-    for (size_t tree = 0; tree < tree_output_.size(); ++tree) {
-      const int32_t* leaf = leaves.at + tree * leaves.stride;
-      Sum* to = sums + tree_output_[tree];
-      for (uint64_t row = 0; row < rows.n_rows; ++row, to += n_outputs_) {
-        const LinearLeaf& reached = leaves_[static_cast<uint32_t>(leaf[row])];
-        *to += static_cast<Sum>(value_of(reached, terms_.data(), values + row, rows.n_rows));
-      }
+    for (uint64_t first = 0; first < rows.n_rows; first += kRows) {
+      const RowsView block = rows.slice(first, std::min(kRows, rows.n_rows - first));
+      auto* values = Scratch(scratch).take<Input>((features_.size() + 1) * kRows);
+      CORDWOOD_RETURN_IF_FAILED(load_columns(block, rule_, features_, values, kRows));
+      std::fill_n(values + features_.size() * kRows, kRows, Input{0});
+      apply_band(block.n_rows, values);
+      add_trees({leaves.at + first, leaves.stride}, block.n_rows, values,
+                sums + first * n_outputs_);
     }
     // Infinite values may have cancelled: one NaN for all.
     for (Sum* sum = sums; sum != sums + rows.n_rows * n_outputs_; ++sum) {
@@ -91,23 +77,116 @@ class LinearPass final : public LeafPass {
     return {};
   }
 
-  [[nodiscard]] size_t scratch_bytes(uint64_t n_rows) const noexcept override {
-    return Scratch::bytes_for<Input>(features_.size() * n_rows);
+  [[nodiscard]] size_t scratch_bytes(uint64_t) const noexcept override {
+    return Scratch::bytes_for<Input>((features_.size() + 1) * kRows);
   }
 
   [[nodiscard]] uint64_t resident_bytes() const noexcept override {
-    return leaves_.size() * sizeof(LinearLeaf) + terms_.size() * sizeof(LinearTerm);
+    return leaves_.size() * sizeof(Leaf) + terms_.size() * sizeof(Term) +
+           trees_.size() * sizeof(Tree);
   }
 
  private:
+  /// Decides how far each tree's leaves are filled up; returns terms by leaf row.
+  std::vector<uint64_t> lay_trees(const format::TreeArrays& arrays) {
+    const std::vector<uint64_t>& start = arrays.linear_start;
+    std::vector<uint64_t> slots(start.size() - 1);
+    for (size_t row = 0; row < slots.size(); ++row) slots[row] = start[row + 1] - start[row];
+    for (size_t tree = 0; tree < arrays.tree_output.size(); ++tree) {
+      uint64_t most = 0;
+      uint64_t room = 0;
+      uint64_t n_leaves = 0;
+      const auto each_leaf = [&](auto&& visit) {
+        for (uint64_t node = arrays.tree_start[tree]; node < arrays.tree_start[tree + 1]; ++node) {
+          if (arrays.right[node] == 0) visit(arrays.rank[node]);
+        }
+      };
+      each_leaf([&](uint32_t row) {
+        const uint64_t count = start[row + 1] - start[row];
+        most = std::max(most, count);
+        room += count + 1;
+        ++n_leaves;
+      });
+      const bool fill = most <= kMostFilling * room / n_leaves;
+      trees_.push_back({arrays.tree_output[tree], fill ? static_cast<uint32_t>(most) : kRagged});
+      if (fill) each_leaf([&](uint32_t row) { slots[row] = std::max(slots[row], most); });
+    }
+    return slots;
+  }
+
+  void lay_leaf(const format::TreeArrays& arrays, size_t row, uint64_t slots) {
+    const uint64_t first = arrays.linear_start[row];
+    const uint64_t n_terms = arrays.linear_start[row + 1] - first;
+    leaves_.push_back(
+        {arrays.linear_constant[row], arrays.leaf_values[row], terms_.size(), n_terms});
+    for (uint64_t term = first; term < first + n_terms; ++term) {
+      const auto column = std::ranges::lower_bound(features_, arrays.linear_feature[term]);
+      terms_.push_back({arrays.linear_coefficient[term],
+                        static_cast<uint64_t>(column - features_.begin()) * kRows});
+    }
+    for (uint64_t slot = n_terms; slot < slots; ++slot) {
+      terms_.push_back({-0.0, features_.size() * kRows});
+    }
+  }
+
+  void apply_band(uint64_t n_rows, Input* values) const noexcept {
+    for (size_t column = 0; column < features_.size(); ++column, values += kRows) {
+      for (uint64_t row = 0; row < n_rows; ++row) {
+        if (std::fabs(values[row]) <= zero_band_) values[row] = 0;
+      }
+    }
+  }
+
+  void add_trees(const LeafBlock& reached, uint64_t n_rows, const Input* values,
+                 Sum* sums) const noexcept {
+    for (size_t number = 0; number < trees_.size(); ++number) {
+      const Tree& tree = trees_[number];
+      const int32_t* leaf = reached.at + number * reached.stride;
+      Sum* to = sums + tree.output;
+      if (tree.slots == kRagged) {
+        for (uint64_t row = 0; row < n_rows; ++row, to += n_outputs_) {
+          *to += static_cast<Sum>(answer_row(leaf_at(leaf[row]), values + row));
+        }
+        continue;
+      }
+      for (uint64_t row = 0; row < n_rows; ++row, to += n_outputs_) {
+        const Leaf& at = leaf_at(leaf[row]);
+        const Term* term = terms_.data() + at.first_term;
+        double sum = at.constant;
+        for (uint32_t slot = 0; slot < tree.slots; ++slot) {
+          sum += term[slot].coefficient * static_cast<double>(values[term[slot].first_value + row]);
+        }
+        if (sum != sum) [[unlikely]]
+          sum = answer_row(at, values + row);
+        *to += static_cast<Sum>(sum);
+      }
+    }
+  }
+
+  [[nodiscard]] const Leaf& leaf_at(int32_t row) const noexcept {
+    return leaves_[static_cast<uint32_t>(row)];
+  }
+
+  /// One row, whose value of a column lies at `row[term.first_value]`.
+  double answer_row(const Leaf& leaf, const Input* row) const noexcept {
+    double sum = leaf.constant;
+    bool missing = false;
+    for (uint64_t t = leaf.first_term; t < leaf.first_term + leaf.n_terms; ++t) {
+      const auto value = static_cast<double>(row[terms_[t].first_value]);
+      missing |= value != value;
+      sum += terms_[t].coefficient * value;
+    }
+    return missing ? leaf.plain : sum;
+  }
+
   uint32_t n_outputs_;
   LoadRule rule_;
   double zero_band_;
-  std::vector<uint32_t> tree_output_;
   std::vector<uint32_t> features_;  ///< of any term, ascending
   std::vector<Sum> base_value_;
-  std::vector<LinearLeaf> leaves_;  ///< by leaf row
-  std::vector<LinearTerm> terms_;
+  std::vector<Tree> trees_;
+  std::vector<Leaf> leaves_;  ///< by leaf row
+  std::vector<Term> terms_;
 };
 
 template <class Input>
