@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cordwood import _core, api
+from cordwood._cli_operators import operator_lines
 from cordwood._cli_sources import read_rows, read_source, source_beside, source_to_compress
 from cordwood._files import read_bytes
 from cordwood._pack_sizes import tree_sizes
@@ -73,7 +74,8 @@ def inspect(arguments: argparse.Namespace) -> Outcome:
     if sizes is not None:
         facts["sizes"] = _sizes(sizes)
         lines += ["", *_size_lines(sizes, len(data))]
-    lines += ["", "section        offset       bytes  tensor            encoded     decoded"]
+    lines += ["", *operator_lines(facts)]
+    lines += ["", "section        offset       bytes  tensor                encoded     decoded"]
     lines += _section_lines(facts)
     lines += ["", f"provenance {json.dumps(facts['provenance'], sort_keys=True)}"]
     return Outcome(facts, "\n".join(lines))
@@ -120,7 +122,7 @@ def _section_lines(facts: dict[str, Any]) -> list[str]:
         lines.append(f"{section['name']:<12} {section['offset']:>8,} {section['bytes']:>11,}")
         if section["name"] == "payload":
             lines += [
-                f"{'':<34} {tensor['name']:<14} {tensor['encoded_bytes']:>10,} "
+                f"{'':<34} {tensor['name']:<18} {tensor['encoded_bytes']:>10,} "
                 f"{tensor['decoded_bytes']:>11,}"
                 for tensor in facts["tensors"]
             ]
