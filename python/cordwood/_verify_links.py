@@ -50,6 +50,8 @@ def exact_link(link: Link, margin: FloatArray) -> LongArray:
             return np.asarray(1 / (1 + np.exp(-np.longdouble(link.scale) * x)))
         if link.kind == "exp":
             return np.asarray(np.exp(x))
+        if link.kind == "step":
+            return np.asarray(x > 0, np.longdouble)
         if link.kind == "softmax":
             raised = np.exp(x - x.max(axis=1, keepdims=True))
             return np.asarray(raised / raised.sum(axis=1, keepdims=True))

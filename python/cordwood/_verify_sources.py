@@ -7,6 +7,7 @@ asked. The calls are the reference calls of ``docs/exactness.md``, on one thread
 from __future__ import annotations
 
 import copy
+import json
 import os
 import warnings
 from pathlib import Path
@@ -89,36 +90,40 @@ class _XGBoost:
         self._booster = booster.copy()  # the thread count is set on a copy
         self._booster.set_param({"nthread": 1})
         self._rounds = (0, 0)
+        config = json.loads(booster.save_config())
+        self._kind = config["learner"]["gradient_booster"]["name"]
         best = booster.attr("best_iteration")
-        if self._wrapper is not None and best is not None:
+        if self._wrapper is not None and best is not None and self._kind != "gblinear":
             self._rounds = (0, int(best) + 1)
-        self._is_dart = '"name":"dart"' in booster.save_config().replace(" ", "")
+        missing = getattr(self._wrapper, "missing", None)
+        self._missing = np.nan if missing is None else missing
 
     def _predict(self, X: AnyArray, **what: bool) -> AnyArray:
         options = {"iteration_range": self._rounds, "validate_features": False, **what}
         with np.errstate(over="ignore"):
-            matrix = self._matrix(X, nthread=1)
+            matrix = self._matrix(X, missing=self._missing, nthread=1)
         answer: AnyArray = self._booster.predict(matrix, **options)
         return answer
 
     def leaves(self, X: AnyArray) -> AnyArray | None:
-        if self._takes_infinity(X):
+        if self._kind == "gblinear" or self._takes_infinity(X):
             return None
         return self._predict(X, pred_leaf=True).reshape(len(X), -1).astype(np.int64)
 
     def margin(self, X: AnyArray) -> AnyArray | None:
         if not self._takes_infinity(X):
             return self._predict(X, output_margin=True).reshape(len(X), -1)
-        if self._is_dart:
+        if self._kind == "dart":
             return None  # predicting in place, dart rounds in another order
         answer: AnyArray = self._booster.inplace_predict(
-            X, iteration_range=self._rounds, predict_type="margin", validate_features=False
-        )
+            X, iteration_range=self._rounds, predict_type="margin", missing=self._missing,
+            validate_features=False,
+        )  # fmt: skip
         return answer.reshape(len(X), -1)
 
     def _takes_infinity(self, X: AnyArray) -> bool:
         """Tell whether there is infinity that a wrapper takes but a DMatrix does not."""
-        if self._wrapper is None or X.dtype.kind != "f":
+        if self._wrapper is None or self._kind == "gblinear" or X.dtype.kind != "f":
             return False
         with np.errstate(over="ignore"):
             return bool(np.isinf(X.astype(np.float32)).any())
@@ -126,7 +131,7 @@ class _XGBoost:
     def outputs(self, X: AnyArray) -> dict[str, AnyArray]:
         if self._wrapper is None:
             return {"predict": self._predict(X)}
-        if self._is_dart:
+        if self._kind == "dart":
             return {}  # the wrapper predicts in place; the margin was compared
         return _methods(self._wrapper, X, validate_features=False)
 
