@@ -7,6 +7,8 @@
 
 #include "bindings/errors.hpp"
 #include "bindings/rows.hpp"
+#include "bindings/sparse_rows.hpp"
+#include "format/view.hpp"
 #include "runtime/memory.hpp"
 
 namespace cordwood::bindings {
@@ -24,6 +26,7 @@ constexpr uint64_t kWorkWithoutLock = 1u << 14;
 struct ThreadScratch {
   runtime::DeviceContexts contexts;
   runtime::Arena class_indices;
+  runtime::Arena sparse_block;
 };
 
 ThreadScratch& thread_scratch() noexcept {
@@ -66,6 +69,18 @@ void run(const Method& method, const cordwood_rows& rows, void* out) {
   });
 }
 
+/// The same for a sparse matrix, block by block.
+void run(const Method& method, const SparseView& rows, void* out) {
+  if (rows.n_rows == 0) return;
+  runtime::Arena& arena = thread_scratch().sparse_block;
+  throw_unless_ok(arena.reserve(rows.block_bytes()));
+  SparseBlocks blocks(rows, arena.bytes());
+  const uint64_t row_bytes = method.answer.columns * format::dtype_bits(method.answer.dtype) / 8;
+  for (uint64_t first = 0; first < rows.n_rows; first += rows.block_rows()) {
+    run(method, blocks.at(first), static_cast<char*>(out) + first * row_bytes);
+  }
+}
+
 /// Copies the label of each class index; the indices are below the number of labels.
 void take_labels(const char* labels, std::size_t item_bytes, const int64_t* indices,
                  uint64_t n_rows, char* out) noexcept {
@@ -81,7 +96,8 @@ void take_labels(const char* labels, std::size_t item_bytes, const int64_t* indi
   }
 }
 
-py::object answer_labels(const Method& method, const cordwood_rows& rows) {
+template <class Rows>
+py::object answer_labels(const Method& method, const Rows& rows) {
   const auto& labels = *py::detail::array_proxy(method.labels.ptr());
   const auto n_rows = static_cast<Py_intptr_t>(rows.n_rows);
   Py_INCREF(labels.descr);
@@ -108,7 +124,8 @@ py::object new_answer(const cordwood_answer& form, uint64_t n_rows, bool flat) {
   return out;
 }
 
-py::object answer(const Method& method, const cordwood_rows& rows) {
+template <class Rows>
+py::object answer(const Method& method, const Rows& rows) {
   if (!method.labels.is_none()) return answer_labels(method, rows);
   py::object out = new_answer(method.answer, rows.n_rows, method.flat);
   run(method, rows, array_data(out.ptr()));
@@ -122,10 +139,10 @@ py::object call(const Method& method, PyObject* x) {
     return answer(method, rows);
   }
   const py::object prepared = method.prepare(py::handle(x));
-  if (!read_rows(prepared.ptr(), rows)) {
-    throw py::type_error("the door for rows did not return an array that can be read in place");
-  }
-  return answer(method, rows);
+  if (read_rows(prepared.ptr(), rows)) return answer(method, rows);
+  SparseView sparse;
+  if (read_sparse(prepared.ptr(), sparse)) return answer(method, sparse);
+  throw py::type_error("the door for rows did not return what can be read in place");
 }
 
 py::object call_and_finish(const Method& method, PyObject* x) {
