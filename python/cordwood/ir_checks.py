@@ -86,7 +86,8 @@ def _check_values(graph: Graph) -> None:
 
 def _check_order(graph: Graph) -> None:
     """Check that each value is made once, after what it is made from."""
-    known = {value.name for value in graph.values if value.role is Role.ROWS}
+    rows = next(value.name for value in graph.values if value.role is Role.ROWS)
+    known = {rows}
     names = {value.name for value in graph.values}
     for number, operator in enumerate(graph.operators):
         place = f"operator {number} ({operator.opcode.name.lower()})"
@@ -95,7 +96,7 @@ def _check_order(graph: Graph) -> None:
         if operator.target not in names or operator.target in known:
             _fail(f"{place} writes {operator.target!r}, expected a value that nothing else makes")
         start = operator.start if isinstance(operator, TreeEnsemble) else None
-        if start is not None and start not in known:
+        if start is not None and (start not in known or start == rows):
             _fail(f"{place} starts from {start!r}, expected an earlier target")
         known.add(operator.target)
     for name in sorted(names - known):
@@ -268,6 +269,8 @@ def _check_categories(graph: Graph) -> None:
                   f"{n_features - 1}")  # fmt: skip
         if len(set(labels.tolist())) != len(labels):
             _fail(f"categories[{feature}] lists a label twice, expected each once")
+        if labels.dtype.kind == "f" and np.isnan(labels).any():
+            _fail(f"categories[{feature}] holds NaN, expected labels that equal themselves")
 
 
 def _check_iterations(graph: Graph) -> None:
