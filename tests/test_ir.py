@@ -275,7 +275,7 @@ GRAPH_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "big labels": ({"classes": np.array([1, 2], np.uint64)}, "classes hold uint64"),
     "methods order": ({"methods": ("predict_proba", "predict")}, "methods is ('predict_proba'"),
     "methods none": ({"methods": ()}, "methods is (), expected some of"),
-    "method": ({"methods": ("transform",)}, "methods is ('transform',)"),
+    "method": ({"methods": ("apply", "predict")}, "methods is ('apply', 'predict')"),
 }
 
 

@@ -131,6 +131,75 @@ def test_average_divides_the_finished_sum() -> None:
     assert margin.tolist() == [[((0.1 + 0.2) + 0.7) / 3.0, 1.0]]
 
 
+def test_a_missing_value_is_nan_after_the_cast() -> None:
+    op = stump(cut=5.0, missing_value=0.25, input_type="float32")
+    assert sides(op, 0.25, 0.25 + 1e-12, 0.5) == "rrl"
+    assert sides(replace(op, missing_left=np.array([True, False, False])), 0.25, 9.0) == "lr"
+    assert oracle.refused(replace(op, accepts_nan=False), np.array([[0.5], [0.25]])) == (1, 0)
+
+
+def linear_stump(**changes: Any) -> TreeEnsemble:
+    """Return a stump whose left leaf is 3 + 2 x - 2 x and whose right one is the constant 7."""
+    parts: dict[str, Any] = {
+        "linear_start": np.array([0, 2, 2], np.int64),
+        "linear_feature": np.zeros(2, np.int32),
+        "linear_coefficient": np.array([2.0, -2.0]),
+        "linear_constant": np.array([3.0, 7.0]),
+    }
+    return stump(nan_left=True, **(parts | changes))
+
+
+def test_linear_leaves_by_hand() -> None:
+    rows = np.array([[-1.0], [NAN], [1.0], [-1e17], [-INF]])
+    answers = oracle.aggregate(linear_stump(), rows, None)[:, 0]
+    # NaN takes the plain value, and so does nothing else: infinity less infinity stays NaN.
+    assert answers[:4].tolist() == [3.0, 1.0, 7.0, 0.0]
+    assert np.isnan(answers[4])
+    banded = linear_stump(zero_band=1.0, linear_coefficient=np.array([2.0, 5.0]), cut=-0.5)
+    assert oracle.aggregate(banded, np.array([[-1.0], [-1.5]]), None)[:, 0].tolist() == [7.0, -7.5]
+
+
+def test_a_sum_starts_from_what_it_is_given() -> None:
+    op = stump(start="before", base_value=np.zeros(1))
+    start = np.array([[10.0], [20.0]])
+    assert oracle.aggregate(op, np.array([[-1.0], [1.0]]), start)[:, 0].tolist() == [11.0, 22.0]
+    assert start[:, 0].tolist() == [10.0, 20.0], "what is given stays as it is"
+
+
+def test_weighted_median_by_hand() -> None:
+    shape = Shape(n_trees=4, max_leaves=1, aggregate="weighted_median")
+    op = replace(make_ensemble(shape), leaf_values=np.array([[5.0], [1.0], [3.0], [1.0]]))
+    for weight, median in (
+        ([1.0, 1.0, 1.0, 1.0], 1.0),  # exactly half the weight is enough
+        ([1.0, 0.5, 1.0, 1.0], 3.0),
+        ([9.0, 1.0, 1.0, 1.0], 5.0),
+    ):
+        weighted = replace(op, tree_weight=np.array(weight))
+        assert oracle.aggregate(weighted, np.zeros((1, 3)), None).item() == median
+
+
+def test_further_links_by_hand() -> None:
+    x = np.array([[-2.0], [0.0], [3.0]])
+    answers = {
+        "softplus": [0.1269280110429725, 0.6931471805599453, 3.048587351573742],
+        "signed_square": [-4.0, 0.0, 9.0],
+        "negative_exp2": [-4.0, -1.0, -0.125],
+        "step": [0.0, 0.0, 1.0],
+    }
+    for kind, answer in answers.items():
+        assert oracle.link(Link(source="m", target="p", kind=kind), x)[:, 0].tolist() == answer
+    shift = Link(source="m", target="p", kind="shift", offset=0.5)
+    assert oracle.link(shift, x)[:, 0].tolist() == [-2.5, -0.5, 2.5]
+    pair = Link(source="m", target="p", kind="sigmoid_pair", scale=2.0)
+    assert oracle.link(pair, np.zeros((1, 1))).tolist() == [[0.5, 0.5]]
+    assert oracle.link(pair, np.array([[0.5]]))[0, 1] == 0.7310585786300049
+    logit = Link(source="m", target="p", kind="logit", scale=0.5, offset=0.25)
+    assert oracle.link(logit, np.array([[0.5], [0.0]]))[:, 0].tolist() == [0, -0.5 * np.log(3)]
+    assert oracle.link(logit, np.array([[0.9, 0.5]])).tolist() == [[0.0]]
+    thirds = oracle.link(logit, np.array([[0.25, 0.5, 0.25]]))
+    assert thirds[0] == pytest.approx([-np.log(2) / 3, 2 * np.log(2) / 3, -np.log(2) / 3])
+
+
 def test_links_by_hand() -> None:
     margin = np.array([[0.0], [800.0], [-800.0]])
     sigmoid = Link(source="m", target="p", kind="sigmoid", complement=True)
@@ -154,6 +223,14 @@ def test_decide_by_hand() -> None:
     greater = Decide(source="p", target="l", rule="greater", cut=0.5)
     assert oracle.decide(greater, columns).tolist() == [0, 1]
     assert oracle.decide(replace(greater, rule="greater_equal"), columns).tolist() == [1, 1]
+
+
+def test_decide_by_output() -> None:
+    columns = np.array([[0.5, 0.5, 0.2, 0.1], [0.2, 0.8, NAN, 0.9]])
+    each = Decide(source="p", target="l", rule="each_greater", cut=0.2)
+    assert oracle.decide(each, columns).tolist() == [[1, 1, 0, 0], [0, 1, 0, 1]]
+    groups = Decide(source="p", target="l", rule="argmax", groups=(1, 3))
+    assert oracle.decide(groups, columns).tolist() == [[0, 0], [0, 1]]
 
 
 def test_refused_values_are_judged_after_the_cast() -> None:
