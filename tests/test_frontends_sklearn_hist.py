@@ -141,7 +141,9 @@ def test_integer_categories_and_frame_categories() -> None:
         assert same_bits(oracle.predict_margin(graph, rows), estimator._raw_predict(rows))
 
     frame = pandas.DataFrame({"plain": codes[:, 1], "group": pandas.Categorical(codes[:, 0])})
-    estimator = HistGradientBoostingRegressor(max_iter=4).fit(frame, y)
+    estimator = HistGradientBoostingRegressor(max_iter=4, categorical_features="from_dtype").fit(
+        frame, y
+    )
     graph = frontend.read(estimator)
     assert graph.feature_names == ("plain", "group")
     theirs = estimator._raw_predict(frame)

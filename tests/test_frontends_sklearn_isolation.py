@@ -12,8 +12,7 @@ from cordwood.errors import UnsupportedModelError
 from cordwood.frontends import sklearn as frontend
 from cordwood.frontends._sklearn_graph import sklearn_version
 from cordwood.ir import Role
-from sklearn_checks import assert_equal_on, assert_equal_to_source, training_rows
-from sklearn_meaning import evaluate
+from sklearn_checks import assert_equal_on, assert_equal_to_source, by_role, training_rows
 
 TAKES_NAN = sklearn_version() >= (1, 6)
 
@@ -44,7 +43,7 @@ def test_trees_of_one_row_score_a_half() -> None:
     X = training_rows(2)
     estimator = IsolationForest(n_estimators=3, max_samples=1, random_state=0).fit(X)
     graph = assert_equal_to_source(estimator, X)
-    made = evaluate(graph, X)
+    made = by_role(graph, X)
     assert np.all(made[Role.SCORE] == -0.5)
     assert np.all(made[Role.DECISION] == 0.0)
     assert np.all(made[Role.LABEL] == 1)

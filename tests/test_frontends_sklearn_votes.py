@@ -12,8 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from cordwood.errors import UnsupportedModelError
 from cordwood.frontends import sklearn as frontend
 from cordwood.ir import Decide, Link, Role
-from sklearn_checks import assert_equal_on, assert_equal_to_source, targets, training_rows
-from sklearn_meaning import evaluate
+from sklearn_checks import assert_equal_on, assert_equal_to_source, by_role, targets, training_rows
 
 HAS_ALGORITHM = "algorithm" in ensemble.AdaBoostClassifier().get_params()
 SAMME = {"algorithm": "SAMME"} if HAS_ALGORITHM else {}
@@ -89,7 +88,7 @@ def test_adaboost_label_at_a_decision_of_zero_is_the_first_class() -> None:
     estimator.estimators_ = [estimator.estimators_[0], other]
     estimator.estimator_weights_ = np.ones(2)
     graph = frontend.read(estimator)
-    made = evaluate(graph, X)
+    made = by_role(graph, X)
     assert same_zero(made[Role.MARGIN][:, 0], estimator.decision_function(X))
     assert not made[Role.LABEL].any()
     assert_equal_on(estimator, graph, X)
