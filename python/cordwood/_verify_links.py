@@ -47,14 +47,18 @@ def exact_link(link: Link, margin: FloatArray) -> LongArray:
     x = margin.astype(np.longdouble)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         if link.kind == "sigmoid":
-            return np.asarray(1 / (1 + np.exp(-np.longdouble(link.scale) * x)))
-        if link.kind == "exp":
-            return np.asarray(np.exp(x))
-        if link.kind == "step":
-            return np.asarray(x > 0, np.longdouble)
-        if link.kind == "softmax":
+            x = np.asarray(1 / (1 + np.exp(-np.longdouble(link.scale) * x)))
+        elif link.kind == "exp":
+            x = np.asarray(np.exp(x))
+        elif link.kind == "softplus":
+            x = np.asarray(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
+        elif link.kind == "signed_square":
+            x = np.asarray(x * np.abs(x))
+        elif link.kind == "step":
+            x = np.asarray(x > 0, np.longdouble)
+        elif link.kind == "softmax":
             raised = np.exp(x - x.max(axis=1, keepdims=True))
-            return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+            x = np.asarray(raised / raised.sum(axis=1, keepdims=True))
     return x
 
 
