@@ -45,7 +45,25 @@ def _absent(status: str, name: str, form: Callable[[CordFile], None], which: int
     breaks(status)(change)
 
 
-# ---- base value
+# ---- start and base value
+
+
+@breaks("operator_order_invalid")
+def start_from_the_rows(file: CordFile) -> None:
+    file.patch(cf.ATTRIBUTES, 4, "I", 3)  # as many outputs as features, of the same type
+    file.patch(cf.ATTRIBUTES, 37, "B", cf.FLOAT32)
+    file.add_tensor(cf.BASE_VALUE, cf.FLOAT32, [0.0] * 3)
+    file.add_tensor(cf.LEAF_VALUES, cf.FLOAT32, [[1.0], [2.0], [3.0], [-4.0], [0.5]])
+    file.patch(cf.ATTRIBUTES, cf.LINK, "II", 0, 0)
+    made = cf.value(cf.FLOAT32, 2, 3) + cf.value(cf.FLOAT32, 4, 3)
+    file[cf.VALUES].data[cf.VALUE.size : 3 * cf.VALUE.size] = made
+    file.drop(cf.CLASSES)
+    file[cf.OPERANDS].data[4:4] = bytes(4)
+    file.patch(cf.PROGRAM, 4, "H", 2)
+    for number in (1, 2):
+        first = cf.LINK_OPERANDS + 2 * number - 1
+        file.patch(cf.PROGRAM, number * cf.OPERATOR.size + 12, "I", first)
+
 
 _BASE = "tree_base_value_not_zero"
 _tensor(_BASE, "median_with_a_base", cv.weighted_median, cf.BASE_VALUE, cf.FLOAT64, [0.5])

@@ -141,8 +141,8 @@ def logit_of_two_columns(file: CordFile) -> None:
 @breaks("operator_shape_mismatch")
 def start_of_two_columns(file: CordFile) -> None:
     cv.start(file)
-    file.patch(cf.PROGRAM, cf.OPERATOR.size + 4, "H", 2)
-    file.patch(cf.OPERANDS, 4 * (2 + cf.TREE_TENSORS + 1), "I", 0)  # the rows
+    file.patch(cf.ATTRIBUTES, 4, "I", 2)  # outputs of the first ensemble
+    file.patch(cf.VALUES, 4 * cf.VALUE.size + 16 + 8, "Q", 2)
 
 
 @breaks("operator_operands_invalid")

@@ -123,6 +123,11 @@ def test_categories_come_back(unseen: str) -> None:
     assert "categories" not in unpack.read(pack(BINARY)).sections
 
 
+def test_category_that_equals_nothing_is_refused() -> None:
+    with pytest.raises(GraphError, match=r"categories\[1\] holds NaN"):
+        dataclasses.replace(BINARY, categories={1: np.array([0.5, np.nan])})
+
+
 @pytest.mark.parametrize("staged", [False, True])
 def test_iterations_and_sparse_rows_are_in_the_provenance(staged: bool) -> None:
     graph = make_graph(Shape(n_trees=6))

@@ -99,6 +99,10 @@ Status check_trees(const FileView& file, const cordwood_operator& op, uint32_t i
   const cordwood_value source = file.values[file.input(op, 0)];
   const cordwood_value target = file.values[file.output(op, 0)];
   const cordwood_value start = op.input_count == 2 ? file.values[file.input(op, 1)] : target;
+  if (start.role == CORDWOOD_ROLE_ROWS) {
+    return fail(CORDWOOD_STATUS_operator_order_invalid, opcode_name(op.opcode),
+                "operator {} starts from the rows, expected a value that an operator makes", index);
+  }
   if (source.dtype != trees.input_type || columns_of(source) != trees.n_features ||
       target.dtype != trees.accumulate_type || columns_of(target) != trees.n_outputs ||
       start.dtype != target.dtype || columns_of(start) != trees.n_outputs) {
