@@ -108,15 +108,18 @@ def _sparse(absent: str) -> str:
 
 
 def _loss(loss: Any) -> list[str]:
-    """Tell what a recipe gave up, as far as it is known."""
-    if not isinstance(loss, dict) or not loss:
+    """Tell what a recipe gave up, as far as the file says."""
+    if not isinstance(loss, dict):
         return []
-    words = {"bound": "at most {}", "largest_error": "{} the largest seen"}
-    told = [
-        words.get(key, key.replace("_", " ") + " {}").format(_number(value))
-        for key, value in sorted(loss.items())
-    ]
-    return [f"  loss      {', '.join(told)}"]
+    words = {
+        "margin_bound": "margins move by at most {}",
+        "summation_bound": "{} more by rounding of sums",
+        "margin_error": "the largest move seen is {}",
+        "rows": "on {} rows",
+        "labels_changed": "{} of their labels changed",
+    }
+    told = [text.format(_number(loss[key])) for key, text in words.items() if key in loss]
+    return [f"  loss      {', '.join(told)}"] if told else []
 
 
 def _number(value: Any) -> str:
