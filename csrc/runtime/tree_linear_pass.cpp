@@ -51,7 +51,7 @@ class LinearPass final : public LeafPass {
     // The engine has judged the rows before.
     rule_.refuse_nan = rule_.refuse_infinity = false;
     std::ranges::sort(features_);
-    features_.erase(std::ranges::unique(features_).begin(), features_.end());
+    features_.erase(std::unique(features_.begin(), features_.end()), features_.end());
     for (const double base : arrays.base_value) base_value_.push_back(static_cast<Sum>(base));
     const std::vector<uint64_t> slots = lay_trees(arrays);
     for (size_t row = 0; row < slots.size(); ++row) lay_leaf(arrays, row, slots[row]);

@@ -25,7 +25,7 @@ void append(const std::vector<T>& from, uint64_t first, uint64_t last, std::vect
 template <class T>
 void sort_distinct(std::vector<T>& items) {
   std::ranges::sort(items);
-  items.erase(std::ranges::unique(items).begin(), items.end());
+  items.erase(std::unique(items.begin(), items.end()), items.end());
 }
 
 /// Place of `item`, which is there, among distinct ascending items.

@@ -1,7 +1,9 @@
 // The door under attack: any bytes at all must give a named Status, or a model that runs and gives
 // the same bits on every instruction-set row of this machine.
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -44,6 +46,26 @@ void check_failure(const Status& status) {
   promise(*render(status).c_str() != '\0', "the message is not empty");
 }
 
+/// Leaves are finite; the terms of linear ones, where there are any, are in range.
+void check_leaves(const format::TreeArrays& trees) {
+  for (const double value : trees.leaf_values) promise(std::isfinite(value), "leaves are finite");
+  const bool median = trees.attributes.aggregate == CORDWOOD_AGGREGATE_WEIGHTED_MEDIAN;
+  promise(trees.tree_weight.size() == (median ? trees.attributes.n_trees : 0),
+          "a median alone has weights");
+  for (const double weight : trees.tree_weight) promise(weight > 0, "weights are above 0");
+  if (trees.linear_start.empty()) return;
+  promise(trees.linear_start.size() == trees.attributes.n_leaf_rows + 1, "leaves have their terms");
+  promise(std::is_sorted(trees.linear_start.begin(), trees.linear_start.end()),
+          "terms are in runs");
+  promise(trees.linear_start.back() == trees.linear_feature.size() &&
+              trees.linear_feature.size() == trees.linear_coefficient.size(),
+          "terms fill their runs");
+  promise(trees.linear_constant.size() == trees.attributes.n_leaf_rows, "leaves have constants");
+  for (const uint32_t feature : trees.linear_feature) {
+    promise(feature < trees.attributes.n_features, "a term's feature is in range");
+  }
+}
+
 /// Every index of expanded trees is in range: what the engines rely on without looking.
 void check_trees(const format::TreeArrays& trees) {
   const auto& attributes = trees.attributes;
@@ -70,6 +92,7 @@ void check_trees(const format::TreeArrays& trees) {
   }
   promise(trees.leaf_values.size() == attributes.n_leaf_rows * attributes.leaf_width,
           "leaf values fill their table");
+  check_leaves(trees);
 }
 
 constexpr uint64_t kRows = 5;
