@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from cordwood._frames import NUMBER_KINDS
 from cordwood.errors import InputError, InputTypeError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class LabelCodes:
         What a label that is not listed means: NaN, an error, or a code in no set.
     library : str or None
         Library of the source. XGBoost's older models hold no labels and take the codes of a
-        frame's categories as they are.
+        frame's categories as they are; scikit-learn takes categories that are numbers as numbers.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class LabelCodes:
         }
         self._unseen = unseen
         self._takes_codes = library == "xgboost"
+        self._takes_values = library == "scikit-learn"
         self._tables: dict[int, tuple[object, AnyArray]] = {}
 
     def column(self, columns: Columns, feature: int, name: str) -> AnyArray | None:
@@ -94,6 +96,8 @@ class LabelCodes:
                 codes = given.codes.astype(np.float64)
                 codes[given.codes == _MISSING] = np.nan
                 return codes
+        if self._takes_values and hasattr(columns.types[feature], "categories"):
+            return _values(columns.labelled(feature))
         return None
 
     def _table(self, feature: int, given: Labelled, name: str) -> AnyArray:
@@ -126,3 +130,14 @@ class LabelCodes:
         shown = ", ".join(repr(label) for label in labels[:_SHOWN])
         more = len(labels) - _SHOWN
         return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _values(given: Labelled | None) -> AnyArray | None:
+    """Return a column of categories that are numbers as these numbers, None for any other."""
+    labels = np.asarray(given.labels) if given is not None else np.empty(0, dtype=object)
+    if given is None or labels.dtype.kind not in NUMBER_KINDS:
+        return None
+    if np.any(given.codes == _MISSING):
+        labels = np.append(labels.astype(np.float64), np.nan)  # the code -1 takes the last
+    numbers: AnyArray = labels[given.codes]
+    return numbers
