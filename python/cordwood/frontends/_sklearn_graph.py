@@ -99,7 +99,7 @@ class Outcome:
 
 
 AVERAGED = Outcome(ir.Role.RESPONSE, ("predict",))
-"""A regressor whose ensemble answers by itself."""
+"""A regressor whose ensemble answers by itself, without leaf numbers or stages."""
 
 
 def proba_steps(groups: Sequence[int]) -> tuple[Step, ...]:

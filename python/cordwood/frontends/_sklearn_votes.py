@@ -181,9 +181,8 @@ def read_adaboost_regressor(estimator: Any, kind: str) -> ir.Graph:
     ensemble = build_ensemble(
         nodes, _finite_rows(estimator), Sum(np.zeros(1), weight=weights, median=True)
     )
-    outcome = Outcome(ir.Role.RESPONSE, ("predict",), trees_per_iteration=1)
     facts = {"kind": kind, "loss": estimator.loss}
-    return build_graph(estimator, ensemble, outcome, facts)
+    return build_graph(estimator, ensemble, AVERAGED, facts)
 
 
 def _finite_rows(estimator: Any) -> RowRules:
