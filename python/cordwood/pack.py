@@ -1,7 +1,7 @@
 """The only writer of the ``.cord`` format: Graph in, bytes out, the same bytes for the same Graph.
 
-``docs/format.md`` is normative; ``csrc/format/layout.h`` and ``operators.h`` hold the same records as
-C structs.
+``docs/format.md`` is normative; ``csrc/format/layout.h`` and ``operators.h`` hold the same records
+as C structs.
 """
 
 from __future__ import annotations
