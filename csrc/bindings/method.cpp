@@ -147,7 +147,8 @@ py::object call(const Method& method, PyObject* x) {
 
 py::object call_and_finish(const Method& method, PyObject* x) {
   py::object answered = call(method, x);
-  return method.finish.is_none() ? answered : method.finish(answered);
+  if (method.finish.is_none()) return answered;
+  return method.finish(answered);
 }
 
 /// X where it is the only argument, given by position or by name; else null.

@@ -68,6 +68,7 @@ Status run_alone(Context& context, const RowWork& work, const Split& split) noex
 unsigned worthwhile_threads(uint64_t n_rows, uint64_t n_trees, uint64_t work_per_thread,
                             unsigned threads) noexcept {
   const uint64_t work = n_rows * std::max<uint64_t>(n_trees, 1);
+  if (work < 2 * work_per_thread) return 1;
   const uint64_t worthwhile = std::min(work / work_per_thread, divide_up(n_rows, kRowGrain));
   return static_cast<unsigned>(std::clamp<uint64_t>(worthwhile, 1, threads));
 }
