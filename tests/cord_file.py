@@ -219,7 +219,7 @@ def tree_tensors() -> list[tuple[int, object]]:
     ``column1[0] ? leaf : (column0[0] ? leaf : leaf)``.
     """
     return [
-        (BIT, [1, 1, 0, 0, 0, 1, 0, 1, 0, 0]),
+        (BIT, [1, 1, 1, 0, 0, 1, 0, 0, 0, 0]),  # two roots, four nodes below, four below those
         (UINT32, [0, 1, 2]),
         (UINT8, [0, 1, 2]),  # numeric, numeric with zero missing, category
         (UINT32, [3, 1, 2]),
@@ -228,8 +228,8 @@ def tree_tensors() -> list[tuple[int, object]]:
         (FLOAT64, [0.0, 3.0, 7.0]),
         (BIT, [1, 0, 1, 1, 0, 1, 1, 0]),
         (UINT8, [0, 2, 1, 0]),
-        (BIT, [0, 1, 0, 0, 1]),  # column 0: ranks 2 and 0 in two bits; column 2: rank 1 in one
-        (BIT, [1, 0, 1, 0]),
+        (BIT, [1, 1, 1, 0]),  # ranks 2 of 3, 1 of 2, 0 of 1, 0 of 3; no column nests
+        (BIT, [0, 1, 0, 1]),  # 1 where NaN parts from zero: in the category, and below cut -1
         (UINT8, [0, 0]),
         (FLOAT64, [0.25]),
         (

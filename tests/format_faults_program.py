@@ -297,18 +297,16 @@ def _structure(name: str, values: list[int]) -> None:
     _tree_tensor("tree_structure_invalid", name, cf.STRUCTURE, values)
 
 
-_structure("last_tree_does_not_end", [1, 1, 0, 0, 0, 1, 0, 0, 0, 1])
-_structure("one_tree_too_many", [0, 1, 1, 0, 0, 0, 1, 0, 1, 0])
-_structure("a_tree_more_and_all_end", [0, 0, 0, 1, 1, 1, 0, 0, 1, 0])
-_structure("too_few_inner_nodes", [1, 1, 0, 0, 0, 1, 0, 0, 0, 0])
-_structure("too_many_inner_nodes", [1, 1, 0, 0, 0, 1, 0, 1, 1, 0])
+_structure("depth_goes_on_past_the_nodes", [1, 1, 1, 0, 0, 1, 1, 0, 0, 0])
+_structure("trees_end_before_the_nodes", [1, 1, 1, 0, 0, 0, 0, 0, 0, 0])
+_structure("roots_are_leaves", [0, 0, 1, 1, 1, 1, 0, 0, 0, 0])
 
 
 @breaks("tree_too_deep")
 def tree_of_five_thousand_levels(file: CordFile) -> None:
     depth = 5000
     file.patch(cf.ATTRIBUTES, 8, "IIQ", 1, 3, depth)
-    file.set_tensor(cf.STRUCTURE, [1] * depth + [0] * (depth + 1))
+    file.set_tensor(cf.STRUCTURE, [1] + [1, 0] * (depth - 1) + [0, 0])
     file.set_tensor(cf.NODE_COLUMN, [1] * depth)
     file.set_tensor(cf.NODE_RANK, [])
     file.set_tensor(cf.MISSING_LEFT, [0] * depth)
@@ -341,7 +339,17 @@ _tree_tensor(_CUTS, "cuts_descend", cf.CUTS, [0.5, -1.0, np.inf, 2.0])
 _tree_tensor(_CUTS, "cuts_repeat", cf.CUTS, [-1.0, -1.0, np.inf, 2.0])
 _tree_tensor(_CUTS, "cut_nan", cf.CUTS, [-1.0, 0.5, np.nan, 2.0])
 _tree_tensor(_CUTS, "cut_of_minus_zero", cf.CUTS, [-1.0, -0.0, np.inf, 2.0])
-_tree_tensor("tree_rank_out_of_range", "rank_three_of_three", cf.NODE_RANK, [1, 1, 0, 0, 1])
+_tree_tensor("tensor_shape_invalid", "one_rank_bit_too_many", cf.NODE_RANK, [1, 1, 1, 0, 0])
+_tree_tensor("tensor_shape_invalid", "ranks_end_too_soon", cf.NODE_RANK, [1, 1])
+_tree_tensor(_COLUMN, "column_of_categories_nests", cf.COLUMN_KIND, [0, 1, 6])
+
+
+@breaks("tree_rank_out_of_range")
+def ancestors_leave_no_rank(file: CordFile) -> None:
+    file.set_tensor(cf.COLUMN_KIND, [0, 5, 2])
+    file.set_tensor(cf.NODE_COLUMN, [0, 2, 1, 1])
+
+
 _tree_tensor(_SET, "categories_descend", cf.CATEGORY_VALUES, [0.0, 7.0, 3.0])
 _tree_tensor(_SET, "category_nan", cf.CATEGORY_VALUES, [0.0, 3.0, np.nan])
 _tree_tensor(_SET, "category_code_not_whole", cf.CATEGORY_VALUES, [0.0, 3.5, 7.0])

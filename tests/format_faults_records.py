@@ -191,7 +191,7 @@ def padding_between_tensors(file: CordFile) -> None:
 
 @breaks("tensor_padding_not_zero")
 def bits_after_the_last_element(file: CordFile) -> None:
-    file.patch(cf.PAYLOAD, cf.read_tensors(file)[0][cf.NODE_RANK][-2], "B", 0b110010)
+    file.patch(cf.PAYLOAD, cf.read_tensors(file)[0][cf.NODE_RANK][-2], "B", 0b10111)
 
 
 @breaks("tensor_too_large")

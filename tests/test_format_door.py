@@ -146,7 +146,7 @@ def test_bytes_need_no_alignment() -> None:
 def test_deepest_legal_tree_passes() -> None:
     depth = 4096
     file = tree_file(n_trees=1, n_inner=depth)
-    file.set_tensor(cf.STRUCTURE, [1] * depth + [0] * (depth + 1))
+    file.set_tensor(cf.STRUCTURE, [1] + [1, 0] * (depth - 1) + [0, 0])
     file.set_tensor(cf.NODE_COLUMN, [1] * depth)
     file.set_tensor(cf.NODE_RANK, [])
     file.set_tensor(cf.MISSING_LEFT, [0] * depth)
@@ -164,7 +164,7 @@ def test_expansion_of_the_sound_file() -> None:
         "right": [4, 2, 0, 0, 0, 2, 0, 2, 0, 0],
         "column": [0, 2, 0, 0, 0, 1, 0, 0, 0, 0],
         "rank": [2, 1, 0, 1, 2, 0, 3, 0, 4, 0],
-        "missing_left": [1, 0, 0, 0, 0, 1, 0, 0, 0, 0],
+        "missing_left": [1, 1, 0, 0, 0, 1, 0, 1, 0, 0],
         "leaf_values": [1.0, 2.0, 3.0, -4.0, 0.5],
         "leaf_number": [9, 7, 5, 3, 1, 0],
         "set_bits": [0b01101101],

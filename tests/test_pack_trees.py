@@ -196,9 +196,9 @@ def test_a_split_that_sends_nothing_left_is_exchanged() -> None:
     graph = dataclasses.replace(graph, operators=(never,))
     packed = _trees(graph)
     assert packed.cuts.tolist() == [np.inf]
-    assert packed.missing_left.tolist() == [not trees.missing_left[0]]
     rows = np.repeat([[-np.inf], [0.0], [np.inf], [np.nan]], trees.n_features, axis=1)
     found = unpack_trees.ensemble(packed)
+    assert found.missing_left.tolist() == [not trees.missing_left[0], False, False]
     reached = found.leaf_id[oracle.leaves(found, rows)]
     np.testing.assert_array_equal(reached, oracle.apply(graph, rows))
 

@@ -45,21 +45,22 @@ TENSORS = (
 def trees_record(attributes: bytes, tensors: list[np.ndarray | None]) -> Trees:
     """Give attributes and tensors of a tree_ensemble their names."""
     numbers = struct.unpack("<IIIIQQI8B4xddd", attributes)
-    return Trees(
-        dict(zip(ATTRIBUTES, numbers, strict=True)), dict(zip(TENSORS, tensors, strict=True))
-    )
+    named = dict(zip(TENSORS, tensors, strict=True))
+    nests, kind = np.divmod(named["column_kind"], 4)
+    named |= {"column_kind": kind, "column_nests": nests}
+    return Trees(dict(zip(ATTRIBUTES, numbers, strict=True)), named)
 
 
 def ensemble(
     trees: Trees, source: str = "rows", target: str = "margin", start: str | None = None
 ) -> TreeEnsemble:
     """Give the file's trees the form of the Graph's operator, so that the oracle can run them."""
-    inner = trees.structure.astype(bool)
+    inner = _preorder(trees)
     left, right, tree_start = _children(inner, trees.n_trees)
     n_nodes, n_leaves = len(inner), int((~inner).sum())
     feature, threshold = np.full(n_nodes, -1), np.zeros(n_nodes)
     category_set, zero_missing = np.full(n_nodes, -1), np.zeros(n_nodes, bool)
-    rank = _ranks(trees)
+    rank = _ranks(trees, inner)
     nodes = np.flatnonzero(inner)
     sets: list[list[int]] = []
     values: list[list[float]] = [[] for _ in range(trees.n_features)]
@@ -89,7 +90,8 @@ def ensemble(
     )
     leaf_id[~inner] = _leaf_ids(trees, inner, left, right, tree_start)
     missing_left = np.zeros(n_nodes, bool)
-    missing_left[nodes] = trees.missing_left
+    zero_left = (category_set[nodes] < 0) & (threshold[nodes] >= 0)
+    missing_left[nodes] = zero_left != trees.missing_left
     return TreeEnsemble(
         source=source,
         target=target,
@@ -142,6 +144,24 @@ def _linear(trees: Trees) -> dict[str, np.ndarray]:
     }
 
 
+def _preorder(trees: Trees) -> np.ndarray:
+    """Tell inner nodes from leaves in preorder; the bits stand depth after depth."""
+    depths, first, count = [], 0, trees.n_trees
+    while count:
+        bits = trees.structure[first : first + count]
+        depths.append(iter(bits.tolist()))
+        first, count = first + count, 2 * int(bits.sum())
+    assert first == len(trees.structure)
+    preorder = []
+    for _ in range(trees.n_trees):
+        waiting = [0]
+        while waiting:
+            depth = waiting.pop()
+            preorder.append(next(depths[depth]))
+            waiting += [depth + 1] * 2 * preorder[-1]
+    return np.array(preorder, dtype=bool)
+
+
 def _children(inner: np.ndarray, n_trees: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Follow the structure bits: node, left subtree, right subtree."""
     left, right = np.full(len(inner), -1, np.int32), np.full(len(inner), -1, np.int32)
@@ -167,17 +187,29 @@ def _numbers(bits: np.ndarray, width: int) -> np.ndarray:
     return bits.reshape(-1, width).astype(np.int64) @ (1 << np.arange(width))
 
 
-def _ranks(trees: Trees) -> np.ndarray:
-    """Return the rank of every inner node."""
-    rank, at = np.zeros(trees.n_inner, np.int64), 0
-    for column in range(trees.n_columns):
-        mine = np.flatnonzero(trees.node_column == column)
-        width = int(trees.column_size[column] - 1).bit_length()
-        if width:
-            rank[mine] = _numbers(trees.node_rank[at : at + mine.size * width], width)
-        at += mine.size * width
-    assert at == trees.node_rank.size
-    return rank
+def _ranks(trees: Trees, inner: np.ndarray) -> np.ndarray:
+    """Return the rank of every inner node: each is coded within what its ancestors leave open."""
+    bits, rank, at = trees.node_rank.tolist(), [], 0
+    whole = {column: (0, int(size)) for column, size in enumerate(trees.column_size)}
+    waiting: list[dict[int, tuple[int, int]]] = []
+    for is_inner in inner:
+        open_ranks = waiting.pop() if waiting else whole
+        if not is_inner:
+            continue
+        column = int(trees.node_column[len(rank)])
+        begin, end = open_ranks[column]
+        width = (end - begin).bit_length() - 1
+        found = sum(bit << place for place, bit in enumerate(bits[at : at + width]))
+        at += width
+        if found >= 2 ** (width + 1) - (end - begin):
+            found += bits[at] * (end - begin - 2**width)
+            at += 1
+        rank.append(begin + found)
+        nests = trees.column_nests[column]
+        left, right = (begin, rank[-1]), (rank[-1] + 1, end)
+        waiting += [open_ranks | {column: side} if nests else open_ranks for side in (right, left)]
+    assert at == len(bits)
+    return np.array(rank, dtype=np.int64)
 
 
 def _leaf_rows(trees: Trees, n_leaves: int) -> np.ndarray:

@@ -87,7 +87,7 @@ enum cordwood_tree_flag {
 
 /* Tensor operands of tree_ensemble, in this order; docs/format.md gives type and shape of each. */
 enum cordwood_tree_tensor {
-  CORDWOOD_TREE_STRUCTURE = 0,      /* bit [n_nodes]: preorder over all trees, 1 inner, 0 leaf */
+  CORDWOOD_TREE_STRUCTURE = 0,      /* bit [n_nodes]: depth after depth, 1 inner, 0 leaf */
   CORDWOOD_TREE_COLUMN_FEATURE = 1, /* u32 [n_columns] */
   CORDWOOD_TREE_COLUMN_KIND = 2,    /* u8 [n_columns]: enum cordwood_column_kind */
   CORDWOOD_TREE_COLUMN_SIZE = 3,    /* u32 [n_columns]: cuts, or sets, of the column */
@@ -97,8 +97,8 @@ enum cordwood_tree_tensor {
   CORDWOOD_TREE_CATEGORY_VALUES = 6, /* f64: listed values, ascending in a column */
   CORDWOOD_TREE_SET_BITS = 7,        /* bit: per set, category_count + 1 bits (last: any other) */
   CORDWOOD_TREE_NODE_COLUMN = 8,     /* u8, u16 or u32 [n_inner], preorder over all trees */
-  CORDWOOD_TREE_NODE_RANK = 9,       /* bit: grouped by column, see docs/format.md */
-  CORDWOOD_TREE_MISSING_LEFT = 10,   /* bit [n_inner] */
+  CORDWOOD_TREE_NODE_RANK = 9,       /* bit: each within what is open, see docs/format.md */
+  CORDWOOD_TREE_MISSING_LEFT = 10,   /* bit [n_inner]: 1 where NaN parts from zero */
   CORDWOOD_TREE_OUTPUT = 11,         /* u8, u16 or u32 [n_trees] */
   CORDWOOD_TREE_BASE_VALUE = 12,     /* f32 or f64 [n_outputs]: accumulate type */
   CORDWOOD_TREE_LEAF_ROW = 13,       /* bit: n_leaves indices, or absent where leaf i has row i */
@@ -117,7 +117,8 @@ enum cordwood_tree_tensor {
 enum cordwood_column_kind {
   CORDWOOD_COLUMN_NUMERIC = 0,
   CORDWOOD_COLUMN_NUMERIC_ZERO_MISSING = 1, /* values within zero_band of zero count as NaN */
-  CORDWOOD_COLUMN_CATEGORY = 2
+  CORDWOOD_COLUMN_CATEGORY = 2,
+  CORDWOOD_COLUMN_NESTS = 4 /* added to the others but CATEGORY: how ranks are stored */
 };
 
 struct cordwood_tree_attributes {

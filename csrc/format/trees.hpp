@@ -13,7 +13,8 @@ namespace cordwood::format {
 /// One test column: a feature together with how its values are ranked.
 struct TreeColumn {
   uint32_t feature = 0;
-  uint8_t kind = 0;             ///< enum cordwood_column_kind
+  uint8_t kind = 0;             ///< enum cordwood_column_kind, without CORDWOOD_COLUMN_NESTS
+  bool nests = false;           ///< ranks are stored within what ancestors leave open
   uint32_t size = 0;            ///< cuts (numeric) or sets (category)
   uint64_t first_cut = 0;       ///< numeric: first of `size` entries in TreeArrays::cuts
   uint32_t category_count = 0;  ///< category: listed values

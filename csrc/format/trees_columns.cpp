@@ -31,6 +31,10 @@ Status check_column(const TreeColumn& column, uint64_t index, const TreeColumn* 
                       index, column.feature, column.kind);
   }
   const bool category = column.kind == CORDWOOD_COLUMN_CATEGORY;
+  if (category && column.nests) {
+    return bad_column("column {} (feature {}) holds categories and nests, expected only cuts to",
+                      index, column.feature, 0);
+  }
   if (column.size == 0 || (!category && column.category_count != 0)) {
     return bad_column(
         "column {} has {} cuts or sets and {} category values, expected at least "
@@ -140,7 +144,8 @@ Status read_columns(const TreeTensors& tensors, TreeArrays& trees, Totals& total
   for (std::size_t i = 0; i < n_columns; ++i) {
     TreeColumn& column = trees.columns[i];
     column.feature = feature[i];
-    column.kind = kind[i];
+    column.kind = kind[i] & static_cast<uint8_t>(~CORDWOOD_COLUMN_NESTS);
+    column.nests = (kind[i] & CORDWOOD_COLUMN_NESTS) != 0;
     column.size = size[i];
     column.category_count = category_count[i];
     const TreeColumn* previous = i == 0 ? nullptr : &trees.columns[i - 1];

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cordwood._pack_tensors import bit_length, field_bits
+from cordwood._pack_tensors import Dtype, Tensor
 
 if TYPE_CHECKING:
     from cordwood.ir import TreeEnsemble
@@ -24,6 +24,10 @@ class ColumnKind(enum.IntEnum):
     CATEGORY = 2
 
 
+NESTS = 4
+"""Added to the kind of a numeric column whose ranks are stored within what ancestors leave open."""
+
+
 @dataclass(frozen=True, eq=False)
 class Columns:
     """All columns of an ensemble, ascending by feature and kind.
@@ -33,7 +37,7 @@ class Columns:
     feature, size, category_count : ndarray of uint32, shape (n_columns,)
         Feature; number of cuts or of sets; number of listed category values.
     kind : ndarray of uint8, shape (n_columns,)
-        A `ColumnKind`.
+        A `ColumnKind`, and `NESTS` where it holds.
     cuts : ndarray of the input type
         Cuts of the numeric columns, ascending in each.
     category_values : ndarray of float64
@@ -43,8 +47,8 @@ class Columns:
         for any other value.
     node_column : ndarray of uint16 or uint32, shape (n_inner,)
         Column of each inner node.
-    node_rank_bits : ndarray of uint8
-        One bit an element: ranks of the inner nodes, grouped by column.
+    node_rank : Tensor
+        Ranks of the inner nodes, each within what its ancestors leave open.
     """
 
     feature: np.ndarray
@@ -55,10 +59,10 @@ class Columns:
     category_values: np.ndarray
     set_bits: np.ndarray
     node_column: np.ndarray
-    node_rank_bits: np.ndarray
+    node_rank: Tensor
 
 
-def build_columns(trees: TreeEnsemble, inner: np.ndarray) -> Columns:
+def build_columns(trees: TreeEnsemble, inner: np.ndarray, is_inner: np.ndarray) -> Columns:
     """Rank the tests of an ensemble whose thresholds are folded.
 
     Parameters
@@ -66,7 +70,9 @@ def build_columns(trees: TreeEnsemble, inner: np.ndarray) -> Columns:
     trees : TreeEnsemble
         Compares by ``"le"`` with cuts of the input type.
     inner : ndarray of intp, shape (n_inner,)
-        Its inner nodes, in the order that the file keeps.
+        Its inner nodes, in preorder over all trees.
+    is_inner : ndarray of bool, shape (n_nodes,)
+        Which nodes of the preorder they are.
     """
     is_category = trees.category_set[inner] >= 0
     kind = np.where(is_category, ColumnKind.CATEGORY, trees.zero_missing[inner]).astype(np.int64)
@@ -75,17 +81,16 @@ def build_columns(trees: TreeEnsemble, inner: np.ndarray) -> Columns:
     )
     # A stable sort of 16-bit keys is a radix sort: it gathers millions of nodes in no time.
     node_column = node_column.astype(np.uint16 if keys.size < 1 << 16 else np.uint32)
-    groups = np.split(
-        inner[np.argsort(node_column, kind="stable")],
-        np.cumsum(np.bincount(node_column, minlength=keys.size))[:-1],
-    )
-    if not keys.size:
-        groups = []
+    by_column = np.argsort(node_column, kind="stable")
+    ends = np.cumsum(np.bincount(node_column, minlength=keys.size))
     column_feature, column_kind = np.divmod(keys, len(ColumnKind))
 
-    size, counts, ranks = [], [], []
+    size, counts = [], []
+    node_rank = np.empty(inner.size, dtype=np.uint32)
     cuts, values, set_bits = [np.empty(0)], [np.empty(0)], [np.empty(0, dtype=np.uint8)]
-    for feature, kind_of, nodes in zip(column_feature, column_kind, groups, strict=True):
+    for index, (feature, kind_of) in enumerate(zip(column_feature, column_kind, strict=True)):
+        here = by_column[ends[index - 1] if index else 0 : ends[index]]
+        nodes = inner[here]
         if kind_of == ColumnKind.CATEGORY:
             listed, sets, rank = _category_column(trees, int(feature), trees.category_set[nodes])
             values.append(listed)
@@ -97,18 +102,40 @@ def build_columns(trees: TreeEnsemble, inner: np.ndarray) -> Columns:
             cuts.append(column_cuts)
             size.append(len(column_cuts))
             counts.append(0)
-        ranks.append((rank, bit_length(size[-1])))
+        node_rank[here] = rank
+    column_size = np.array(size, dtype=np.uint32)
+    nests, ranks = _encode_ranks(is_inner, node_column, node_rank, column_size, column_kind)
     return Columns(
         feature=column_feature.astype(np.uint32),
-        kind=column_kind.astype(np.uint8),
-        size=np.array(size, dtype=np.uint32),
+        kind=(column_kind + NESTS * nests).astype(np.uint8),
+        size=column_size,
         category_count=np.array(counts, dtype=np.uint32),
         cuts=np.concatenate(cuts).astype(trees.input_type),
         category_values=np.concatenate(values),
         set_bits=np.concatenate(set_bits),
         node_column=node_column,
-        node_rank_bits=field_bits(ranks),
+        node_rank=ranks,
     )
+
+
+def _encode_ranks(
+    is_inner: np.ndarray,
+    node_column: np.ndarray,
+    node_rank: np.ndarray,
+    column_size: np.ndarray,
+    column_kind: np.ndarray,
+) -> tuple[np.ndarray, Tensor]:
+    """Find which columns nest, and write the ranks of all nodes."""
+    from cordwood import _core
+
+    nests, data, n_bits = _core.encode_ranks(
+        is_inner.astype(np.uint8),
+        node_column.astype(np.uint32),
+        node_rank,
+        column_size,
+        (column_kind != ColumnKind.CATEGORY).astype(np.uint8),
+    )
+    return nests, Tensor(Dtype.BIT, (n_bits,), data, 1)
 
 
 def _category_column(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cordwood._pack_columns import ColumnKind, build_columns
+from cordwood._pack_columns import build_columns
 from cordwood._pack_leaves import leaf_tensors
 from cordwood._pack_order import tree_order
 from cordwood._pack_tensors import Dtype, Tensor, smallest_unsigned
@@ -53,10 +53,10 @@ def tree_record(trees: TreeEnsemble) -> tuple[bytes, list[Tensor | None]]:
     order = tree_order(trees)
     is_inner = trees.left[order.preorder] >= 0
     inner, leaves = order.preorder[is_inner], order.preorder[~is_inner]
-    columns = build_columns(trees, inner)
+    columns = build_columns(trees, inner, is_inner)
     packed = leaf_tensors(trees, order.tree[leaves], leaves)
     numbering, leaf_number = _leaf_numbers(trees, order, leaves)
-    zero_missing = bool((columns.kind == ColumnKind.NUMERIC_ZERO_MISSING).any())
+    zero_missing = bool((trees.zero_missing[inner] & (trees.category_set[inner] < 0)).any())
     attributes = _ATTRIBUTES.pack(
         trees.n_features,
         trees.n_outputs,
@@ -78,7 +78,7 @@ def tree_record(trees: TreeEnsemble) -> tuple[bytes, list[Tensor | None]]:
         0.0 if trees.missing_value is None else trees.missing_value + 0.0,
     )
     return attributes, [
-        Tensor.of_bits(is_inner),
+        Tensor.of_bits(trees.left[order.levels] >= 0),
         Tensor.of(columns.feature),
         Tensor.of(columns.kind),
         Tensor.of(columns.size),
@@ -87,8 +87,8 @@ def tree_record(trees: TreeEnsemble) -> tuple[bytes, list[Tensor | None]]:
         Tensor.of(columns.category_values),
         Tensor.of_bits(columns.set_bits),
         Tensor.of(smallest_unsigned(columns.node_column)),
-        Tensor.of_bits(columns.node_rank_bits),
-        Tensor.of_bits(_missing_left(trees, inner)),
+        columns.node_rank,
+        Tensor.of_bits(_parts_from_zero(trees, inner)),
         Tensor.of(smallest_unsigned(trees.tree_output)),
         Tensor.of(trees.base_value),
         packed.row,
@@ -104,12 +104,17 @@ def _flags(trees: TreeEnsemble) -> int:
     return flags + _MISSING_VALUE * (trees.missing_value is not None)
 
 
-def _missing_left(trees: TreeEnsemble, inner: np.ndarray) -> np.ndarray:
-    """Return each node's missing route; all zero where no row can take it."""
-    route: np.ndarray = trees.missing_left[inner]
-    if not trees.accepts_nan and trees.category_rule != "exact":
-        route &= trees.zero_missing[inner]
-    return route
+def _parts_from_zero(trees: TreeEnsemble, inner: np.ndarray) -> np.ndarray:
+    """Tell where a missing value goes another way than zero does: nowhere if no row can tell.
+
+    A source that reads a missing value as zero then has no bit set. In a column of categories zero
+    counts as going right.
+    """
+    zero_left = (trees.category_set[inner] < 0) & (trees.threshold[inner] >= 0.0)
+    parts: np.ndarray = trees.missing_left[inner] != zero_left
+    if not trees.accepts_nan and trees.missing_value is None and trees.category_rule != "exact":
+        parts &= trees.zero_missing[inner]
+    return parts
 
 
 def _leaf_numbers(
