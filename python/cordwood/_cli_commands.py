@@ -48,7 +48,8 @@ def compress(arguments: argparse.Namespace) -> Outcome:
         message = f"--output {arguments.output!r} is the source itself; name another file"
         raise InputError(message)
     source = source_to_compress(arguments.source, trust_pickle=arguments.trust_pickle)
-    model = api.compress(source, arguments.recipe)
+    rows = None if arguments.calibration is None else read_rows(arguments.calibration)
+    model = api.compress(source, arguments.recipe, calibration=rows)
     model.save(arguments.output)
     ratio = source_bytes / model.nbytes
     facts = {
@@ -138,7 +139,7 @@ def verify(arguments: argparse.Namespace) -> Outcome:
     read_bytes(arguments.source)
     source = source_to_compress(arguments.source, trust_pickle=arguments.trust_pickle)
     report = verify_model(source, model, rows)
-    return Outcome(report.to_dict(), str(report), passed=report.identical)
+    return Outcome(report.to_dict(), str(report), passed=report.passed)
 
 
 def bench(arguments: argparse.Namespace) -> Outcome:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cordwood._typing import AnyArray, BoolArray, FloatArray
+    from cordwood._verify_lossy import Allowance
     from cordwood._verify_probes import Batch
     from cordwood._verify_sources import Reference
     from cordwood._verify_tally import Tally
@@ -29,7 +30,12 @@ STEP = 8_192
 
 
 def prove_rows(
-    reference: Reference, model: Model, graph: Graph, batches: Iterable[Batch], tally: Tally
+    reference: Reference,
+    model: Model,
+    graph: Graph,
+    batches: Iterable[Batch],
+    tally: Tally,
+    allowance: Allowance | None = None,
 ) -> None:
     """Compare leaves, margins, links, outputs and labels on rows that the source takes.
 
@@ -45,12 +51,15 @@ def prove_rows(
         The rows.
     tally : Tally
         Gets the counts and the differences.
+    allowance : Allowance, optional
+        What a lossy recipe may have changed. Margins are then held against its bound, and labels
+        and responses against the model's own margin alone.
     """
     for batch in batches:
         for begin in range(0, len(batch.rows), STEP):
             rows = batch.rows[begin : begin + STEP]
             node = None if batch.node is None else batch.node[begin : begin + STEP]
-            _Rows(reference, model, graph, rows, node, begin, tally).compare()
+            _Rows(reference, model, graph, rows, node, begin, tally, allowance).compare()
 
 
 class _Rows:
@@ -58,7 +67,7 @@ class _Rows:
 
     def __init__(
         self, reference: Reference, model: Model, graph: Graph, rows: AnyArray,
-        node: AnyArray | None, begin: int, tally: Tally,
+        node: AnyArray | None, begin: int, tally: Tally, allowance: Allowance | None,
     ) -> None:  # fmt: skip
         self.reference = reference
         self.model = model
@@ -67,6 +76,7 @@ class _Rows:
         self.node = node
         self.begin = begin
         self.tally = tally
+        self.allowance = allowance
 
     def compare(self) -> None:
         """Compare everything that both sides answer."""
@@ -75,10 +85,13 @@ class _Rows:
         if answers is None:
             return
         margin, theirs, outputs = answers
-        self._compare_leaves()
+        if self.allowance is None or self.allowance.same_trees:
+            self._compare_leaves()
         if theirs is not None:
             self._compare_margins(margin, theirs)
         compare_links(self.model, self.graph, self.rows, margin, self.tally, self._name)
+        if self.allowance is not None:
+            return  # the library's own labels and responses follow from another margin
         compare_outputs(self.model, self.graph, self.rows, outputs, self.tally, self._name)
 
     def _ask_both(self) -> tuple[FloatArray, AnyArray | None, dict[str, AnyArray]] | None:
@@ -138,7 +151,12 @@ class _Rows:
             self._differ_in_shape("margin", ours, theirs)
             return
         self.tally.add(margins=ours.size)
-        differs = different_bits(ours, theirs)
+        if self.allowance is None:
+            differs = different_bits(ours, theirs)
+        else:
+            error = np.abs(ours.astype(np.float64) - theirs.astype(np.float64))
+            self.tally.worst_margin(float(error.max(initial=0.0)), self.allowance.margin)
+            differs = ~(error <= self.allowance.margin)
         self.tally.differ(
             int(differs.sum()),
             (

@@ -97,6 +97,8 @@ class RowProof:
         Responses and probabilities compared with the exact link of the same margin.
     link_error, link_bound : float
         Largest distance between them, and what is allowed, in units in the last place.
+    margin_error, margin_bound : float
+        Largest difference of a margin, and what a lossy recipe allows; 0.0 where bits are compared.
     n_differences : int
         How many values differ.
     differences : tuple of Difference
@@ -111,6 +113,8 @@ class RowProof:
     link_values: int = 0
     link_error: float = 0.0
     link_bound: float = 2.0
+    margin_error: float = 0.0
+    margin_bound: float = 0.0
     n_differences: int = 0
     differences: tuple[Difference, ...] = ()
 
@@ -119,11 +123,12 @@ class RowProof:
         parts = [
             f"{self.rows:,} rows",
             f"{self.leaves:,} leaves" if self.leaves else "",
-            f"{self.margins:,} margins bit by bit" if self.margins else "",
+            f"{self.margins:,} margins {self._how()}" if self.margins else "",
             f"{self.labels:,} labels" if self.labels else "",
         ]
         tied = f" ({self.ties:,} labels at a tie)" if self.ties else ""
-        verdict = f"{self.n_differences:,} DIFFER" if self.n_differences else f"all equal{tied}"
+        allowed = "all within it" if self.margin_bound else f"all equal{tied}"
+        verdict = f"{self.n_differences:,} DIFFER" if self.n_differences else allowed
         lines = [f"{', '.join(part for part in parts if part)}: {verdict}"]
         if self.link_values:
             lines.append(
@@ -131,6 +136,11 @@ class RowProof:
                 f"place of the exact link (bound {self.link_bound:g})"
             )
         return lines
+
+    def _how(self) -> str:
+        if not self.margin_bound:
+            return "bit by bit"
+        return f"off by at most {self.margin_error:.3g} (bound {self.margin_bound:.3g})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +165,9 @@ class Report:
         Seed of the draw.
     note : str or None
         Why the library was not asked.
+    lossy : str or None
+        Recipe of a model that is not meant to be equal; what is counted then are places beyond the
+        bound that its file states.
     """
 
     source: str
@@ -167,10 +180,16 @@ class Report:
     inner_nodes: int = 0
     seed: int = 0
     note: str | None = None
+    lossy: str | None = None
 
     @property
     def identical(self) -> bool:
-        """Whether no proof found a difference."""
+        """Whether no proof found a difference, and none is allowed."""
+        return self.passed and self.lossy is None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the model is what its file says: equal, or within the bound of its recipe."""
         return self.n_differences == 0
 
     @property
@@ -188,14 +207,14 @@ class Report:
         return [proof for proof in made if proof is not None]
 
     def raise_if_different(self) -> None:
-        """Do nothing where the model equals its source.
+        """Do nothing where the model equals its source, or a lossy one keeps its bound.
 
         Raises
         ------
         ModelDiffersError
             It differs; the message names the first difference.
         """
-        if self.identical:
+        if self.passed:
             return
         more = self.n_differences - 1
         rest = f" (and {more:,} more)" if more else ""
@@ -207,12 +226,14 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready values."""
-        verdict = {"identical": self.identical, "n_differences": self.n_differences}
-        return {**verdict, **dataclasses.asdict(self)}
+        verdict = {"identical": self.identical, "passed": self.passed}
+        counts = {"n_differences": self.n_differences}
+        return {**verdict, **counts, **dataclasses.asdict(self)}
 
     def __str__(self) -> str:
         """Describe the report on one screen."""
-        verdict = "equal" if self.identical else f"DIFFERENT in {self.n_differences:,} places"
+        kept = "equal" if self.lossy is None else f"within the bound of {self.lossy}, not equal"
+        verdict = kept if self.passed else f"DIFFERENT in {self.n_differences:,} places"
         lines = [f"{self.model} against {self.source}: {verdict}", f"  routing   {self._routing()}"]
         if self.probes is not None:
             whole = self.sampled_nodes == self.inner_nodes
@@ -235,4 +256,7 @@ class Report:
         counts = f"{proof.regions:,} regions in {proof.trees:,} trees"
         if proof.n_differences:
             return f"{proof.n_differences:,} differences among {counts}"
-        return f"routing proved identical, {counts}"
+        if self.lossy is not None and not proof.regions:
+            return f"not compared: {self.lossy} changes trees"
+        leaves = "" if self.lossy is None else "; leaves differ within the bound"
+        return f"routing proved identical, {counts}{leaves}"

@@ -34,6 +34,11 @@ class Tally:
         self.counts["link_error"] = max(self.counts.get("link_error", 0.0), error)
         self.counts["link_bound"] = bound
 
+    def worst_margin(self, error: float, bound: float) -> None:
+        """Note how far margins of a lossy model are off."""
+        self.counts["margin_error"] = max(self.counts.get("margin_error", 0.0), error)
+        self.counts["margin_bound"] = bound
+
     def differ(self, count: int, examples: Iterable[Difference]) -> None:
         """Note values that differ, and the first of them."""
         self.n_differences += count

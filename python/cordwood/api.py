@@ -32,8 +32,10 @@ def compress(
         (``.json`` or ``.ubj`` of XGBoost, ``.txt`` of LightGBM), or a `cordwood.ir.Graph`.
     recipe : str or Recipe, default="lossless"
         What to do; a preset by name or a `Recipe`.
-    calibration, example_inputs : None
-        For recipes and sources that need rows to look at. No present one does, so both are refused.
+    calibration : array-like of shape (n_rows, n_features), optional
+        Rows like those to predict, for lossy recipes: to prune by, and to measure the loss on.
+    example_inputs : None
+        For sources that need rows to look at. No present one does, so it is refused.
 
     Returns
     -------
@@ -43,7 +45,8 @@ def compress(
     Raises
     ------
     UnsupportedModelError
-        The source, or a setting of it, cannot be represented exactly; the message says which.
+        The source, or a setting of it, cannot be represented; or a lossy recipe has no bound for
+        it. The message says which.
     NotFittedError
         The source has not been trained.
     SourceFileError
@@ -51,7 +54,10 @@ def compress(
     FileAccessError
         A model file cannot be read.
     InputError
-        The recipe is unknown, the path is empty, or `calibration` or `example_inputs` is given.
+        The recipe is unknown, the path is empty, `example_inputs` is given, or `calibration` is
+        where nothing needs it or holds no rows that the model takes.
+    InputTypeError
+        Something in `calibration` is not a number.
 
     Notes
     -----
@@ -77,9 +83,14 @@ def compress(
         message = f"this {source.kind} is packed already; use it as it is, or save it"
         raise UnsupportedModelError(message)
     chosen = Recipe.of(recipe)
-    _refuse_unused(chosen, calibration=calibration, example_inputs=example_inputs)
+    unused = {"example_inputs": example_inputs}
+    _refuse_unused(chosen, **unused, **({"calibration": calibration} if chosen.lossless else {}))
     graph = source if isinstance(source, Graph) else frontends.read(source)
-    return Model(pack(graph, chosen))
+    if chosen.lossless:
+        return Model(pack(graph, chosen))
+    from cordwood._api_lossy import compress_lossy
+
+    return compress_lossy(graph, chosen, calibration)
 
 
 def load(

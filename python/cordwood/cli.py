@@ -141,7 +141,14 @@ def _add_compress(subparsers: _Subparsers) -> None:
     parser.add_argument(
         "-o", "--output", required=True, metavar="FILE", help="packed file to write"
     )
-    parser.add_argument("--recipe", default="lossless", help="what to do (default: lossless)")
+    parser.add_argument(
+        "--recipe",
+        default="lossless",
+        help="lossless, trees-small or trees-tiny (default: lossless)",
+    )
+    parser.add_argument(
+        "--calibration", metavar="X.npy", help="rows to prune by and to measure the loss on"
+    )
     _add_trust(parser)
 
 
