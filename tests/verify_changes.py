@@ -14,9 +14,9 @@ Change = Callable[[TreeEnsemble, int], dict[str, Any]]
 
 
 def changed(graph: Graph, **fields: Any) -> Graph:
-    """Return the Graph with other fields in its ensemble."""
+    """Return the Graph with other fields in its ensemble, of several in the last one."""
     operators = tuple(
-        dataclasses.replace(op, **fields) if isinstance(op, TreeEnsemble) else op
+        dataclasses.replace(op, **fields) if op is graph.trees else op
         for op in graph.operators
     )
     return dataclasses.replace(graph, operators=operators)

@@ -89,13 +89,14 @@ class LabelCodes:
                     f"array of codes"
                 )
                 raise InputTypeError(message)
-            return self._table(feature, given, name)[given.codes]
+            codes: AnyArray = self._table(feature, given, name)[given.codes]
+            return codes
         if self._takes_codes and hasattr(columns.types[feature], "categories"):
             given = columns.labelled(feature)
             if given is not None:
-                codes = given.codes.astype(np.float64)
-                codes[given.codes == _MISSING] = np.nan
-                return codes
+                own = given.codes.astype(np.float64)
+                own[given.codes == _MISSING] = np.nan
+                return own
         if self._takes_values and hasattr(columns.types[feature], "categories"):
             return _values(columns.labelled(feature))
         return None
@@ -110,7 +111,7 @@ class LabelCodes:
         # A code is refused only where a row has it: a frame may list more than it holds.
         unseen = np.array([code == _MISSING for code in codes], dtype=bool)
         if self._unseen == "refused" and unseen.any():
-            used = np.unique(given.codes[given.codes >= 0])
+            used = np.unique(given.codes[given.codes != _MISSING])
             bad = used[unseen[used]]
             if len(bad):
                 message = (

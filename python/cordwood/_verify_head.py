@@ -43,21 +43,27 @@ class _Numbers:
         return f"[{shown}{more}]"
 
 
-def compare_head(graph: Graph, packed: PackedTrees, file: dict[str, Any]) -> list[Difference]:
+def compare_head(
+    graph: Graph, trees: TreeEnsemble, packed: PackedTrees, file: dict[str, Any]
+) -> list[Difference]:
     """Compare a file with a Graph, trees apart.
 
     Parameters
     ----------
     graph : Graph
         The source.
+    trees : TreeEnsemble
+        One of its ensembles. What concerns no ensemble is compared with the last one.
     packed : PackedTrees
-        The file's trees.
+        The file's trees of that ensemble.
     file : dict
         The file as the extension's ``inspect`` describes it.
     """
-    given = {**_ensemble_given(packed), **_file_given(file)}
-    expected = {**_ensemble_expected(graph.trees), **_graph_expected(graph)}
-    if not (graph.trees.zero_missing.any() or graph.trees.is_linear):
+    given, expected = _ensemble_given(packed), _ensemble_expected(trees)
+    if trees is graph.trees:
+        given |= _file_given(file)
+        expected |= _graph_expected(graph)
+    if not (trees.zero_missing.any() or trees.is_linear):
         # Thresholds have the band folded in; zeros that are missing and linear terms still need it.
         del given["zero_band"], expected["zero_band"]
     return [

@@ -8,7 +8,7 @@ import numpy as np
 
 from cordwood._verify_report import Difference
 from cordwood._verify_tally import KEPT
-from cordwood.ir import Decide, Link, Role, TreeEnsemble
+from cordwood.ir import Decide, Link, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,19 +27,24 @@ __all__ = ["compare_links", "compare_outputs", "link_bound"]
 BOUND = 2.0
 """Units in the last place that a link may be off (``docs/exactness.md``)."""
 
+SCALED_BOUND = 4.0
+"""The same for a softmax of margins that are scaled first."""
+
 SOURCE_UNITS = 256
 """Units in the last place that a source's own link may be off, all float32 softmaxes included.
 
 It is no promise about them: a link of the wrong kind or scale is off by far more.
 """
 
-TARGETS = {Role.RESPONSE: "response", Role.PROBABILITY: "probability"}
+TARGETS = {Role.RESPONSE: "response", Role.PROBABILITY: "probability", Role.SCORE: "score"}
 
 
-def link_bound() -> float:
+def link_bound(link: Link | None = None) -> float:
     """Return what is allowed here: more where no type is finer than float64 to measure with."""
     finer = np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant
-    return BOUND if finer else 2 * BOUND
+    scaled = link is not None and link.kind == "softmax" and link.scale != 1.0
+    bound = SCALED_BOUND if scaled else BOUND
+    return bound if finer else 2 * bound
 
 
 def exact_link(link: Link, margin: FloatArray) -> LongArray:
@@ -48,6 +53,11 @@ def exact_link(link: Link, margin: FloatArray) -> LongArray:
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         if link.kind == "sigmoid":
             x = np.asarray(1 / (1 + np.exp(-np.longdouble(link.scale) * x)))
+        elif link.kind == "sigmoid_pair":
+            scaled = np.longdouble(link.scale) * x
+            x = np.asarray(1 / (1 + np.exp(np.hstack((scaled, -scaled)))))
+        elif link.kind == "negative_exp2":
+            x = np.asarray(-np.exp2(-x))
         elif link.kind == "exp":
             x = np.asarray(np.exp(x))
         elif link.kind == "softplus":
@@ -57,7 +67,7 @@ def exact_link(link: Link, margin: FloatArray) -> LongArray:
         elif link.kind == "step":
             x = np.asarray(x > 0, np.longdouble)
         elif link.kind == "softmax":
-            raised = np.exp(x - x.max(axis=1, keepdims=True))
+            raised = np.exp(np.longdouble(link.scale) * (x - x.max(axis=1, keepdims=True)))
             x = np.asarray(raised / raised.sum(axis=1, keepdims=True))
     return x
 
@@ -78,9 +88,8 @@ def compare_links(
     name: Callable[[int], str],
 ) -> None:  # fmt: skip
     """Compare every link of the trees' output with the exact link of the packed margin."""
-    summed = next(op.target for op in graph.operators if isinstance(op, TreeEnsemble))
     for link in graph.operators:
-        if not isinstance(link, Link) or link.source != summed:
+        if not isinstance(link, Link) or link.source != graph.trees.target:
             continue
         target = TARGETS.get(graph.value(link.target).role)
         if target is None:
@@ -91,7 +100,7 @@ def compare_links(
         if link.complement:
             other = _different(ours[:, :1], 1 - ours[:, 1:])
             off = np.hstack((np.where(other, np.inf, 0.0), off))
-        bound = link_bound()
+        bound = link_bound(link)
         tally.add(link_values=ours.size)
         tally.worst(float(off.max(initial=0.0)), bound)
         wrong = off > bound
@@ -113,6 +122,11 @@ def _different(ours: AnyArray, theirs: AnyArray) -> AnyArray:
     return np.asarray((ours != theirs) & ~(np.isnan(ours) & np.isnan(theirs)))
 
 
+def joined(answer: Any) -> AnyArray:
+    """Return an answer as one array; the columns of several outputs side by side."""
+    return np.concatenate(answer, axis=1) if isinstance(answer, list) else np.asarray(answer)
+
+
 def compare_outputs(
     model: Model, graph: Graph, rows: AnyArray, outputs: dict[str, AnyArray], tally: Tally,
     name: Callable[[int], str],
@@ -121,7 +135,7 @@ def compare_outputs(
     for method, theirs in outputs.items():
         if method not in model.methods:
             continue
-        ours = getattr(model, method)(rows)
+        ours = joined(getattr(model, method)(rows))
         is_label = method == "predict" and graph.by_role(Role.LABEL) is not None
         if theirs.size != ours.size or not (is_label or ours.dtype.kind == theirs.dtype.kind):
             given, expected = (f"{array.dtype} of shape {array.shape}" for array in (ours, theirs))
@@ -132,7 +146,7 @@ def compare_outputs(
             wrong, tied = _compare_labels(model, graph, rows, np.asarray(ours != sources))
             tally.add(labels=len(ours), ties=int(tied.sum()))
         else:
-            unit = float(np.finfo(ours.dtype).eps)
+            unit = float(np.finfo(ours.dtype.name).eps)
             wrong = ~np.isclose(ours, sources, SOURCE_UNITS * unit, 4 * unit, equal_nan=True)
         tally.differ(
             int(wrong.sum()),
@@ -152,8 +166,8 @@ def _compare_labels(
     """Return which labels differ in earnest, and which by nothing but a tie of probabilities."""
     tied = np.zeros(len(differs), np.bool_)
     decide = next(op for op in graph.operators if isinstance(op, Decide))
-    summed = next(op.target for op in graph.operators if isinstance(op, TreeEnsemble))
-    if not differs.any() or decide.source == summed:
+    logarithm = any(isinstance(op, Link) and op.kind == "logit" for op in graph.operators)
+    if not differs.any() or (decide.source == graph.trees.target and not logarithm):
         return differs, tied  # decided on the margin, which is equal bit for bit
     probability: Any = np.sort(model._run(rows[differs], "probability"), axis=1)
     unit = SOURCE_UNITS * float(np.finfo(probability.dtype).eps)

@@ -12,6 +12,7 @@ from cordwood import _core, api, frontends
 from cordwood._rows import RowsDoor
 from cordwood._verify_compare import prove_refusals, prove_rows
 from cordwood._verify_head import compare_head
+from cordwood._verify_lossy import Allowance
 from cordwood._verify_packed import PackedTrees
 from cordwood._verify_probes import Batch, make_probes
 from cordwood._verify_report import Report, StructureProof
@@ -41,7 +42,8 @@ def prove(source: Any, model: Any, X: Any, *, probes: int, seed: int) -> Report:
         raise InputError(message)
     packed = _load(model)
     graph = source if isinstance(source, Graph) else frontends.read(source)
-    structure = _prove_structure(graph, packed)
+    allowance = Allowance.of(packed, graph)
+    structure = _prove_structure(graph, packed, allowance)
     reference, note = find_reference(source)
     facts = graph.provenance
     own = None
@@ -63,6 +65,7 @@ def prove(source: Any, model: Any, X: Any, *, probes: int, seed: int) -> Report:
         "structure": structure,
         "seed": seed,
         "note": note,
+        "lossy": None if allowance is None else allowance.recipe,
     }
     if any(item.kind in FOREIGN for item in structure.differences):
         reference = None
@@ -71,7 +74,7 @@ def prove(source: Any, model: Any, X: Any, *, probes: int, seed: int) -> Report:
         if probes:
             made = make_probes(graph.trees, _base_rows(graph, own), most_rows=probes, seed=seed)
             tally = Tally()
-            prove_rows(reference, packed, graph, made.batches, tally)
+            prove_rows(reference, packed, graph, made.batches, tally, allowance)
             prove_refusals(reference, packed, graph, tally)
             report |= {
                 "probes": tally.proof(),
@@ -81,22 +84,32 @@ def prove(source: Any, model: Any, X: Any, *, probes: int, seed: int) -> Report:
             }
         if own is not None:
             tally = Tally()
-            prove_rows(reference, packed, graph, [Batch(own)], tally)
+            prove_rows(reference, packed, graph, [Batch(own)], tally, allowance)
             report["rows"] = tally.proof()
     return Report(**report)
 
 
-def _prove_structure(graph: Graph, model: Model) -> StructureProof:
+def _prove_structure(graph: Graph, model: Model, allowance: Allowance | None) -> StructureProof:
     data = model.to_bytes()
     file = _core.inspect(data)
-    index = next(
-        (i for i, record in enumerate(file["operators"]) if record["name"] == "tree_ensemble"), None
-    )
-    if index is None or not any(isinstance(op, TreeEnsemble) for op in graph.operators):
+    places = [i for i, record in enumerate(file["operators"]) if record["name"] == "tree_ensemble"]
+    ensembles = [op for op in graph.operators if isinstance(op, TreeEnsemble)]
+    if not places or not ensembles:
         message = "verify compares tree models; the source or the file has no tree_ensemble"
         raise InputError(message)
-    packed = PackedTrees(data, index)
-    return prove_structure(graph, packed, compare_head(graph, packed, file))
+    proofs = []
+    # From the last, which answers, to those that it starts from.
+    for trees, place in zip(reversed(ensembles), reversed(places), strict=False):
+        packed = PackedTrees(data, place)
+        head = compare_head(graph, trees, packed, file)
+        proofs.append(prove_structure(graph, trees, packed, head, allowance))
+    return StructureProof(
+        trees=sum(proof.trees for proof in proofs),
+        nodes=sum(proof.nodes for proof in proofs),
+        regions=sum(proof.regions for proof in proofs),
+        n_differences=sum(proof.n_differences for proof in proofs),
+        differences=tuple(item for proof in proofs for item in proof.differences),
+    )
 
 
 def _load(model: Any) -> Model:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from cordwood._verify_links import joined
+
 if TYPE_CHECKING:
     from cordwood._typing import AnyArray, Float64Array
 
@@ -179,16 +181,28 @@ class _Forest:
             self._source.n_jobs = 1
 
     def leaves(self, X: AnyArray) -> AnyArray | None:
+        if not hasattr(self._source, "apply"):
+            return None
         answer: AnyArray = _quiet(self._source.apply, X)
         return answer.reshape(len(X), -1).astype(np.int64)
 
     def margin(self, X: AnyArray) -> AnyArray | None:
+        if hasattr(self._source, "score_samples") or self._starts_from_probabilities():
+            return None  # a power of the mean depth, or a sum that starts from a logarithm
         for method in ("decision_function", "predict_proba", "predict"):
             if hasattr(self._source, method):
-                return np.asarray(_quiet(getattr(self._source, method), X)).reshape(len(X), -1)
+                answer = joined(_quiet(getattr(self._source, method), X))
+                return answer.reshape(len(X), -1)
         return None
 
+    def _starts_from_probabilities(self) -> bool:
+        """Tell whether a fitted classifier makes the first margins of gradient boosting."""
+        init = getattr(self._source, "init_", None)
+        return hasattr(init, "predict_proba") and not type(init).__name__.startswith("Dummy")
+
     def outputs(self, X: AnyArray) -> dict[str, AnyArray]:
+        if not hasattr(self._source, "predict"):
+            _quiet(self._source.apply, X)  # it refuses what the source refuses
         return _methods(self._source, X)
 
 
@@ -239,7 +253,7 @@ def _sklearn_name() -> str:
 def _methods(estimator: Any, X: AnyArray, **options: Any) -> dict[str, AnyArray]:
     """Call the methods of an estimator that people call."""
     names = [name for name in ("predict", "predict_proba") if hasattr(estimator, name)]
-    return {name: np.asarray(_quiet(getattr(estimator, name), X, **options)) for name in names}
+    return {name: joined(_quiet(getattr(estimator, name), X, **options)) for name in names}
 
 
 def _quiet(function: Any, X: AnyArray, **options: Any) -> Any:

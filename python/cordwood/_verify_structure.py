@@ -20,7 +20,8 @@ from cordwood._verify_rules import numeric_goes_left, region_of
 from cordwood._verify_sets import wrong_sets
 
 if TYPE_CHECKING:
-    from cordwood._typing import AnyArray, BoolArray, Int64Array
+    from cordwood._typing import AnyArray, BoolArray, Float64Array, Int64Array
+    from cordwood._verify_lossy import Allowance
     from cordwood._verify_packed import PackedTrees
     from cordwood.ir import Graph, TreeEnsemble
 
@@ -53,27 +54,41 @@ class _Pairs:
         return len(self.tree)
 
 
-def prove_structure(graph: Graph, packed: PackedTrees, head: list[Difference]) -> StructureProof:
-    """Compare all trees.
+def prove_structure(
+    graph: Graph,
+    trees: TreeEnsemble,
+    packed: PackedTrees,
+    head: list[Difference],
+    allowance: Allowance | None = None,
+) -> StructureProof:
+    """Compare all trees of an ensemble.
 
     Parameters
     ----------
     graph : Graph
         The source's structure.
+    trees : TreeEnsemble
+        One of its ensembles.
     packed : PackedTrees
         The packed trees.
     head : list of Difference
         What differs outside the trees. Where the number of trees or the width of leaves is among
         it, the trees are not compared.
+    allowance : Allowance, optional
+        What a lossy recipe may have changed: leaves, or the trees, which are then not compared.
     """
-    trees = graph.trees
-    walk = _Walk(graph, packed)
+    walk = _Walk(graph, trees, packed, rounded=allowance is not None)
+    moved = any(item.kind == "base value" for item in head)
+    head = head if allowance is None else allowance.of_head(head)
     comparable = (
         len(packed.tree_start) == len(trees.tree_start)
         and packed.leaf_values.shape[1] == trees.leaf_width
+        and (allowance is None or allowance.same_trees)
     )
     if comparable:
         walk.run()
+        if allowance is not None and not moved:
+            head = [*head, *allowance.of_leaves(walk.worst, trees.tree_output)]
     return StructureProof(
         trees=trees.n_trees,
         nodes=walk.nodes,
@@ -86,9 +101,13 @@ def prove_structure(graph: Graph, packed: PackedTrees, head: list[Difference]) -
 class _Walk:
     """One walk over all pairs of nodes."""
 
-    def __init__(self, graph: Graph, packed: PackedTrees) -> None:
+    def __init__(
+        self, graph: Graph, trees: TreeEnsemble, packed: PackedTrees, *, rounded: bool
+    ) -> None:
         self.graph = graph
-        self.trees: TreeEnsemble = graph.trees
+        self.rounded = rounded
+        self.worst: Float64Array = np.zeros((trees.n_trees, trees.leaf_width))
+        self.trees = trees
         self.packed = packed
         self.nodes = self.regions = self.n_differences = 0
         self._found: list[tuple[int, int, int, str, str, str]] = []
@@ -183,10 +202,14 @@ class _Walk:
         step = max(1, LEAF_CELLS // trees.leaf_width)
         for begin in range(0, len(pairs), step):
             some = pairs[slice(begin, begin + step)]
-            weight = trees.tree_weight[some.tree][:, None]
-            stated = trees.leaf_values[trees.leaf_row[some.source]].astype(np.float64) * weight
+            stated = trees.leaf_values[trees.leaf_row[some.source]].astype(np.float64)
+            if trees.aggregate != "weighted_median":
+                stated *= trees.tree_weight[some.tree][:, None]
             expected = stated.astype(trees.accumulate_type).astype(np.float64)
             given = packed.leaf_values[packed.rank[some.packed]]
+            if self.rounded:
+                np.maximum.at(self.worst, some.tree, np.abs(given - expected))
+                continue
             differs = (given.view(np.int64) != expected.view(np.int64)).any(axis=1)
             self._note("leaf value", some, differs, given, expected, _name_values)
         number = packed.leaf_number(pairs.packed, pairs.tree, pairs.place)
