@@ -16,8 +16,7 @@ Change = Callable[[TreeEnsemble, int], dict[str, Any]]
 def changed(graph: Graph, **fields: Any) -> Graph:
     """Return the Graph with other fields in its ensemble, of several in the last one."""
     operators = tuple(
-        dataclasses.replace(op, **fields) if op is graph.trees else op
-        for op in graph.operators
+        dataclasses.replace(op, **fields) if op is graph.trees else op for op in graph.operators
     )
     return dataclasses.replace(graph, operators=operators)
 
