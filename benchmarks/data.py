@@ -24,11 +24,12 @@ LATE_MINUTES = 15
 
 
 class Split(NamedTuple):
-    """Rows to train on, and rows to measure on."""
+    """Rows to train on, and rows to measure on, with what is true of each."""
 
     train: np.ndarray
     labels: np.ndarray
     test: np.ndarray
+    truth: np.ndarray
 
 
 def flights(n_train: int = 200_000, n_test: int = 100_000) -> Split:
@@ -57,7 +58,7 @@ def flights(n_train: int = 200_000, n_test: int = 100_000) -> Split:
     late = (table["arr_delay"] > LATE_MINUTES).to_numpy(np.int64)
     order = np.random.default_rng(0).permutation(len(rows))
     train, test = order[:n_train], order[200_000 : 200_000 + n_test]
-    return Split(rows[train], late[train], rows[test])
+    return Split(rows[train], late[train], rows[test], late[test])
 
 
 def higgs() -> Split:
@@ -65,4 +66,5 @@ def higgs() -> Split:
     train = np.loadtxt(HIGGS / "binary.train.gz", delimiter="\t")
     test = np.loadtxt(HIGGS / "binary.test.gz", delimiter="\t")
     everything = np.concatenate([train, test])
-    return Split(train[:, 1:].copy(), train[:, 0].astype(np.int64), everything[:, 1:].copy())
+    labels, truth = (table[:, 0].astype(np.int64) for table in (train, everything))
+    return Split(train[:, 1:].copy(), labels, everything[:, 1:].copy(), truth)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from data import flights
+from data import Split, flights
 
 CACHE = Path(__file__).resolve().parent / ".models"
 
@@ -55,7 +55,7 @@ def load(name: str, size: Size) -> Case:
     return case
 
 
-def _made(size: Size) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _made(size: Size) -> Split:
     """Rows of the shape of HIGGS."""
     from sklearn.datasets import make_classification
 
@@ -70,7 +70,8 @@ def _made(size: Size) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         random_state=1,
     )
     rows = rows.astype(np.float32)
-    return rows[: size.rows], labels[: size.rows], rows[size.rows :]
+    n = size.rows
+    return Split(rows[:n], labels[:n], rows[n:], labels[n:])
 
 
 def _flights(size: Size) -> Any:
@@ -92,14 +93,14 @@ def _xgboost(depth: int, rows: Any, labels: Any, rounds: int) -> Any:
 
 
 def lightgbm_binary(size: Size) -> Case:
-    rows, labels, test = _made(size)
-    source = _lightgbm({"objective": "binary"}, rows, labels, 500 // size.fewer_trees)
-    return Case(source, test.astype(np.float64))
+    split, rounds = _made(size), 500 // size.fewer_trees
+    source = _lightgbm({"objective": "binary"}, split.train, split.labels, rounds)
+    return Case(source, split.test.astype(np.float64))
 
 
 def xgboost_depth_6(size: Size) -> Case:
-    rows, labels, test = _made(size)
-    return Case(_xgboost(6, rows, labels, 1000 // size.fewer_trees), test)
+    split = _made(size)
+    return Case(_xgboost(6, split.train, split.labels, 1000 // size.fewer_trees), split.test)
 
 
 def deep_forest(size: Size) -> Case:
@@ -123,15 +124,23 @@ def histogram_boosting(size: Size) -> Case:
     return Case(model.fit(split.train, split.labels), split.test)
 
 
-def ten_classes(size: Size) -> Case:
+def _digits() -> Split:
     from sklearn.datasets import load_digits
 
     rows, digits = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(rows))
-    train = order[:1_400]
+    train, test = order[:1_400], order[1_400:]
+    return Split(rows[train], digits[train], rows[test], digits[test])
+
+
+def ten_classes(size: Size) -> Case:
+    from sklearn.datasets import load_digits
+
+    split = _digits()
+    rows = load_digits().data
     settings = {"objective": "multiclass", "num_class": 10}
     rounds = max(2, 100 // size.fewer_trees)
-    source = _lightgbm(settings, rows[train], digits[train], rounds)
+    source = _lightgbm(settings, split.train, split.labels, rounds)
     drawn = np.random.default_rng(1).integers(0, len(rows), size.test_rows)
     return Case(source, rows[drawn])
 
@@ -139,6 +148,12 @@ def ten_classes(size: Size) -> Case:
 def xgboost_depth_8(size: Size) -> Case:
     split = _flights(size)
     return Case(_xgboost(8, split.train, split.labels, 200 // size.fewer_trees), split.test)
+
+
+def split_of(name: str, size: Size) -> Split:
+    """Return the rows that a model was trained on, and others that it never saw."""
+    made = {"A": _made, "B": _made, "E": lambda _: _digits()}
+    return made.get(name, _flights)(size)
 
 
 MODELS: dict[str, Callable[[Size], Case]] = {

@@ -1,4 +1,4 @@
-"""A recipe prints, compares, travels as JSON, and refuses names that it does not know."""
+"""A recipe prints, compares, travels as JSON, and refuses what it does not know."""
 
 from __future__ import annotations
 
@@ -15,12 +15,32 @@ def test_presets_survive_json(name: str) -> None:
     assert Recipe.from_json(recipe.to_json()) == recipe
     assert Recipe.of(name) == Recipe.of(recipe) == recipe
     assert str(recipe).startswith(name)
+    assert recipe.lossless == (name == "lossless")
+
+
+def test_options_survive_json_and_repr() -> None:
+    recipe = Recipe("trees-tiny", keep=0.5)
+    assert Recipe.from_json(recipe.to_json()) == recipe != Recipe("trees-tiny")
+    assert eval(repr(recipe)) == recipe
+    assert "keep 0.5" in str(recipe)
 
 
 @pytest.mark.parametrize("name", ["int8", "", "Lossless", None, 8])
 def test_unknown_name_lists_the_known_ones(name: object) -> None:
     with pytest.raises(InputError, match="'lossless'"):
         Recipe.of(name)
+
+
+@pytest.mark.parametrize("keep", [0.0, -1, 1.5, float("nan"), "half", True])
+def test_keep_is_a_share(keep: object) -> None:
+    with pytest.raises(InputError, match="share above 0"):
+        Recipe("trees-tiny", keep=keep)
+
+
+@pytest.mark.parametrize("name", ["lossless", "trees-small"])
+def test_keep_belongs_to_the_recipe_that_prunes(name: str) -> None:
+    with pytest.raises(InputError, match="'trees-tiny'"):
+        Recipe(name, keep=0.5)
 
 
 @pytest.mark.parametrize("text", ["", "lossless", "[]", "{}", '{"name":"lossless","more":1}'])

@@ -37,7 +37,7 @@ CAPS = (0.0, 0.04, 0.08, 0.12, 0.18, 0.25, 0.4, 1.0)
 UNSEEN_ROWS = 10.0
 """Rows that each leaf counts for beyond those that reach it."""
 
-BOUND_PRICE = 0.1
+BOUND_PRICE = 0.03
 """What a unit of the bound costs, in units of the squared error a unit of it would make."""
 
 SEARCHES = 30
