@@ -11,10 +11,10 @@ MADE   := $(VENV)/.cordwood
 # What `pip install -e .` looks at; Python files need no reinstall.
 NATIVE := pyproject.toml CMakeLists.txt $(wildcard cmake/*.cmake) $(shell find csrc -name '*.[ch]pp' -o -name '*.h')
 
-.PHONY: help build demo test test-full bench lint format fuzz clean
+.PHONY: help build demo test test-full test-sources bench lint format fuzz clean
 
 help:
-	@echo "make demo | test | test-full | bench | lint | format | build | fuzz | clean"
+	@echo "make demo | test | test-full | test-sources | bench | lint | format | build | fuzz | clean"
 
 $(MADE)/venv:
 	@test -x $(PYTHON) || $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 10) and \
@@ -42,6 +42,13 @@ test: $(MADE)/extra-test $(MADE)/build
 
 test-full: $(MADE)/extra-test $(MADE)/build
 	CORDWOOD_HYPOTHESIS=full $(PYTHON) -m pytest -m 'slow or not slow' $(ARGS)
+
+# The oldest source libraries that are supported; PY may be a Python from 3.10 to 3.12.
+test-sources: $(MADE)/venv
+	$(PYTHON) -m pip install -q -c tests/oldest_sources.txt \
+	  scikit-learn xgboost lightgbm numpy scipy pandas joblib hypothesis 'pytest>=8'
+	$(PYTHON) -m pip install -q --no-build-isolation --no-deps -e .
+	$(PYTHON) -m pytest tests/test_source_versions.py $(ARGS)
 
 bench: $(MADE)/extra-bench $(MADE)/build
 	$(PYTHON) -m pytest benchmarks/bench_trees.py --benchmark-only $(ARGS)

@@ -226,7 +226,9 @@ class _Histogram:
         return twin
 
     def leaves(self, X: AnyArray) -> AnyArray | None:
-        encoded = _quiet(lambda rows: self._source._preprocess_X(rows, reset=False), X)
+        encoded: AnyArray = np.asarray(X, np.float64)
+        if hasattr(self._source, "_preprocess_X"):  # from 1.4 on: categories become codes
+            encoded = _quiet(lambda rows: self._source._preprocess_X(rows, reset=False), X)
         known, index = self._source._bin_mapper.make_known_categories_bitsets()
         columns = [tree.predict(encoded, known, index, 1) for tree in self._trees]
         return np.column_stack(columns).astype(np.int64)
