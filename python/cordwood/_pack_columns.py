@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cordwood import _progress
 from cordwood._pack_tensors import Dtype, Tensor
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def build_columns(trees: TreeEnsemble, inner: np.ndarray, is_inner: np.ndarray) 
     is_inner : ndarray of bool, shape (n_nodes,)
         Which nodes of the preorder they are.
     """
+    _progress.reached(0.75, "ranking cuts")
     is_category = trees.category_set[inner] >= 0
     kind = np.where(is_category, ColumnKind.CATEGORY, trees.zero_missing[inner]).astype(np.int64)
     keys, node_column = np.unique(

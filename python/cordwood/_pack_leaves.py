@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from cordwood import _progress
 from cordwood._pack_tensors import Tensor, bit_length, field_bits, smallest_unsigned
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def leaf_tensors(trees: TreeEnsemble, tree: np.ndarray, leaves: np.ndarray) -> L
     leaves : ndarray of intp, shape (n_leaves,)
         Its leaves, in the order that the file keeps.
     """
+    _progress.reached(0.85, "sharing leaves")
     row = trees.leaf_row[leaves]
     if trees.is_linear:
         values = trees.leaf_values[row].astype(trees.accumulate_type)

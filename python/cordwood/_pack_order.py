@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cordwood import _progress
+
 if TYPE_CHECKING:
     from cordwood.ir import TreeEnsemble
 
@@ -50,6 +52,7 @@ class TreeOrder:
 
 def tree_order(trees: TreeEnsemble) -> TreeOrder:
     """Find both orders of an ensemble whose trees are well formed."""
+    _progress.reached(0.6, "ordering nodes")
     start = trees.tree_start[:-1].astype(np.intp)
     tree = np.repeat(np.arange(trees.n_trees), np.diff(trees.tree_start))
     first = start[tree]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cordwood import _progress
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -116,6 +118,7 @@ def encode_all(tensors: Sequence[Tensor]) -> list[tuple[Encoding, bytes]]:
     list of (Encoding, bytes)
         In the order of `tensors`.
     """
+    _progress.reached(0.9, "coding")
     found = [tensor.encoded for tensor in tensors]
     coded = [at for at, (encoding, _) in enumerate(found) if encoding != Encoding.RAW]
     coded.sort(key=lambda at: len(tensors[at].data))

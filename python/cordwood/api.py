@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from cordwood import _files
+from cordwood import _files, _progress
 from cordwood.errors import InputError, InputTypeError, UnsupportedModelError
 from cordwood.model import Model
 from cordwood.recipe import Recipe
@@ -61,7 +61,8 @@ def compress(
 
     Notes
     -----
-    Time grows with the number of nodes: seconds for six million.
+    Time grows with the number of nodes: seconds for six million. What takes longer than a second
+    draws a bar on standard error, if that is a terminal.
 
     Examples
     --------
@@ -85,12 +86,16 @@ def compress(
     chosen = Recipe.of(recipe)
     unused = {"example_inputs": example_inputs}
     _refuse_unused(chosen, **unused, **({"calibration": calibration} if chosen.lossless else {}))
-    graph = source if isinstance(source, Graph) else frontends.read(source)
-    if chosen.lossless:
-        return Model(pack(graph, chosen))
-    from cordwood._api_lossy import compress_lossy
+    with _progress.bar():
+        _progress.reached(0.0, "reading the model")
+        graph = source if isinstance(source, Graph) else frontends.read(source)
+        if not chosen.lossless:
+            from cordwood._api_lossy import compress_lossy
 
-    return compress_lossy(graph, chosen, calibration)
+            return compress_lossy(graph, chosen, calibration)
+        packed = pack(graph, chosen)
+        _progress.reached(0.95, "loading")
+        return Model(packed)
 
 
 def load(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cordwood import _progress
 from cordwood.errors import GraphError
 from cordwood.ir import Graph, TreeEnsemble
 from cordwood.passes import Loss
@@ -126,6 +127,7 @@ def fold_thresholds(graph: Graph) -> tuple[Graph, Loss]:
     GraphError
         A threshold has no exact cut.
     """
+    _progress.reached(0.45, "folding thresholds")
     operators = tuple(
         _folded(operator) if isinstance(operator, TreeEnsemble) else operator
         for operator in graph.operators
