@@ -19,7 +19,7 @@ MAX_LINES = 400
 PYTHON_LEVELS = (
     ("_core",),
     ("errors", "_typing"),
-    ("_files",),
+    ("_files", "_progress"),
     ("ir", "recipe"),
     ("ops",),
     ("passes", "frontends"),
