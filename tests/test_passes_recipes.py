@@ -122,6 +122,14 @@ def test_tiny_offers_no_leaf_numbers() -> None:
     }
 
 
+def test_leaves_that_are_short_already_stay() -> None:
+    source = _sklearn("RandomForestClassifier", LABELS % 2, n_estimators=10)
+    exact, small = cw.compress(source), cw.compress(source, "trees-small", calibration=ROWS)
+    loss = small.metadata["recipe"]["loss"]
+    assert loss["margin_bound"] == loss["margin_error"] == loss["bytes_saved"] == 0
+    assert exact.predict_proba(ROWS).tobytes() == small.predict_proba(ROWS).tobytes()
+
+
 def test_lossless_refuses_calibration_rows() -> None:
     with pytest.raises(InputError, match="needs no calibration"):
         cw.compress(SOURCES["xgboost"](), calibration=ROWS)

@@ -55,14 +55,16 @@ def compress_lossy(graph: Graph, recipe: Recipe, calibration: Any) -> Model:
     exact = Model(pack(graph))
     rows = None if calibration is None else _rows(exact, calibration)
     small, losses = _run_passes(graph, recipe, exact, rows)
-    facts = {
-        "margin_bound": _up(math.fsum(loss.margin_bound for loss in losses)),
-        "summation_bound": _up(summation_bound(graph) + summation_bound(small)),
-    }
+    if len(pack(small)) < exact.nbytes:
+        facts = {
+            "margin_bound": _up(math.fsum(loss.margin_bound for loss in losses)),
+            "summation_bound": _up(summation_bound(graph) + summation_bound(small)),
+        }
+    else:  # the source's own leaves are shorter, as where a forest's are all pure
+        small, facts = graph, {"margin_bound": 0.0, "summation_bound": 0.0}
     if rows is not None:
         facts |= _measure(exact, Model(pack(small)), rows)
-    # What the facts themselves take is no saving; the source's file has none of them.
-    facts["bytes_saved"] = exact.nbytes - len(pack(small, recipe, facts))
+    facts["bytes_saved"] = exact.nbytes - len(pack(small))
     return Model(pack(small, recipe, facts))
 
 
