@@ -261,7 +261,7 @@ def tree_file(**attributes: float) -> CordFile:
         "aggregate": 0,
         "leaf_numbering": 2,
         "tree_encoding": 0,
-        "flags": 3,
+        "flags": 11,  # NaN, infinity, and missing routes told from zero
         "divisor": 1.0,
         "zero_band": 1e-35,
         "missing_value": 0.0,

@@ -48,7 +48,7 @@ def linear_leaves(file: CordFile) -> None:
 
 
 def missing_value(file: CordFile) -> None:
-    file.patch(cf.ATTRIBUTES, FLAGS, "B", 7)
+    file.patch(cf.ATTRIBUTES, FLAGS, "B", 15)
     file.patch(cf.ATTRIBUTES, MISSING_VALUE, "d", -999.0)
 
 

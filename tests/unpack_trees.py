@@ -90,7 +90,8 @@ def ensemble(
     )
     leaf_id[~inner] = _leaf_ids(trees, inner, left, right, tree_start)
     missing_left = np.zeros(n_nodes, bool)
-    zero_left = (category_set[nodes] < 0) & (threshold[nodes] >= 0)
+    from_zero = bool(trees.flags & 8)
+    zero_left = from_zero & (category_set[nodes] < 0) & (threshold[nodes] >= 0)
     missing_left[nodes] = zero_left != trees.missing_left
     return TreeEnsemble(
         source=source,

@@ -82,7 +82,8 @@ enum cordwood_leaf_numbering {
 enum cordwood_tree_flag {
   CORDWOOD_TREES_ACCEPT_NAN = 1,
   CORDWOOD_TREES_ACCEPT_INFINITY = 2,
-  CORDWOOD_TREES_MISSING_VALUE = 4 /* values equal to missing_value count as NaN */
+  CORDWOOD_TREES_MISSING_VALUE = 4,    /* values equal to missing_value count as NaN */
+  CORDWOOD_TREES_MISSING_FROM_ZERO = 8 /* missing_left says where NaN parts from zero */
 };
 
 /* Tensor operands of tree_ensemble, in this order; docs/format.md gives type and shape of each. */
@@ -98,7 +99,7 @@ enum cordwood_tree_tensor {
   CORDWOOD_TREE_SET_BITS = 7,        /* bit: per set, category_count + 1 bits (last: any other) */
   CORDWOOD_TREE_NODE_COLUMN = 8,     /* u8, u16 or u32 [n_inner], preorder over all trees */
   CORDWOOD_TREE_NODE_RANK = 9,       /* bit: each within what is open, see docs/format.md */
-  CORDWOOD_TREE_MISSING_LEFT = 10,   /* bit [n_inner]: 1 where NaN parts from zero */
+  CORDWOOD_TREE_MISSING_LEFT = 10,   /* bit [n_inner]: 1 where NaN goes left, or parts from zero */
   CORDWOOD_TREE_OUTPUT = 11,         /* u8, u16 or u32 [n_trees] */
   CORDWOOD_TREE_BASE_VALUE = 12,     /* f32 or f64 [n_outputs]: accumulate type */
   CORDWOOD_TREE_LEAF_ROW = 13,       /* bit: n_leaves indices, or absent where leaf i has row i */

@@ -63,12 +63,14 @@ OpenRanks open_ranks(const std::vector<TreeColumn>& columns) {
   return OpenRanks(size, nests);
 }
 
-/// For each column the first rank that sends zero to the left; 2^32 - 1 where that means nothing.
+/// For each column the first rank that sends NaN to the left where its bit is 0: the first that
+/// sends zero there, or 2^32 - 1, which no rank reaches.
 std::vector<uint32_t> zero_ranks(const TreeArrays& trees) {
+  const bool from_zero = (trees.attributes.flags & CORDWOOD_TREES_MISSING_FROM_ZERO) != 0;
   std::vector<uint32_t> ranks;
   ranks.reserve(trees.columns.size());
   for (const TreeColumn& column : trees.columns) {
-    if (column.kind == CORDWOOD_COLUMN_CATEGORY) {
+    if (!from_zero || column.kind == CORDWOOD_COLUMN_CATEGORY) {
       ranks.push_back(std::numeric_limits<uint32_t>::max());
       continue;
     }

@@ -42,8 +42,8 @@ Status bad_shape(uint16_t opcode, const char* expected, uint32_t index) noexcept
 }
 
 bool tree_choices_known(const cordwood_tree_attributes& trees) noexcept {
-  constexpr uint32_t flags =
-      CORDWOOD_TREES_ACCEPT_NAN | CORDWOOD_TREES_ACCEPT_INFINITY | CORDWOOD_TREES_MISSING_VALUE;
+  constexpr uint32_t flags = CORDWOOD_TREES_ACCEPT_NAN | CORDWOOD_TREES_ACCEPT_INFINITY |
+                             CORDWOOD_TREES_MISSING_VALUE | CORDWOOD_TREES_MISSING_FROM_ZERO;
   return is_float(trees.input_type) && is_float(trees.accumulate_type) &&
          trees.integer_cast <= CORDWOOD_INTEGER_VIA_FLOAT32 &&
          trees.category_rule <= CORDWOOD_CATEGORY_EXACT &&

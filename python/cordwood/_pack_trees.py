@@ -21,7 +21,7 @@ __all__ = ["LeafNumbering", "tree_record"]
 
 _ATTRIBUTES = struct.Struct("<IIIIQQI8B4xddd")
 _COMPACT = 0
-_ACCEPT_NAN, _ACCEPT_INFINITY, _MISSING_VALUE = 1, 2, 4
+_ACCEPT_NAN, _ACCEPT_INFINITY, _MISSING_VALUE, _MISSING_FROM_ZERO = 1, 2, 4, 8
 _INTEGER_CASTS = {"direct": 0, "float32": 1}
 _CATEGORY_RULES = {"none": 0, "floor": 1, "truncate": 2, "exact": 3}
 _AGGREGATES = {"sum": 0, "average": 1, "weighted_median": 3}
@@ -55,6 +55,7 @@ def tree_record(trees: TreeEnsemble) -> tuple[bytes, list[Tensor | None]]:
     inner, leaves = order.preorder[is_inner], order.preorder[~is_inner]
     columns = build_columns(trees, inner, is_inner)
     packed = leaf_tensors(trees, order.tree[leaves], leaves)
+    from_zero, missing_routes = _missing_routes(trees, inner)
     numbering, leaf_number = _leaf_numbers(trees, order, leaves)
     zero_missing = bool((trees.zero_missing[inner] & (trees.category_set[inner] < 0)).any())
     attributes = _ATTRIBUTES.pack(
@@ -72,7 +73,7 @@ def tree_record(trees: TreeEnsemble) -> tuple[bytes, list[Tensor | None]]:
         _AGGREGATES[trees.aggregate],
         numbering,
         _COMPACT,
-        _flags(trees),
+        _flags(trees, from_zero),
         trees.divisor,
         trees.zero_band + 0.0 if zero_missing or trees.is_linear else 0.0,
         0.0 if trees.missing_value is None else trees.missing_value + 0.0,
@@ -88,7 +89,7 @@ def tree_record(trees: TreeEnsemble) -> tuple[bytes, list[Tensor | None]]:
         Tensor.of_bits(columns.set_bits),
         Tensor.of(smallest_unsigned(columns.node_column)),
         columns.node_rank,
-        Tensor.of_bits(_parts_from_zero(trees, inner)),
+        missing_routes,
         Tensor.of(smallest_unsigned(trees.tree_output)),
         Tensor.of(trees.base_value),
         packed.row,
@@ -99,22 +100,29 @@ def tree_record(trees: TreeEnsemble) -> tuple[bytes, list[Tensor | None]]:
     ]
 
 
-def _flags(trees: TreeEnsemble) -> int:
+def _flags(trees: TreeEnsemble, from_zero: int) -> int:
     flags = _ACCEPT_NAN * trees.accepts_nan + _ACCEPT_INFINITY * trees.accepts_infinity
-    return flags + _MISSING_VALUE * (trees.missing_value is not None)
+    return flags + _MISSING_VALUE * (trees.missing_value is not None) + from_zero
 
 
-def _parts_from_zero(trees: TreeEnsemble, inner: np.ndarray) -> np.ndarray:
-    """Tell where a missing value goes another way than zero does: nowhere if no row can tell.
+def _missing_routes(trees: TreeEnsemble, inner: np.ndarray) -> tuple[int, Tensor]:
+    """Say which nodes send NaN left, or, where that is shorter, which send it away from zero.
 
-    A source that reads a missing value as zero then has no bit set. In a column of categories zero
-    counts as going right.
+    Sources that read a missing value as zero part nowhere. Where no row can tell, no bit is set.
+
+    Returns
+    -------
+    from_zero : int
+        The flag that tells the forms apart, or 0.
+    routes : Tensor
+        One bit for each inner node.
     """
-    zero_left = (trees.category_set[inner] < 0) & (trees.threshold[inner] >= 0.0)
-    parts: np.ndarray = trees.missing_left[inner] != zero_left
+    left = trees.missing_left[inner]
+    parts = left != ((trees.category_set[inner] < 0) & (trees.threshold[inner] >= 0.0))
     if not trees.accepts_nan and trees.missing_value is None and trees.category_rule != "exact":
-        parts &= trees.zero_missing[inner]
-    return parts
+        left, parts = left & trees.zero_missing[inner], parts & trees.zero_missing[inner]
+    forms = [(0, Tensor.of_bits(left)), (_MISSING_FROM_ZERO, Tensor.of_bits(parts))]
+    return min(forms, key=lambda form: len(form[1].encoded[1]))
 
 
 def _leaf_numbers(
