@@ -5,8 +5,7 @@ Frames are known by the module of their class, so that pandas, polars and pyarro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -21,8 +20,7 @@ NUMBER_KINDS: Final = "biuf"
 _NULLABLE_BOOLEANS: Final = ("bool", "boolean")
 
 
-@dataclass(frozen=True)
-class Labelled:
+class Labelled(NamedTuple):
     """A column of labels: codes into a list of them.
 
     Attributes
@@ -40,8 +38,7 @@ class Labelled:
     key: object
 
 
-@dataclass(frozen=True)
-class Columns:
+class Columns(NamedTuple):
     """A frame: names and types of its columns, its rows, and how to get a column.
 
     Attributes
