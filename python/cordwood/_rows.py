@@ -5,24 +5,24 @@ Arrays of a common number type never come here.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from cordwood._frames import NUMBER_KINDS, frame_columns, object_columns
-from cordwood._row_labels import LabelCodes
-from cordwood._row_sparse import is_sparse, sparse_rows
 from cordwood.errors import InputError, InputTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cordwood._frames import Columns
+    from cordwood._row_labels import LabelCodes
     from cordwood._row_sparse import SparseRows
     from cordwood.ir import Absent, Unseen
 
 __all__ = ["RowsDoor"]
 
+_NUMBER_KINDS: Final = "biuf"
 _LISTED: Final = 5  # names that a message lists before it says how many more there are
 
 
@@ -64,8 +64,14 @@ class RowsDoor:
         self._input_type = input_type
         self._names = feature_names
         self._blank = "_" if library == "lightgbm" else " "
-        self._labels = LabelCodes(labels or {}, unseen, library)
+        self._label_rules = (labels or {}, unseen, library)
         self._absent = absent
+
+    @functools.cached_property
+    def _labels(self) -> LabelCodes:
+        from cordwood._row_labels import LabelCodes
+
+        return LabelCodes(*self._label_rules)
 
     def __call__(self, x: Any) -> np.ndarray | SparseRows:
         """Return rows that the extension reads.
@@ -90,6 +96,10 @@ class RowsDoor:
         InputTypeError
             Something in it is not a number, or a number too wide to be read exactly.
         """
+        # Imported here: whoever passes arrays alone never needs them.
+        from cordwood._frames import frame_columns
+        from cordwood._row_sparse import is_sparse, sparse_rows
+
         if is_sparse(x):
             _check_shape(x, self._n_features)
             return sparse_rows(x, self._absent, self._input_type)
@@ -142,6 +152,8 @@ def _object_columns(x: Any) -> Columns | None:
         return None
     if all(isinstance(item, int | float | np.number | np.bool_) for item in array.flat):
         return None
+    from cordwood._frames import object_columns
+
     return object_columns(array)
 
 
@@ -172,7 +184,7 @@ def _as_array(x: Any) -> np.ndarray:
 
 def _check_type(dtype: np.dtype, what: str, name: object) -> None:
     """Refuse what is no number; `name` is the type as its owner calls it."""
-    if dtype.kind in NUMBER_KINDS and dtype.itemsize <= np.dtype(np.float64).itemsize:
+    if dtype.kind in _NUMBER_KINDS and dtype.itemsize <= np.dtype(np.float64).itemsize:
         return
     if dtype.kind == "f":
         advice = "cast to float64 first: rounding it is not left to chance"
