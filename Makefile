@@ -20,7 +20,7 @@ $(MADE)/venv:
 	@test -x $(PYTHON) || $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 10) and \
 	  "cordwood needs Python 3.10 or later; name one with PY=...")'
 	@test -x $(PYTHON) || $(PY) -m venv $(VENV)
-	$(PYTHON) -m pip install -q 'pip>=21.3' 'scikit-build-core>=0.11' 'pybind11>=2.13' 'cmake>=3.22' ninja
+	$(PYTHON) -m pip install -q 'pip>=21.3' 'scikit-build-core>=0.11' 'pybind11>=2.13' 'cmake>=3.22' ninja 'setuptools>=70.1'
 	@mkdir -p $(MADE) && touch $@
 
 $(MADE)/build: $(MADE)/venv $(NATIVE)

