@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/tree_walk/step.h"
 #include "runtime/tree_engine.hpp"
 
 namespace cordwood::runtime {
@@ -13,37 +14,42 @@ using kernels::kSliceRows;
 class TopCutter {
  public:
   TopCutter(const format::TreeArrays& whole, format::TreeArrays& tops,
-            std::vector<uint32_t>& nodes_below)
-      : whole_(whole), tops_(tops), below_(nodes_below) {}
+            std::vector<uint64_t>& places_below)
+      : whole_(whole), tops_(tops), below_(places_below) {}
 
   void cut(uint64_t tree) {
     tops_.tree_start.push_back(tops_.right.size());
     const size_t first_exit = below_.size();
-    copy(whole_.tree_start[tree], 0);
+    copy(whole_.tree_start[tree], 0, first_node_);
     below_.resize(first_exit + TreeTops::kExits, 0);
+    first_node_ += (whole_.tree_start[tree + 1] - whole_.tree_start[tree]) / 2;
   }
 
  private:
-  // Recursion is kLevels deep.
-  void copy(uint64_t node, uint32_t level) {
+  // Recursion is kLevels deep. `place` is the node's as tree_walk has it.
+  void copy(uint64_t node, uint32_t level, uint64_t place) {
     const size_t at = tops_.right.size();
-    const bool exit = whole_.right[node] == 0 || level == TreeTops::kLevels;
+    const bool leaf = whole_.right[node] == 0;
+    const bool exit = leaf || level == TreeTops::kLevels;
     tops_.right.push_back(0);
     tops_.column.push_back(exit ? 0 : whole_.column[node]);
     tops_.rank.push_back(exit ? 0 : whole_.rank[node]);
     tops_.missing_left.push_back(exit ? uint8_t{0} : whole_.missing_left[node]);
     if (exit) {
-      below_.push_back(static_cast<uint32_t>(node));
+      below_.push_back(place | uint64_t{leaf} << CORDWOOD_WALK_ARRIVED_SHIFT);
       return;
     }
-    copy(node + 1, level + 1);
+    const uint64_t distance = whole_.right[node] / 2;
+    copy(node + 1, level + 1, place + 1);
     tops_.right[at] = static_cast<uint32_t>(tops_.right.size() - at);
-    copy(node + whole_.right[node], level + 1);
+    copy(node + whole_.right[node], level + 1,
+         place + (distance | distance << CORDWOOD_WALK_LEAF_SHIFT));
   }
 
   const format::TreeArrays& whole_;
   format::TreeArrays& tops_;
-  std::vector<uint32_t>& below_;
+  std::vector<uint64_t>& below_;
+  uint64_t first_node_ = 0;  ///< inner nodes of the trees before
 };
 
 // Keeps the cuts that the tops ask for: few, where a whole forest may have thousands.
@@ -78,11 +84,11 @@ void keep_used_cuts(const format::TreeArrays& whole, format::TreeArrays& tops) {
 }  // namespace
 
 TreeTops::TreeTops(const format::TreeArrays& tops, TreeColumns&& columns,
-                   std::vector<uint32_t>&& below)
+                   std::vector<uint64_t>&& below)
     : columns_(std::move(columns)),
       conditions_(tops, columns_),
       slice_(tops, conditions_),
-      nodes_below_(std::move(below)) {
+      places_below_(std::move(below)) {
   conditions_.forget_nodes();
 }
 
@@ -93,14 +99,14 @@ Result<TreeTops> TreeTops::build(const format::TreeArrays& arrays) noexcept {
     tops.columns = arrays.columns;
     tops.category_values = arrays.category_values;
     tops.set_bits = arrays.set_bits;
-    std::vector<uint32_t> nodes_below;
-    TopCutter cutter(arrays, tops, nodes_below);
+    std::vector<uint64_t> places_below;
+    TopCutter cutter(arrays, tops, places_below);
     for (uint64_t tree = 0; tree < arrays.attributes.n_trees; ++tree) cutter.cut(tree);
     tops.tree_start.push_back(tops.right.size());
     keep_used_cuts(arrays, tops);
     Result<TreeColumns> columns = TreeColumns::plan(tops, BinWidth::k8);
     CORDWOOD_RETURN_IF_FAILED(columns.status());
-    return TreeTops(tops, std::move(*columns), std::move(nodes_below));
+    return TreeTops(tops, std::move(*columns), std::move(places_below));
   });
 }
 
@@ -134,7 +140,7 @@ size_t TreeTops::scratch_bytes() const noexcept {
 uint64_t TreeTops::resident_bytes() const noexcept {
   return columns_.resident_bytes() + conditions_.tables().size() +
          slice_.operations.size() * sizeof(kernels::SliceOperation) +
-         nodes_below_.size() * sizeof(uint32_t);
+         places_below_.size() * sizeof(uint64_t);
 }
 
 }  // namespace cordwood::runtime

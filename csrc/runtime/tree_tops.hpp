@@ -34,21 +34,21 @@ class TreeTops {
   void run(const KernelRow& kernels, const uint8_t* bins, uint8_t* exits,
            std::span<std::byte> scratch) const noexcept;
 
-  /// Nodes below the exits of a tree, by exit number.
-  [[nodiscard]] const uint32_t* nodes_below(uint64_t tree) const noexcept {
-    return nodes_below_.data() + tree * kExits;
+  /// Where walks go on below the exits of a tree, by exit number: places of tree_walk.
+  [[nodiscard]] const uint64_t* places_below(uint64_t tree) const noexcept {
+    return places_below_.data() + tree * kExits;
   }
 
   [[nodiscard]] size_t scratch_bytes() const noexcept;
   [[nodiscard]] uint64_t resident_bytes() const noexcept;
 
  private:
-  TreeTops(const format::TreeArrays& tops, TreeColumns&& columns, std::vector<uint32_t>&& below);
+  TreeTops(const format::TreeArrays& tops, TreeColumns&& columns, std::vector<uint64_t>&& below);
 
   TreeColumns columns_;
   SliceConditions conditions_;
   SlicePlan slice_;
-  std::vector<uint32_t> nodes_below_;
+  std::vector<uint64_t> places_below_;
 };
 
 }  // namespace cordwood::runtime

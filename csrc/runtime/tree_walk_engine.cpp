@@ -4,6 +4,8 @@
 #include <optional>
 #include <type_traits>
 
+#include "kernels/tree_walk/step.h"
+#include "runtime/leaf_rows.hpp"
 #include "runtime/load_rows.hpp"
 #include "runtime/tree_columns.hpp"
 #include "runtime/tree_shape.hpp"
@@ -21,8 +23,12 @@ constexpr uint64_t kBlock = kernels::kSliceRows;
 constexpr uint64_t kMostChunkRows = 65536;
 constexpr uint64_t kChunkBytes = 12u << 20;
 
-// Below this many rows a tree cannot fill the lanes of tree_walk: all trees go side by side instead.
+// Below this many rows the tops of trees are walked, too.
 constexpr uint64_t kFewRows = 32;
+
+// Walks that are handed to the kernel together, at least: fewer rows go through several trees at a time,
+// so that its lanes stay full and misses overlap.
+constexpr uint64_t kWalksTogether = 1024;
 
 // Bytes past the last bin that the gathers of tree_walk may touch.
 constexpr size_t kBinTail = 8;
@@ -39,15 +45,18 @@ class WalkEngine final : public TreeEngine {
         plan_(std::move(plan)),
         tops_(std::move(tops)),
         tree_output_(arrays.tree_output),
+        leaf_rows_(arrays),
         kernels_(kernels) {
     for (const double base : arrays.base_value) base_value_.push_back(static_cast<Sum>(base));
     for (const double value : arrays.leaf_values) leaf_values_.push_back(static_cast<Sum>(value));
-    if (attributes_.leaf_numbering == CORDWOOD_NUMBER_PREORDER) return;  // the position itself
-    node_number_.resize(arrays.right.size());
-    const std::vector<int32_t> numbers = leaf_numbers(arrays);
-    size_t leaf = 0;
-    for (size_t node = 0; node < arrays.right.size(); ++node) {
-      if (arrays.right[node] == 0) node_number_[node] = numbers[leaf++];
+    uint64_t first_leaf = 0;
+    for (uint64_t tree = 0; tree < attributes_.n_trees; ++tree) {
+      first_leaf_.push_back(first_leaf);
+      first_leaf += leaf_count(arrays, tree);
+    }
+    // In preorder a leaf's number is its place itself.
+    if (attributes_.leaf_numbering != CORDWOOD_NUMBER_PREORDER) {
+      leaf_numbers_ = leaf_numbers(arrays);
     }
   }
 
@@ -55,12 +64,12 @@ class WalkEngine final : public TreeEngine {
               std::span<std::byte> scratch) const noexcept override {
     const auto* from = static_cast<const Sum*>(start);
     auto* to = static_cast<Sum*>(out);
-    return for_chunks(rows, tops_.has_value(), scratch, [&](const Chunk& chunk) {
+    return for_chunks(rows, scratch, [&](const Chunk& chunk) {
       begin_sums<Sum>(from, base_value_, chunk.n_rows, to);
-      visit_leaves(chunk, kernels::WalkAnswer::kLeafRow,
-                   [&](uint64_t row, uint64_t tree, uint32_t leaf_row) {
-                     add_leaf(leaf_row, to + row * attributes_.n_outputs + tree_output_[tree]);
-                   });
+      visit_leaves(chunk, [&](uint64_t row, uint64_t tree, uint64_t place) {
+        add_leaf(leaf_rows_.of(first_leaf_[tree] + cordwood_walk_leaf(place)),
+                 to + row * attributes_.n_outputs + tree_output_[tree]);
+      });
       if (from != nullptr) from += chunk.n_rows * attributes_.n_outputs;
       to += chunk.n_rows * attributes_.n_outputs;
     });
@@ -68,15 +77,13 @@ class WalkEngine final : public TreeEngine {
 
   Status leaves(const RowsView& rows, LeafAnswer answer, const LeafGrid& out,
                 std::span<std::byte> scratch) const noexcept override {
-    const bool as_row = answer == LeafAnswer::kRow;
-    const bool as_position = !as_row && node_number_.empty();
     int32_t* first = out.at;
-    return for_chunks(rows, as_row && tops_.has_value(), scratch, [&](const Chunk& chunk) {
-      const auto kind = as_row ? kernels::WalkAnswer::kLeafRow : kernels::WalkAnswer::kPosition;
-      visit_leaves(chunk, kind, [&](uint64_t row, uint64_t tree, uint32_t found) {
-        first[row * out.row_step + tree * out.tree_step] =
-            as_row || as_position ? static_cast<int32_t>(found)
-                                  : node_number_[plan_.roots[tree] + found];
+    return for_chunks(rows, scratch, [&](const Chunk& chunk) {
+      visit_leaves(chunk, [&](uint64_t row, uint64_t tree, uint64_t place) {
+        const uint64_t leaf = answer == LeafAnswer::kRow
+                                  ? leaf_rows_.of(first_leaf_[tree] + cordwood_walk_leaf(place))
+                                  : number_of(tree, place);
+        first[row * out.row_step + tree * out.tree_step] = static_cast<int32_t>(leaf);
       });
       first += chunk.n_rows * out.row_step;
     });
@@ -85,15 +92,14 @@ class WalkEngine final : public TreeEngine {
   [[nodiscard]] size_t scratch_bytes(uint64_t n_rows) const noexcept override {
     const uint64_t chunk = std::min(n_rows, preferred_rows());
     const uint64_t block = std::min(n_rows, kBlock);
-    const size_t walks =
-        Scratch::bytes_for<Input>(columns_.features().size() * block) +
-        Scratch::bytes_for<uint16_t>(block) +
-        Scratch::bytes_for<uint16_t>(chunk * n_columns() + kBinTail) +
-        Scratch::bytes_for<uint32_t>(std::max<uint64_t>(chunk, attributes_.n_trees));
+    const size_t walks = Scratch::bytes_for<Input>(columns_.features().size() * block) +
+                         Scratch::bytes_for<uint16_t>(block) +
+                         Scratch::bytes_for<uint16_t>(chunk * n_columns() + kBinTail) +
+                         Scratch::bytes_for<uint64_t>(std::max(chunk, kWalksTogether)) +
+                         Scratch::bytes_for<uint32_t>(kWalksTogether);
     if (!tops_ || n_rows < kFewRows) return walks;
     return walks + Scratch::bytes_for<uint8_t>(tops_->columns().columns().size() * kBlock) +
-           Scratch::bytes_for<uint8_t>(exit_bytes(chunk)) + Scratch::bytes_for<uint32_t>(chunk) +
-           tops_->scratch_bytes();
+           Scratch::bytes_for<uint8_t>(exit_bytes(chunk)) + tops_->scratch_bytes();
   }
 
   [[nodiscard]] uint64_t preferred_rows() const noexcept override {
@@ -103,19 +109,18 @@ class WalkEngine final : public TreeEngine {
   }
 
   [[nodiscard]] uint64_t resident_bytes() const noexcept override {
-    return columns_.resident_bytes() + plan_.nodes.size() * sizeof(uint64_t) +
-           plan_.set_words.size() * sizeof(uint64_t) + leaf_values_.size() * sizeof(Sum) +
-           node_number_.size() * sizeof(int32_t) + (tops_ ? tops_->resident_bytes() : 0);
+    return columns_.resident_bytes() + plan_.resident_bytes() + leaf_rows_.resident_bytes() +
+           leaf_values_.size() * sizeof(Sum) + first_leaf_.size() * sizeof(uint64_t) +
+           leaf_numbers_.size() * sizeof(int32_t) + (tops_ ? tops_->resident_bytes() : 0);
   }
 
  private:
   struct Chunk {
     const uint16_t* bins;  ///< C order [n_rows, n_columns]
-    uint32_t* answers;
     uint64_t n_rows;
-    const uint8_t*
-        exits;         ///< [blocks][n_trees][kBlock] from the tops; null: walks start at the roots
-    uint32_t* starts;  ///< scratch [n_rows]
+    const uint8_t* exits;  ///< [blocks][n_trees][kBlock] from the tops; null: walks start at roots
+    uint64_t* places;      ///< scratch [max(n_rows, kWalksTogether)]
+    uint32_t* rows;        ///< scratch [kWalksTogether]
   };
 
   [[nodiscard]] uint64_t exit_bytes(uint64_t n_rows) const noexcept {
@@ -125,8 +130,7 @@ class WalkEngine final : public TreeEngine {
   [[nodiscard]] size_t n_columns() const noexcept { return columns_.columns().size(); }
 
   template <class Work>
-  Status for_chunks(const RowsView& rows, bool with_tops, std::span<std::byte> block,
-                    Work&& work) const noexcept {
+  Status for_chunks(const RowsView& rows, std::span<std::byte> block, Work&& work) const noexcept {
     const uint64_t most = preferred_rows();
     for (uint64_t first = 0; first < rows.n_rows; first += most) {
       const RowsView part = rows.slice(first, std::min(most, rows.n_rows - first));
@@ -135,12 +139,12 @@ class WalkEngine final : public TreeEngine {
       auto* values = scratch.take<Input>(columns_.features().size() * block_rows);
       auto* column = scratch.take<uint16_t>(block_rows);
       auto* bins = scratch.take<uint16_t>(part.n_rows * n_columns() + kBinTail);
-      auto* answers = scratch.take<uint32_t>(std::max<uint64_t>(part.n_rows, attributes_.n_trees));
-      const bool tops = with_tops && part.n_rows >= kFewRows;
+      auto* places = scratch.take<uint64_t>(std::max(part.n_rows, kWalksTogether));
+      auto* row_numbers = scratch.take<uint32_t>(kWalksTogether);
+      const bool tops = tops_.has_value() && part.n_rows >= kFewRows;
       auto* top_bins =
           tops ? scratch.take<uint8_t>(tops_->columns().columns().size() * kBlock) : nullptr;
       auto* exits = tops ? scratch.take<uint8_t>(exit_bytes(part.n_rows)) : nullptr;
-      auto* starts = tops ? scratch.take<uint32_t>(part.n_rows) : nullptr;
       for (uint64_t row = 0; row < part.n_rows; row += block_rows) {
         const RowsView few = part.slice(row, std::min(block_rows, part.n_rows - row));
         CORDWOOD_RETURN_IF_FAILED(
@@ -151,7 +155,7 @@ class WalkEngine final : public TreeEngine {
                      scratch.rest(block));
         }
       }
-      work(Chunk{bins, answers, part.n_rows, exits, starts});
+      work(Chunk{bins, part.n_rows, exits, places, row_numbers});
     }
     return {};
   }
@@ -192,54 +196,72 @@ class WalkEngine final : public TreeEngine {
     kernels_.tree_bin_f64_u8(values, n, rule, bins);
   }
 
-  // Calls `visit(row, tree, answer)`; for each row the trees come in order.
+  // Calls `visit(row, tree, place of the leaf)`; for each row the trees come in order.
   template <class Visit>
-  void visit_leaves(const Chunk& chunk, kernels::WalkAnswer answer, Visit&& visit) const noexcept {
-    const kernels::WalkModel model{plan_.nodes.data(), plan_.set_words.data(),
-                                   plan_.column_set_bit.data(), plan_.column_set_step.data()};
-    const uint64_t n_trees = attributes_.n_trees;
-    if (chunk.n_rows < kFewRows) {
-      for (uint64_t row = 0; row < chunk.n_rows; ++row) {
-        kernels_.tree_walk_u16(model, {.roots = plan_.roots.data(),
-                                       .root = 0,
-                                       .answer = answer,
-                                       .bins = chunk.bins + row * n_columns(),
-                                       .bin_step = 0,
-                                       .n_walks = n_trees,
-                                       .out = chunk.answers,
-                                       .most_levels = plan_.most_levels});
-        for (uint64_t tree = 0; tree < n_trees; ++tree) visit(row, tree, chunk.answers[tree]);
+  void visit_leaves(const Chunk& chunk, Visit&& visit) const noexcept {
+    const uint64_t together = std::max<uint64_t>(kWalksTogether / chunk.n_rows, 1);
+    if (together > 1) {
+      for (uint64_t walk = 0; walk < together * chunk.n_rows; ++walk) {
+        chunk.rows[walk] = static_cast<uint32_t>(walk % chunk.n_rows);
       }
-      return;
     }
-    for (uint64_t tree = 0; tree < n_trees; ++tree) {
-      const bool below = chunk.exits != nullptr;
-      const uint32_t passed = below ? std::min(plan_.levels[tree], TreeTops::kLevels) : 0;
-      kernels_.tree_walk_u16(model, {.roots = below ? start_below_top(chunk, tree) : nullptr,
-                                     .root = plan_.roots[tree],
-                                     .answer = answer,
-                                     .bins = chunk.bins,
-                                     .bin_step = n_columns(),
-                                     .n_walks = chunk.n_rows,
-                                     .out = chunk.answers,
-                                     .most_levels = plan_.levels[tree] - passed});
-      for (uint64_t row = 0; row < chunk.n_rows; ++row) visit(row, tree, chunk.answers[row]);
+    for (uint64_t first = 0; first < attributes_.n_trees; first += together) {
+      const uint64_t count = std::min(together, attributes_.n_trees - first);
+      walk_trees(chunk, first, count);
+      const uint64_t* place = chunk.places;
+      for (uint64_t tree = first; tree < first + count; ++tree) {
+        for (uint64_t row = 0; row < chunk.n_rows; ++row) visit(row, tree, *place++);
+      }
     }
   }
 
-  const uint32_t* start_below_top(const Chunk& chunk, uint64_t tree) const noexcept {
-    const uint32_t* nodes = tops_->nodes_below(tree);
+  // Leaves the places of the leaves of `count` trees, tree by tree, in chunk.places.
+  void walk_trees(const Chunk& chunk, uint64_t first, uint64_t count) const noexcept {
+    const kernels::WalkModel model{plan_.nodes.data(), plan_.set_words.data(),
+                                   plan_.column_set_bit.data(), plan_.column_set_step.data()};
+    const bool below = chunk.exits != nullptr;
+    const WalkDepth depth = count == 1 ? plan_.depths[first] : plan_.all;
+    for (uint64_t t = 0; t < count; ++t) {
+      uint64_t* starts = chunk.places + t * chunk.n_rows;
+      if (below) {
+        start_below_top(chunk, first + t, starts);
+      } else if (count > 1) {
+        std::fill_n(starts, chunk.n_rows, plan_.roots[first + t]);
+      }
+    }
+    kernels_.tree_walk_u16(
+        model, {.starts = below || count > 1 ? chunk.places : nullptr,
+                .start = plan_.roots[first],
+                .bins = chunk.bins,
+                .rows = count > 1 ? chunk.rows : nullptr,
+                .n_columns = static_cast<uint32_t>(n_columns()),
+                .one_row = chunk.n_rows == 1,
+                .even = depth.even && !below,
+                .levels = depth.levels - (below ? std::min(depth.levels, TreeTops::kLevels) : 0),
+                .n_walks = count * chunk.n_rows,
+                .out = chunk.places});
+  }
+
+  void start_below_top(const Chunk& chunk, uint64_t tree, uint64_t* starts) const noexcept {
+    const uint64_t* places = tops_->places_below(tree);
     for (uint64_t first = 0; first < chunk.n_rows; first += kBlock) {
       const uint8_t* exits = chunk.exits + first * attributes_.n_trees + tree * kBlock;
       const uint64_t count = std::min(kBlock, chunk.n_rows - first);
-      for (uint64_t row = 0; row < count; ++row) chunk.starts[first + row] = nodes[exits[row]];
+      for (uint64_t row = 0; row < count; ++row) starts[first + row] = places[exits[row]];
     }
-    return chunk.starts;
   }
 
-  void add_leaf(uint32_t leaf_row, Sum* sums) const noexcept {
+  [[nodiscard]] uint64_t number_of(uint64_t tree, uint64_t place) const noexcept {
+    const uint64_t leaf = cordwood_walk_leaf(place);
+    if (!leaf_numbers_.empty()) {
+      return static_cast<uint64_t>(leaf_numbers_[first_leaf_[tree] + leaf]);
+    }
+    return cordwood_walk_node(place) - cordwood_walk_node(plan_.roots[tree]) + leaf;
+  }
+
+  void add_leaf(uint64_t leaf_row, Sum* sums) const noexcept {
     const uint32_t width = attributes_.leaf_width;
-    const Sum* value = leaf_values_.data() + uint64_t{leaf_row} * width;
+    const Sum* value = leaf_values_.data() + leaf_row * width;
     for (uint32_t w = 0; w < width; ++w) sums[w] += value[w];
   }
 
@@ -251,7 +273,9 @@ class WalkEngine final : public TreeEngine {
   std::vector<uint32_t> tree_output_;
   std::vector<Sum> base_value_;
   std::vector<Sum> leaf_values_;
-  std::vector<int32_t> node_number_;  ///< by node; empty where the position is the number
+  std::vector<uint64_t> first_leaf_;   ///< [n_trees] leaves of the trees before
+  LeafRows leaf_rows_;                 ///< row of leaf_values_ of every leaf
+  std::vector<int32_t> leaf_numbers_;  ///< of every leaf; empty where its place is the number
   KernelRow kernels_;
 };
 

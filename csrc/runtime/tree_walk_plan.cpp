@@ -8,50 +8,70 @@
 namespace cordwood::runtime {
 namespace {
 
+// Inner nodes between a node and its right child; arrays.right counts leaves, too.
+uint64_t inner_distance(const format::TreeArrays& arrays, uint64_t node) {
+  return arrays.right[node] / 2;
+}
+
 // Limits of a node's fields.
 Status check_limits(const format::TreeArrays& arrays, const TreeColumns& columns) {
-  if (columns.columns().size() >= CORDWOOD_WALK_LEAF_COLUMN) {
+  if (columns.columns().size() > CORDWOOD_WALK_COLUMNS) {
     return fail(CORDWOOD_STATUS_tree_column_invalid, "walk engine",
                 "the trees need {} columns of 65534 cuts; at most {} can be numbered",
-                columns.columns().size(), CORDWOOD_WALK_LEAF_COLUMN - 1);
+                columns.columns().size(), CORDWOOD_WALK_COLUMNS);
   }
   if (arrays.right.size() > 0xFFFFFFFFull) {
     return fail(CORDWOOD_STATUS_tree_structure_invalid, "walk engine",
                 "{} nodes; at most {} can be numbered", arrays.right.size(), 0xFFFFFFFFull);
   }
   for (size_t node = 0; node < arrays.right.size(); ++node) {
-    if (arrays.right[node] > CORDWOOD_WALK_DISTANCE_MASK) {
+    if (inner_distance(arrays, node) > CORDWOOD_WALK_DISTANCE_MASK) {
       return fail(CORDWOOD_STATUS_tree_structure_invalid, "walk engine",
-                  "node {} has a left subtree of {} nodes; at most {} can be skipped", node,
-                  arrays.right[node] - 1, CORDWOOD_WALK_DISTANCE_MASK - 1);
+                  "node {} has {} inner nodes on its left; at most {} can be skipped", node,
+                  inner_distance(arrays, node) - 1, CORDWOOD_WALK_DISTANCE_MASK - 1);
     }
   }
   return {};
 }
 
-// Inner nodes on the longest path of the tree in [first, end).
-uint32_t count_levels(const format::TreeArrays& arrays, uint64_t first, uint64_t end) {
-  uint32_t most = 0;
-  std::vector<uint32_t> right_levels;  // of right children that the path has left aside
-  uint32_t level = 0;
-  for (uint64_t node = first; node < end; ++node) {
-    if (arrays.right[node] != 0) {
-      right_levels.push_back(++level);
-      most = std::max(most, level);
-    } else if (!right_levels.empty()) {  // preorder goes on with the last of them
-      level = right_levels.back();
-      right_levels.pop_back();
+// Sums up the paths to the leaves of trees.
+class PathCount {
+ public:
+  void add_tree(const format::TreeArrays& arrays, uint64_t first, uint64_t end) {
+    uint32_t level = 0;
+    for (uint64_t node = first; node < end; ++node) {
+      if (arrays.right[node] != 0) {
+        aside_.push_back(++level);
+        continue;
+      }
+      most_ = std::max(most_, level);
+      sum_ += level;
+      ++leaves_;
+      if (aside_.empty()) continue;
+      level = aside_.back();  // preorder goes on with the last right child that was left aside
+      aside_.pop_back();
     }
   }
-  return most;
-}
 
-uint64_t leaf_node(uint32_t row) {
-  return (uint64_t{CORDWOOD_WALK_LEAF_COLUMN} << CORDWOOD_WALK_COLUMN_SHIFT) | row;
-}
+  void add(const PathCount& other) {
+    most_ = std::max(most_, other.most_);
+    sum_ += other.sum_;
+    leaves_ += other.leaves_;
+  }
 
-uint64_t inner_node(const format::TreeArrays& arrays, uint64_t node, const NodeTest& test) {
-  return uint64_t{arrays.right[node]} |
+  [[nodiscard]] WalkDepth depth() const { return {most_, 4 * sum_ >= 3 * leaves_ * most_}; }
+
+ private:
+  std::vector<uint32_t> aside_;  ///< levels of right children yet to come
+  uint32_t most_ = 0;
+  uint64_t sum_ = 0;
+  uint64_t leaves_ = 0;
+};
+
+uint64_t walk_node(const format::TreeArrays& arrays, uint64_t node, const NodeTest& test) {
+  const auto is_leaf = [&](uint64_t child) { return uint64_t{arrays.right[child] == 0}; };
+  return inner_distance(arrays, node) | is_leaf(node + 1) << CORDWOOD_WALK_LEFT_LEAF_SHIFT |
+         is_leaf(node + arrays.right[node]) << CORDWOOD_WALK_RIGHT_LEAF_SHIFT |
          uint64_t{arrays.missing_left[node]} << CORDWOOD_WALK_MISSING_SHIFT |
          uint64_t{test.rank} << CORDWOOD_WALK_RANK_SHIFT |
          uint64_t{test.category} << CORDWOOD_WALK_CATEGORY_SHIFT |
@@ -65,18 +85,25 @@ Result<WalkPlan> WalkPlan::build(const format::TreeArrays& arrays,
   return guard_memory("tables of the walk engine", [&]() -> Result<WalkPlan> {
     CORDWOOD_RETURN_IF_FAILED(check_limits(arrays, columns));
     WalkPlan plan;
-    plan.nodes.resize(arrays.right.size());
-    for (size_t node = 0; node < arrays.right.size(); ++node) {
-      plan.nodes[node] = arrays.right[node] == 0
-                             ? leaf_node(arrays.rank[node])
-                             : inner_node(arrays, node, columns.test(arrays, node));
+    const uint64_t n_trees = arrays.attributes.n_trees;
+    plan.nodes.reserve((arrays.right.size() - n_trees) / 2 + 1);
+    PathCount all;
+    for (uint64_t tree = 0; tree < n_trees; ++tree) {
+      const uint64_t first = arrays.tree_start[tree];
+      const uint64_t end = arrays.tree_start[tree + 1];
+      const uint64_t only_leaf = uint64_t{end - first == 1} << CORDWOOD_WALK_ARRIVED_SHIFT;
+      plan.roots.push_back(plan.nodes.size() | only_leaf);
+      for (uint64_t node = first; node < end; ++node) {
+        if (arrays.right[node] == 0) continue;
+        plan.nodes.push_back(walk_node(arrays, node, columns.test(arrays, node)));
+      }
+      PathCount paths;
+      paths.add_tree(arrays, first, end);
+      plan.depths.push_back(paths.depth());
+      all.add(paths);
     }
-    for (uint64_t tree = 0; tree < arrays.attributes.n_trees; ++tree) {
-      plan.roots.push_back(static_cast<uint32_t>(arrays.tree_start[tree]));
-      plan.levels.push_back(
-          count_levels(arrays, arrays.tree_start[tree], arrays.tree_start[tree + 1]));
-      plan.most_levels = std::max(plan.most_levels, plan.levels.back());
-    }
+    plan.nodes.push_back(0);
+    plan.all = all.depth();
     if (!arrays.set_bits.empty()) {
       plan.set_words.assign(arrays.set_bits.size() / 8 + 1, 0);
       std::memcpy(plan.set_words.data(), arrays.set_bits.data(), arrays.set_bits.size());

@@ -4,7 +4,7 @@
 // in flight hide the loads and leave no branch to mispredict but the last. Gathers of four lanes were
 // a quarter slower (Zen 4: 21 ns against 16 a walk of 31 leaves, 29 against 23 at 256 leaves, 39
 // against 32 at 4 000) and are far slower where microcode guards them, so there are none. A walk that
-// has reached its leaf reads it again until all eight have: the line stays in L1.
+// has reached its leaf reads the node there again until all eight have: the line stays in L1.
 #include "kernels/tree_walk/step.h"
 #include "kernels/tree_walk/tree_walk.hpp"
 
@@ -14,16 +14,15 @@ namespace {
 constexpr uint64_t kWalks = 8;  // in flight; sixteen gain nothing
 
 struct Walker {
-  uint64_t root;
-  uint64_t node_index;
+  uint64_t place;
   const uint16_t* bins;
 };
 
 // Walkers past the last walk repeat it.
 Walker start(const WalkTask& task, uint64_t walk) {
   const uint64_t at = walk < task.n_walks ? walk : task.n_walks - 1;
-  const uint64_t root = task.roots != nullptr ? task.roots[at] : task.root;
-  return {root, root, task.bins + at * task.bin_step};
+  const uint64_t row = task.one_row ? 0 : (task.rows != nullptr ? task.rows[at] : at);
+  return {task.starts != nullptr ? task.starts[at] : task.start, task.bins + row * task.n_columns};
 }
 
 // Kept out of the loop, which only then is unrolled.
@@ -34,27 +33,24 @@ Walker start(const WalkTask& task, uint64_t walk) {
                                       model.column_set_step[column]);
 }
 
-// Returns ones while the walk moves, else zero: a mask, so that no choice becomes a branch. At a leaf
-// the first bin is read, to no effect.
+// Returns ones while the walk moves, else zero: a mask, so that no choice becomes a branch.
 template <bool kCategories>
 [[gnu::always_inline]] inline uint64_t take_step(const WalkModel& model, Walker& walker) {
-  const uint64_t node = model.nodes[walker.node_index];
-  const uint64_t moves = uint64_t{cordwood_walk_is_leaf(node) != 0} - 1;
-  const uint64_t column = (node >> CORDWOOD_WALK_COLUMN_SHIFT) & moves;
-  const uint32_t bin = walker.bins[column];
+  const uint64_t place = walker.place;
+  const uint64_t moves = uint64_t{cordwood_walk_arrived(place)} - 1;
+  // The place of an arrived walk may lie past the columns of another tree's node: it reads none.
+  const uint64_t node = model.nodes[cordwood_walk_node(place)] & moves;
+  const uint32_t bin = walker.bins[node >> CORDWOOD_WALK_COLUMN_SHIFT];
   uint64_t right = cordwood_walk_goes_right(node, bin);
-  if (kCategories && (node >> CORDWOOD_WALK_CATEGORY_SHIFT & moves & 1) != 0) {
+  if (kCategories && (node >> CORDWOOD_WALK_CATEGORY_SHIFT & 1) != 0) {
     right = set_goes_right(model, node, bin);
   }
-  const uint64_t beyond = (node & CORDWOOD_WALK_DISTANCE_MASK) - 1;  // of the left child
-  walker.node_index += (1 + (beyond & (0 - right))) & moves;
+  const uint64_t distance = node & CORDWOOD_WALK_DISTANCE_MASK;
+  const uint64_t both = distance | distance << CORDWOOD_WALK_LEAF_SHIFT;
+  const uint64_t moved = 1 + ((both - 1) & (0 - right));
+  const uint64_t leaf = node >> (CORDWOOD_WALK_LEFT_LEAF_SHIFT + right);
+  walker.place = (place + (moved & moves)) | leaf << CORDWOOD_WALK_ARRIVED_SHIFT;
   return moves;
-}
-
-uint32_t answer_of(const WalkModel& model, WalkAnswer answer, const Walker& walker) {
-  return static_cast<uint32_t>(answer == WalkAnswer::kPosition
-                                   ? walker.node_index - walker.root
-                                   : model.nodes[walker.node_index] & CORDWOOD_WALK_ROW_MASK);
 }
 
 template <bool kCategories>
@@ -69,9 +65,7 @@ void walk(const WalkModel& model, const WalkTask& task) {
       for (uint64_t i = 0; i < kWalks; ++i) moving |= take_step<kCategories>(model, walkers[i]);
     }
     const uint64_t left = task.n_walks - first;
-    for (uint64_t i = 0; i < kWalks && i < left; ++i) {
-      task.out[first + i] = answer_of(model, task.answer, walkers[i]);
-    }
+    for (uint64_t i = 0; i < kWalks && i < left; ++i) task.out[first + i] = walkers[i].place;
   }
 }
 

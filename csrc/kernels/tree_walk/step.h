@@ -4,18 +4,31 @@
 
 #include <stdint.h>
 
-#define CORDWOOD_WALK_DISTANCE_BITS 27
-#define CORDWOOD_WALK_DISTANCE_MASK 0x7FFFFFFu
-#define CORDWOOD_WALK_MISSING_SHIFT 27
-#define CORDWOOD_WALK_RANK_SHIFT 28
-#define CORDWOOD_WALK_CATEGORY_SHIFT 44
-#define CORDWOOD_WALK_COLUMN_SHIFT 45
-#define CORDWOOD_WALK_LEAF_COLUMN 0x7FFFFu
-#define CORDWOOD_WALK_ROW_MASK 0xFFFFFFFFFFFull /* leaf: 44 bits */
-#define CORDWOOD_WALK_MISSING_BIN 0xFFFFu       /* a bin's value for NaN */
+#define CORDWOOD_WALK_DISTANCE_MASK 0x3FFFFFFu
+#define CORDWOOD_WALK_LEFT_LEAF_SHIFT 26
+#define CORDWOOD_WALK_RIGHT_LEAF_SHIFT 27
+#define CORDWOOD_WALK_MISSING_SHIFT 28
+#define CORDWOOD_WALK_RANK_SHIFT 29
+#define CORDWOOD_WALK_CATEGORY_SHIFT 45
+#define CORDWOOD_WALK_COLUMN_SHIFT 46
+#define CORDWOOD_WALK_COLUMNS 0x40000u    /* columns that a node can name */
+#define CORDWOOD_WALK_MISSING_BIN 0xFFFFu /* a bin's value for NaN */
 
-static inline int cordwood_walk_is_leaf(uint64_t node) {
-  return (node >> CORDWOOD_WALK_COLUMN_SHIFT) == CORDWOOD_WALK_LEAF_COLUMN;
+/* A place in a tree: bits 0-31 the node, among the inner nodes of all trees; bits 32-62 the leaves to
+ * the left of it; bit 63 set once a leaf is reached, whose number bits 32-62 then are. */
+#define CORDWOOD_WALK_LEAF_SHIFT 32
+#define CORDWOOD_WALK_ARRIVED_SHIFT 63
+
+static inline uint32_t cordwood_walk_node(uint64_t place) {
+  return (uint32_t)place;
+}
+
+static inline uint32_t cordwood_walk_leaf(uint64_t place) {
+  return (uint32_t)(place >> CORDWOOD_WALK_LEAF_SHIFT) & 0x7FFFFFFFu;
+}
+
+static inline uint32_t cordwood_walk_arrived(uint64_t place) {
+  return (uint32_t)(place >> CORDWOOD_WALK_ARRIVED_SHIFT);
 }
 
 /* Numeric node: right where bin > rank. NaN is the largest bin, so it goes right by itself; where it
@@ -37,9 +50,13 @@ static inline uint32_t cordwood_walk_set_goes_right(uint64_t node, uint32_t bin,
   return (uint32_t)(set_words[bit >> 6] >> (bit & 63u)) & 1u;
 }
 
-/* Distance to the next node: 1 to the left child, which is adjacent. */
-static inline uint32_t cordwood_walk_distance(uint64_t node, uint32_t goes_right) {
-  return goes_right ? (uint32_t)(node & CORDWOOD_WALK_DISTANCE_MASK) : 1u;
+/* The child's place. The left child is the next inner node; the right one comes after as many inner
+ * nodes, and has as many leaves to its left, as the distance says. */
+static inline uint64_t cordwood_walk_next(uint64_t node, uint64_t place, uint32_t goes_right) {
+  const uint64_t distance = node & CORDWOOD_WALK_DISTANCE_MASK;
+  const uint64_t moved = goes_right ? distance | distance << CORDWOOD_WALK_LEAF_SHIFT : 1u;
+  const uint64_t leaf = (node >> (CORDWOOD_WALK_LEFT_LEAF_SHIFT + goes_right)) & 1u;
+  return (place + moved) | leaf << CORDWOOD_WALK_ARRIVED_SHIFT;
 }
 
 #endif

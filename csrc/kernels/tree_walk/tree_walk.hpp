@@ -1,13 +1,19 @@
 // tree_walk: from the root of a tree to the leaf, node by node, on 16-bit bins.
 //
-// The engine for trees too large to evaluate whole. A node is 8 bytes and the left child is the next
-// node, so that a walk to the left stays in the cache line:
+// The engine for trees too large to evaluate whole. Inner nodes of a tree lie in preorder, 8 bytes
+// each; leaves take no room. The left child is the next node, so that a walk to the left stays in the
+// cache line:
 //
-//     bits  0-26  distance to the right child      leaf: bits 0-43 are the leaf row and
-//          27     NaN goes left                          bits 45-63 are all ones
-//          28-43  rank: cut, or set, in the column
-//          44     category node
-//          45-63  column
+//     bits  0-25  distance to the right child: inner nodes from here to it
+//          26     the left child is a leaf
+//          27     the right child is a leaf
+//          28     NaN goes left
+//          29-44  rank: cut, or set, in the column
+//          45     category node
+//          46-63  column
+//
+// A left subtree of n inner nodes has n + 1 leaves, which is the distance too: one addition keeps count
+// of both, and a walk ends with the number of its leaf, from left to right.
 #pragma once
 
 #include <cstdint>
@@ -15,29 +21,25 @@
 namespace cordwood::kernels {
 
 struct WalkModel {
-  const uint64_t* nodes;            ///< all trees, each in preorder
+  const uint64_t* nodes;            ///< all trees, and one node more that may be read
   const uint64_t* set_words;        ///< right-going bits of all category sets; null: none
   const uint64_t* column_set_bit;   ///< [n_columns] first bit of the column's set 0
   const uint32_t* column_set_step;  ///< [n_columns] bits a set takes: listed values + 1
 };
 
-/// What a finished walk leaves behind.
-enum class WalkAnswer : uint32_t {
-  kLeafRow,   ///< the leaf's row in the table of leaf values
-  kPosition,  ///< the leaf's position among the nodes of its tree
-};
-
-/// `n_walks` walks; walk i starts at node `roots[i]` where roots is given, else at `root`, and reads
-/// the bins at `bins + i * bin_step`. Eight bytes past a row's last bin must be readable.
+/// `n_walks` walks; walk i starts at the place `starts[i]` where that is given, else at `start`, and
+/// reads the bins of row `rows[i]` where that is given, else of row i. `starts` may be `out`.
 struct WalkTask {
-  const uint32_t* roots;  ///< null: all walks start at `root`
-  uint32_t root;
-  WalkAnswer answer;
-  const uint16_t* bins;
-  uint64_t bin_step;  ///< bins from one walk to the next; 0: all read the same row
+  const uint64_t* starts;  ///< null: all walks start at `start`
+  uint64_t start;
+  const uint16_t* bins;  ///< C order [rows, n_columns]; eight bytes past the last must be readable
+  const uint32_t* rows;  ///< null: walk i reads row i
+  uint32_t n_columns;
+  bool one_row;     ///< all walks read row 0, whatever `rows` says
+  bool even;        ///< most walks take about as many steps as the longest
+  uint32_t levels;  ///< no walk visits more inner nodes than this
   uint64_t n_walks;
-  uint32_t* out;         ///< [n_walks]
-  uint32_t most_levels;  ///< no walk visits more inner nodes than this
+  uint64_t* out;  ///< [n_walks] the places of the leaves
 };
 
 using TreeWalkU16 = void (*)(const WalkModel& model, const WalkTask& task) noexcept;
