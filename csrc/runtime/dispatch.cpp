@@ -33,6 +33,9 @@ constexpr auto kRows = std::to_array<KernelRow>({
         .tree_slice_f32 = kernels::avx512icl::tree_slice_f32,
         .tree_slice_f64 = kernels::avx512icl::tree_slice_f64,
         .tree_slice_leaves = kernels::avx512icl::tree_slice_leaves,
+        .tree_slice_word_f32 = kernels::avx512icl::tree_slice_word_f32,
+        .tree_slice_word_f64 = kernels::avx512icl::tree_slice_word_f64,
+        .tree_slice_word_leaves = kernels::avx512icl::tree_slice_word_leaves,
         .tree_mask_u8 = kernels::avx512icl::tree_mask_u8,
     },
 #endif
@@ -55,6 +58,9 @@ constexpr auto kRows = std::to_array<KernelRow>({
         .tree_slice_f32 = kernels::avx2::tree_slice_f32,
         .tree_slice_f64 = kernels::avx2::tree_slice_f64,
         .tree_slice_leaves = kernels::avx2::tree_slice_leaves,
+        .tree_slice_word_f32 = kernels::scalar::tree_slice_word_f32,
+        .tree_slice_word_f64 = kernels::scalar::tree_slice_word_f64,
+        .tree_slice_word_leaves = kernels::scalar::tree_slice_word_leaves,
         .tree_mask_u8 = kernels::avx2::tree_mask_u8,
     },
 #endif
@@ -76,6 +82,9 @@ constexpr auto kRows = std::to_array<KernelRow>({
         .tree_slice_f32 = kernels::scalar::tree_slice_f32,
         .tree_slice_f64 = kernels::scalar::tree_slice_f64,
         .tree_slice_leaves = kernels::scalar::tree_slice_leaves,
+        .tree_slice_word_f32 = kernels::scalar::tree_slice_word_f32,
+        .tree_slice_word_f64 = kernels::scalar::tree_slice_word_f64,
+        .tree_slice_word_leaves = kernels::scalar::tree_slice_word_leaves,
         .tree_mask_u8 = kernels::scalar::tree_mask_u8,
     },
 });

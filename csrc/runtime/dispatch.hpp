@@ -32,6 +32,9 @@ struct KernelRow {
   kernels::TreeSlice tree_slice_f32;
   kernels::TreeSlice tree_slice_f64;
   kernels::TreeSlice tree_slice_leaves;
+  kernels::TreeSlice tree_slice_word_f32;
+  kernels::TreeSlice tree_slice_word_f64;
+  kernels::TreeSlice tree_slice_word_leaves;
   kernels::TreeMask tree_mask_u8;
 };
 

@@ -49,6 +49,21 @@ void shape_tree(const format::TreeArrays& arrays, uint64_t tree, std::vector<Sha
   }
 }
 
+uint32_t longest_path(const format::TreeArrays& arrays, uint64_t tree) {
+  uint32_t level = 0, longest = 0;
+  std::vector<uint32_t> aside;  // levels of right children yet to come
+  for (uint64_t node = arrays.tree_start[tree]; node < arrays.tree_start[tree + 1]; ++node) {
+    if (arrays.right[node] != 0) {
+      aside.push_back(++level);
+      longest = std::max(longest, level);
+    } else if (!aside.empty()) {
+      level = aside.back();
+      aside.pop_back();
+    }
+  }
+  return longest;
+}
+
 uint64_t most_leaves(const format::TreeArrays& arrays) noexcept {
   uint64_t most = 0;
   for (uint64_t tree = 0; tree < arrays.attributes.n_trees; ++tree) {

@@ -26,6 +26,9 @@ void shape_tree(const format::TreeArrays& arrays, uint64_t tree, std::vector<Sha
   return (arrays.tree_start[tree + 1] - arrays.tree_start[tree] + 1) / 2;
 }
 
+/// Inner nodes on the longest path of `tree`.
+[[nodiscard]] uint32_t longest_path(const format::TreeArrays& arrays, uint64_t tree);
+
 /// Leaves of the largest tree; 0 without trees.
 [[nodiscard]] uint64_t most_leaves(const format::TreeArrays& arrays) noexcept;
 

@@ -7,6 +7,7 @@
 
 #include "runtime/load_rows.hpp"
 #include "runtime/tree_leaf_pass.hpp"
+#include "runtime/tree_mask_plan.hpp"
 #include "runtime/tree_shape.hpp"
 #include "runtime/tree_slice_plan.hpp"
 
@@ -15,32 +16,34 @@ namespace {
 
 using kernels::kSliceRows;
 
-// A block costs the same for one row and for 512; tree_mask costs by the row. Up to this many rows
-// the latter is cheaper: both walk over all nodes, and one of its steps decides 64 of them for one
-// row where a node of a block takes about three operations on 512.
-constexpr uint64_t kMaskRows = 48;
+using kernels::kSliceWordRows;
+
+// How a batch, or the rest of one, is taken. A block costs the same for one row and for 512, a word the
+// same for one and for 64; tree_mask costs by the row. On Zen 5 the three meet at about these numbers
+// of rows, for trees of 31 leaves and of 64.
+constexpr uint64_t kMostMaskRows = 6;
+constexpr uint64_t kMostWordRows = 320;
 constexpr uint64_t kTaskBlocks = 16;
+
+enum class Way : uint8_t { kRowByRow, kWord, kBlock };
 
 // Sums of a block lie output by output; those of a caller row by row.
 template <class Float>
-void copy_in(const Float* start, uint64_t n_rows, uint32_t n_outputs, Float* sums) {
+void copy_in(const Float* start, uint64_t n_rows, uint32_t n_outputs, uint64_t stride,
+             Float* sums) {
   for (uint64_t row = 0; row < n_rows; ++row) {
-    for (uint32_t k = 0; k < n_outputs; ++k) {
-      sums[uint64_t{k} * kSliceRows + row] = start[row * n_outputs + k];
-    }
+    for (uint32_t k = 0; k < n_outputs; ++k) sums[k * stride + row] = start[row * n_outputs + k];
   }
 }
 
 template <class Float>
-void copy_out(const Float* sums, uint64_t n_rows, uint32_t n_outputs, Float* out) {
+void copy_out(const Float* sums, uint64_t n_rows, uint32_t n_outputs, uint64_t stride, Float* out) {
   if (n_outputs == 1) {
     std::memcpy(out, sums, n_rows * sizeof(Float));
     return;
   }
   for (uint64_t row = 0; row < n_rows; ++row) {
-    for (uint32_t k = 0; k < n_outputs; ++k) {
-      out[row * n_outputs + k] = sums[uint64_t{k} * kSliceRows + row];
-    }
+    for (uint32_t k = 0; k < n_outputs; ++k) out[row * n_outputs + k] = sums[k * stride + row];
   }
 }
 
@@ -84,10 +87,11 @@ class SliceEngine final : public TreeEngine {
     const auto* from = static_cast<const Sum*>(start);
     auto* to = static_cast<Sum*>(out);
     for (uint64_t first = 0; first < rows.n_rows;) {
-      const uint64_t count = std::min<uint64_t>(kSliceRows, rows.n_rows - first);
+      const Way way = way_for(rows.n_rows - first);
+      const uint64_t count = std::min(rows_of(way), rows.n_rows - first);
       const RowsView part = rows.slice(first, count);
-      CORDWOOD_RETURN_IF_FAILED(prefers_mask(count) ? sum_rows(part, from, to, scratch)
-                                                    : sum_block(part, from, to, scratch));
+      CORDWOOD_RETURN_IF_FAILED(way == Way::kRowByRow ? sum_rows(part, from, to, scratch)
+                                                      : sum_block(part, way, from, to, scratch));
       if (from != nullptr) from += count * attributes_.n_outputs;
       to += count * attributes_.n_outputs;
       first += count;
@@ -100,26 +104,19 @@ class SliceEngine final : public TreeEngine {
     const int32_t* names = answer == LeafAnswer::kRow ? leaf_rows_.data() : leaf_numbers_.data();
     LeafGrid to = out;
     for (uint64_t first = 0; first < rows.n_rows;) {
-      const uint64_t count = std::min<uint64_t>(kSliceRows, rows.n_rows - first);
+      const Way way = way_for(rows.n_rows - first);
+      const uint64_t count = std::min(rows_of(way), rows.n_rows - first);
       const RowsView part = rows.slice(first, count);
-      CORDWOOD_RETURN_IF_FAILED(prefers_mask(count) ? name_rows(part, names, to, scratch)
-                                                    : name_block(part, names, to, scratch));
+      CORDWOOD_RETURN_IF_FAILED(way == Way::kRowByRow ? name_rows(part, names, to, scratch)
+                                                      : name_block(part, way, names, to, scratch));
       to.at += count * to.row_step;
       first += count;
     }
     return {};
   }
 
-  [[nodiscard]] size_t scratch_bytes(uint64_t) const noexcept override {
-    const size_t leaves = std::max<size_t>(kernels::kSliceTrees, attributes_.n_trees) * kSliceRows;
-    const size_t block =
-        Scratch::bytes_for<Input>(columns_.features().size() * kSliceRows) +
-        Scratch::bytes_for<uint8_t>(n_columns() * kSliceRows) +
-        Scratch::bytes_for<uint64_t>(size_t{conditions_.count()} * kernels::kSliceWords) +
-        Scratch::bytes_for<uint64_t>(kernels::kSliceSlots * kernels::kSliceWords) +
-        Scratch::bytes_for<uint8_t>(leaves) +
-        Scratch::bytes_for<Sum>(size_t{attributes_.n_outputs} * kSliceRows) +
-        Scratch::bytes_for<Sum>(kSliceRows);
+  [[nodiscard]] size_t scratch_bytes(uint64_t n_rows) const noexcept override {
+    const size_t block = block_bytes(n_rows > kMostWordRows ? Way::kBlock : Way::kWord);
     if (!mask_) return block;
     const size_t row = Scratch::bytes_for<Input>(columns_.features().size()) +
                        Scratch::bytes_for<uint8_t>(kernels::kMaskMaxColumns) +
@@ -132,86 +129,120 @@ class SliceEngine final : public TreeEngine {
   }
 
   [[nodiscard]] uint64_t resident_bytes() const noexcept override {
-    return columns_.resident_bytes() + conditions_.tables().size() +
-           slice_.operations.size() * sizeof(kernels::SliceOperation) + planes_.size() +
-           (mask_ ? mask_->resident_bytes() : 0) + leaf_values_.size() * sizeof(Sum) +
+    return columns_.resident_bytes() + conditions_.tables().size() + slice_.resident_bytes() +
+           planes_.size() + (mask_ ? mask_->resident_bytes() : 0) +
+           leaf_values_.size() * sizeof(Sum) +
            (leaf_numbers_.size() + leaf_rows_.size()) * sizeof(int32_t);
   }
 
  private:
   [[nodiscard]] size_t n_columns() const noexcept { return columns_.columns().size(); }
 
-  [[nodiscard]] bool prefers_mask(uint64_t n_rows) const noexcept {
-    return n_rows <= kMaskRows && mask_.has_value();
+  [[nodiscard]] Way way_for(uint64_t n_rows) const noexcept {
+    if (n_rows > kMostWordRows) return Way::kBlock;
+    return n_rows <= kMostMaskRows && mask_.has_value() ? Way::kRowByRow : Way::kWord;
+  }
+
+  [[nodiscard]] static uint64_t rows_of(Way way) noexcept {
+    switch (way) {
+      case Way::kRowByRow:
+        return kMostMaskRows;
+      case Way::kWord:
+        return kSliceWordRows;
+      default:
+        return kSliceRows;
+    }
   }
 
   // ---- blocks ----
 
   [[nodiscard]] kernels::SliceModel slice_model() const noexcept {
     return {conditions_.columns().data(),
-            slice_.operations.data(),
-            slice_.groups.data(),
+            slice_.operations().data(),
+            slice_.asked().data(),
+            slice_.groups().data(),
             tree_output_.data(),
             planes_.data(),
             static_cast<uint32_t>(n_columns()),
-            static_cast<uint32_t>(slice_.groups.size()),
+            static_cast<uint32_t>(slice_.groups().size()),
             conditions_.count(),
             attributes_.leaf_width};
   }
 
-  Result<kernels::SliceTask> start_block(const RowsView& rows, size_t leaf_bytes,
+  [[nodiscard]] size_t block_bytes(Way way) const noexcept {
+    const uint64_t rows = rows_of(way);
+    const uint64_t words = rows / 64;
+    const size_t trees = std::max<size_t>(kernels::kSliceTrees, attributes_.n_trees);
+    return Scratch::bytes_for<Input>(columns_.features().size() * rows) +
+           Scratch::bytes_for<uint8_t>(n_columns() * rows) +
+           Scratch::bytes_for<uint64_t>(size_t{conditions_.count()} * words + 1) +
+           Scratch::bytes_for<uint64_t>(kernels::kSliceSlots * words + 1) +
+           Scratch::bytes_for<uint8_t>(trees * rows) +
+           Scratch::bytes_for<Sum>(size_t{attributes_.n_outputs} * rows) +
+           Scratch::bytes_for<Sum>(rows);
+  }
+
+  Result<kernels::SliceTask> start_block(const RowsView& rows, Way way, size_t leaf_trees,
                                          std::span<std::byte> block) const noexcept {
+    const uint64_t stride = rows_of(way);
+    const uint64_t words = stride / 64;
     Scratch scratch(block);
-    auto* values = scratch.take<Input>(columns_.features().size() * kSliceRows);
-    auto* bins = scratch.take<uint8_t>(n_columns() * kSliceRows);
-    CORDWOOD_RETURN_IF_FAILED(load_columns(rows, rule_, columns_.features(), values, kSliceRows));
+    auto* values = scratch.take<Input>(columns_.features().size() * stride);
+    auto* bins = scratch.take<uint8_t>(n_columns() * stride);
+    CORDWOOD_RETURN_IF_FAILED(load_columns(rows, rule_, columns_.features(), values, stride));
     for (size_t c = 0; c < n_columns(); ++c) {
       const kernels::BinColumn& column = columns_.columns()[c];
-      bin(values + uint64_t{column.feature} * kSliceRows, rows.n_rows, column,
-          bins + c * kSliceRows);
+      bin(values + column.feature * stride, rows.n_rows, column, bins + c * stride);
     }
     kernels::SliceTask task{};
     task.bins = bins;
-    task.conditions = scratch.take<uint64_t>(size_t{conditions_.count()} * kernels::kSliceWords);
-    task.slots = scratch.take<uint64_t>(kernels::kSliceSlots * kernels::kSliceWords);
-    task.leaves = scratch.take<uint8_t>(leaf_bytes);
-    task.sums = scratch.take<Sum>(size_t{attributes_.n_outputs} * kSliceRows);
-    task.spare = scratch.take<Sum>(kSliceRows);
+    task.conditions = scratch.take<uint64_t>(size_t{conditions_.count()} * words + 1);
+    task.slots = scratch.take<uint64_t>(kernels::kSliceSlots * words + 1);
+    task.leaves = scratch.take<uint8_t>(leaf_trees * stride);
+    task.sums = scratch.take<Sum>(size_t{attributes_.n_outputs} * stride);
+    task.spare = scratch.take<Sum>(stride);
     task.n_outputs = attributes_.n_outputs;
+    task.n_rows = static_cast<uint32_t>(rows.n_rows);
     return task;
   }
 
-  Status sum_block(const RowsView& rows, const Sum* start, Sum* out,
+  Status sum_block(const RowsView& rows, Way way, const Sum* start, Sum* out,
                    std::span<std::byte> scratch) const noexcept {
-    Result<kernels::SliceTask> task = start_block(rows, kernels::kSliceTrees * kSliceRows, scratch);
+    const uint64_t stride = rows_of(way);
+    const uint32_t n_outputs = attributes_.n_outputs;
+    Result<kernels::SliceTask> task = start_block(rows, way, kernels::kSliceTrees, scratch);
     CORDWOOD_RETURN_IF_FAILED(task.status());
     auto* sums = static_cast<Sum*>(task->sums);
-    for (uint32_t k = 0; k < attributes_.n_outputs; ++k) {
-      std::fill_n(sums + uint64_t{k} * kSliceRows, kSliceRows, base_value_[k]);
+    for (uint32_t k = 0; k < n_outputs; ++k) {
+      std::fill_n(sums + k * stride, stride, base_value_[k]);
     }
     task->starts_differ = start != nullptr;
-    if (start != nullptr) copy_in(start, rows.n_rows, attributes_.n_outputs, sums);
+    if (start != nullptr) copy_in(start, rows.n_rows, n_outputs, stride, sums);
+    const bool word = way == Way::kWord;
     if constexpr (std::is_same_v<Sum, float>) {
-      kernels_.tree_slice_f32(slice_model(), *task);
+      (word ? kernels_.tree_slice_word_f32 : kernels_.tree_slice_f32)(slice_model(), *task);
     } else {
-      kernels_.tree_slice_f64(slice_model(), *task);
+      (word ? kernels_.tree_slice_word_f64 : kernels_.tree_slice_f64)(slice_model(), *task);
     }
-    copy_out(sums, rows.n_rows, attributes_.n_outputs, out);
+    copy_out(sums, rows.n_rows, n_outputs, stride, out);
     return {};
   }
 
-  Status name_block(const RowsView& rows, const int32_t* names, const LeafGrid& out,
+  Status name_block(const RowsView& rows, Way way, const int32_t* names, const LeafGrid& out,
                     std::span<std::byte> scratch) const noexcept {
     const uint64_t n_trees = attributes_.n_trees;
-    Result<kernels::SliceTask> task =
-        start_block(rows, std::max<size_t>(n_trees, 1) * kSliceRows, scratch);
+    Result<kernels::SliceTask> task = start_block(rows, way, std::max<size_t>(n_trees, 1), scratch);
     CORDWOOD_RETURN_IF_FAILED(task.status());
-    kernels_.tree_slice_leaves(slice_model(), *task);
+    (way == Way::kWord ? kernels_.tree_slice_word_leaves : kernels_.tree_slice_leaves)(
+        slice_model(), *task);
     for (uint64_t tree = 0; tree < n_trees; ++tree) {
       const int32_t* name = names + first_leaf_[tree];
-      const uint8_t* leaf = task->leaves + tree * kSliceRows;
+      const uint8_t* leaf = task->leaves + tree * rows_of(way);
       int32_t* to = out.at + tree * out.tree_step;
-      for (uint64_t row = 0; row < rows.n_rows; ++row) to[row * out.row_step] = name[leaf[row]];
+      const std::span<const uint8_t> at = slice_.leaf_of_place(tree);
+      for (uint64_t row = 0; row < rows.n_rows; ++row) {
+        to[row * out.row_step] = name[at.empty() ? leaf[row] : at[leaf[row]]];
+      }
     }
     return {};
   }

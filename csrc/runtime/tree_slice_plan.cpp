@@ -12,6 +12,10 @@ namespace {
 constexpr uint32_t kNoTable = 0xFFFFFFFFu;
 constexpr uint32_t kTableBytes = 32;
 constexpr uint64_t kNobody = ~uint64_t{0};
+constexpr uint32_t kNoCondition = 0xFFFFFFFFu;
+
+// A condition of a full tree costs less than half of an operation on the file of bit vectors.
+constexpr uint64_t kMostPadding = 2;
 
 // A set as a table over the column's bins: listed values, any other, NaN.
 void append_table(const format::TreeArrays& arrays, const format::TreeColumn& column, uint32_t set,
@@ -50,19 +54,22 @@ AlignedVector<uint8_t> lay_planes(const format::TreeArrays& arrays, const SliceP
   const std::vector<uint32_t> rows = leaf_rows(arrays);
   AlignedVector<uint8_t> planes;
   uint64_t first_leaf = 0;
-  for (const kernels::SliceGroup& group : plan.groups) {
+  for (const kernels::SliceGroup& group : plan.groups()) {
     const uint32_t entries = kernels::slice_entries(group.digits);
     planes.resize(group.first_plane + uint64_t{group.n_trees} * width * entries * sizeof(Float), 0);
     uint8_t* table = planes.data() + group.first_plane;
     for (uint32_t t = 0; t < group.n_trees; ++t) {
       const uint64_t leaves = leaf_count(arrays, group.first_tree + t);
+      const std::span<const uint8_t> leaf_of_place = plan.leaf_of_place(group.first_tree + t);
+      const uint64_t places = leaf_of_place.empty() ? leaves : leaf_of_place.size();
       for (uint32_t w = 0; w < width; ++w, table += entries * sizeof(Float)) {
-        for (uint64_t leaf = 0; leaf < leaves; ++leaf) {
+        for (uint64_t place = 0; place < places; ++place) {
+          const uint64_t leaf = leaf_of_place.empty() ? place : leaf_of_place[place];
           const auto value =
               static_cast<Float>(arrays.leaf_values[uint64_t{rows[first_leaf + leaf]} * width + w]);
           uint8_t bytes[sizeof(Float)];
           std::memcpy(bytes, &value, sizeof value);
-          for (size_t b = 0; b < sizeof(Float); ++b) table[entries * b + leaf] = bytes[b];
+          for (size_t b = 0; b < sizeof(Float); ++b) table[entries * b + place] = bytes[b];
         }
       }
       first_leaf += leaves;
@@ -70,6 +77,52 @@ AlignedVector<uint8_t> lay_planes(const format::TreeArrays& arrays, const SliceP
   }
   return planes;
 }
+
+/// A tree filled up to `levels` levels.
+class FullTree {
+ public:
+  std::vector<uint32_t> asked;         ///< level by level; kNoCondition below an early leaf
+  std::vector<uint8_t> leaf_of_place;  ///< leaf at each end of the full tree
+
+  FullTree(const format::TreeArrays& arrays, const SliceConditions& conditions, uint64_t tree,
+           uint32_t levels)
+      : asked((size_t{1} << levels) - 1, kNoCondition),
+        arrays_(arrays),
+        conditions_(conditions),
+        levels_(levels) {
+    fill(arrays.tree_start[tree], 0, 0);
+  }
+
+  /// The one condition of each level; empty where a level asks more than one.
+  [[nodiscard]] std::vector<uint32_t> one_a_level() const {
+    std::vector<uint32_t> one(levels_, kNoCondition);
+    for (uint32_t level = 0; level < levels_; ++level) {
+      for (size_t i = (size_t{1} << level) - 1; i < (size_t{2} << level) - 1; ++i) {
+        if (asked[i] == kNoCondition) continue;
+        if (one[level] != kNoCondition && one[level] != asked[i]) return {};
+        one[level] = asked[i];
+      }
+    }
+    return one;
+  }
+
+ private:
+  // Leaves come in order, so that the places of each follow those of the one before.
+  void fill(uint64_t node, uint32_t level, size_t across) {
+    if (arrays_.right[node] == 0) {
+      leaf_of_place.resize((across + 1) << (levels_ - level), static_cast<uint8_t>(n_leaves_++));
+      return;
+    }
+    asked[(size_t{1} << level) - 1 + across] = conditions_.of(node);
+    fill(node + 1, level + 1, 2 * across);
+    fill(node + arrays_.right[node], level + 1, 2 * across + 1);
+  }
+
+  const format::TreeArrays& arrays_;
+  const SliceConditions& conditions_;
+  uint32_t levels_;
+  uint32_t n_leaves_ = 0;
+};
 
 kernels::SliceOperation operation(const ShapedNode& node, uint32_t digits, uint32_t tree,
                                   uint32_t condition) {
@@ -146,110 +199,107 @@ uint32_t SliceConditions::table_of(uint64_t node) const noexcept {
   return condition_table_[node_condition_[node]];
 }
 
-SlicePlan::SlicePlan(const format::TreeArrays& arrays, const SliceConditions& conditions) {
-  const uint64_t n_trees = arrays.attributes.n_trees;
-  kernels::SliceGroup group{};
-  for (uint64_t tree = 0; tree < n_trees; ++tree) {
-    const uint32_t digits = std::max(group.digits, leaf_digits(arrays, tree));
-    if (group.n_trees >= kernels::slice_trees(digits)) {  // full, or too full for so large a tree
-      add_group(arrays, conditions, group);
-      group = {};
-      group.first_tree = static_cast<uint32_t>(tree);
-    }
-    group.digits = std::max(group.digits, leaf_digits(arrays, tree));
-    ++group.n_trees;
+struct SlicePlan::Tree {
+  kernels::SliceForm form = kernels::SliceForm::kAny;
+  uint32_t digits = 0;
+  std::vector<uint32_t> asked;         ///< where the form is not kAny
+  std::vector<uint8_t> leaf_of_place;  ///< the same
+};
+
+SlicePlan::Tree SlicePlan::plan_tree(const format::TreeArrays& arrays,
+                                     const SliceConditions& conditions, uint64_t tree) {
+  Tree plan;
+  plan.digits = leaf_digits(arrays, tree);
+  const uint32_t levels = longest_path(arrays, tree);
+  const uint64_t n_inner = leaf_count(arrays, tree) - 1;
+  if (levels > kernels::kSliceMaxDigits ||
+      kernels::slice_entries(levels) != kernels::slice_entries(plan.digits)) {
+    return plan;
   }
-  if (group.n_trees != 0) add_group(arrays, conditions, group);
+  FullTree full(arrays, conditions, tree, levels);
+  plan.asked = full.one_a_level();
+  if (plan.asked.size() == levels) {  // so it is for a single leaf
+    plan.form = kernels::SliceForm::kOblivious;
+  } else if ((uint64_t{1} << levels) - 1 <= kMostPadding * n_inner) {
+    plan.form = kernels::SliceForm::kFull;
+    plan.asked = std::move(full.asked);
+    std::replace(plan.asked.begin(), plan.asked.end(), kNoCondition, uint32_t{0});
+  } else {
+    return plan;
+  }
+  plan.digits = levels;
+  plan.leaf_of_place = std::move(full.leaf_of_place);
+  return plan;
+}
+
+SlicePlan::SlicePlan(const format::TreeArrays& arrays, const SliceConditions& conditions) {
+  kernels::SliceGroup group{};
+  std::vector<Tree> trees;
+  for (uint64_t number = 0; number < arrays.attributes.n_trees; ++number) {
+    Tree tree = plan_tree(arrays, conditions, number);
+    const uint32_t digits = std::max(group.digits, tree.digits);
+    const bool fits = tree.form == group.form && trees.size() < kernels::slice_trees(digits) &&
+                      (tree.form == kernels::SliceForm::kAny || tree.digits == group.digits);
+    if (!trees.empty() && !fits) {
+      add_group(arrays, conditions, group, trees);
+      trees.clear();
+    }
+    if (trees.empty()) {
+      group = {};
+      group.first_tree = static_cast<uint32_t>(number);
+      group.form = tree.form;
+    }
+    group.digits = std::max(group.digits, tree.digits);
+    trees.push_back(std::move(tree));
+  }
+  if (!trees.empty()) add_group(arrays, conditions, group, trees);
 }
 
 void SlicePlan::add_group(const format::TreeArrays& arrays, const SliceConditions& conditions,
-                          kernels::SliceGroup group) {
-  group.first_operation = static_cast<uint32_t>(operations.size());
-  if (!groups.empty()) {
-    const kernels::SliceGroup& last = groups.back();
+                          kernels::SliceGroup group, std::vector<Tree>& trees) {
+  group.n_trees = static_cast<uint32_t>(trees.size());
+  if (!groups_.empty()) {
+    const kernels::SliceGroup& last = groups_.back();
     group.first_plane = last.first_plane + uint64_t{last.n_trees} * arrays.attributes.leaf_width *
                                                kernels::slice_entries(last.digits) *
                                                value_bytes(arrays);
   }
+  if (group.form == kernels::SliceForm::kAny) {
+    first_place_.resize(first_place_.size() + trees.size(), places_.size());
+    add_operations(arrays, conditions, group);
+  } else {
+    group.first = asked_.size();
+    for (uint32_t t = 0; t < trees.size(); ++t) {
+      const Tree& tree = trees[t];
+      asked_.insert(asked_.end(), tree.asked.begin(), tree.asked.end());
+      if (tree.leaf_of_place.size() != leaf_count(arrays, group.first_tree + t)) {
+        places_.insert(places_.end(), tree.leaf_of_place.begin(), tree.leaf_of_place.end());
+      }
+      first_place_.push_back(places_.size());
+    }
+  }
+  groups_.push_back(group);
+}
+
+void SlicePlan::add_operations(const format::TreeArrays& arrays, const SliceConditions& conditions,
+                               kernels::SliceGroup& group) {
+  group.first = operations_.size();
   std::vector<ShapedNode> shape[kernels::kSliceTrees];
   for (uint32_t t = 0; t < group.n_trees; ++t) shape_tree(arrays, group.first_tree + t, shape[t]);
   const uint32_t slots = (1u << group.digits) - 1;
   for (uint32_t i = 0; i < slots; ++i) {  // one node of each tree in turn
     for (uint32_t t = 0; t < group.n_trees; ++t) {
-      operations.push_back(i < shape[t].size() ? operation(shape[t][i], group.digits, t,
-                                                           conditions.of(shape[t][i].node))
-                                               : clear(group.digits, t, i));
+      operations_.push_back(i < shape[t].size() ? operation(shape[t][i], group.digits, t,
+                                                            conditions.of(shape[t][i].node))
+                                                : clear(group.digits, t, i));
     }
   }
-  group.n_operations = static_cast<uint32_t>(operations.size()) - group.first_operation;
-  groups.push_back(group);
+  group.n_operations = static_cast<uint32_t>(operations_.size() - group.first);
 }
 
 AlignedVector<uint8_t> leaf_planes(const format::TreeArrays& arrays, const SlicePlan& plan) {
   return value_bytes(arrays) == 4 ? lay_planes<float>(arrays, plan)
                                   : lay_planes<double>(arrays, plan);
-}
-
-void MaskPlan::resize(size_t entries) {
-  columns.resize(entries, 0);
-  ranks.resize(entries, 0xFF);
-  if (lanes == kernels::kMaskLanes32) {
-    keep32.resize(entries, 0xFFFFFFFFu);
-  } else {
-    keep64.resize(entries, ~uint64_t{0});
-  }
-}
-
-MaskPlan::MaskPlan(const format::TreeArrays& arrays, const TreeColumns& tree_columns,
-                   const SliceConditions& conditions) {
-  const uint64_t n_trees = arrays.attributes.n_trees;
-  const bool small = most_leaves(arrays) <= 32;
-  lanes = small ? kernels::kMaskLanes32 : kernels::kMaskLanes64;
-  const uint32_t steps_at_once = 64 / lanes;
-  std::vector<std::vector<ShapedNode>> shape(lanes);
-  uint32_t n_steps = 0;
-  for (uint64_t first = 0; first < n_trees; first += lanes) {
-    const auto in_group = static_cast<uint32_t>(std::min<uint64_t>(lanes, n_trees - first));
-    std::vector<uint32_t> used(lanes, 0);  // steps of each lane
-    kernels::MaskGroup group{};
-    group.first_step = n_steps;
-    group.first_category = static_cast<uint32_t>(categories.size());
-    size_t most = 0;
-    for (uint32_t t = 0; t < in_group; ++t) {
-      shape_tree(arrays, first + t, shape[t]);
-      most = std::max(most, shape[t].size());
-    }
-    // Room for every node; steps that stay unused are cut below.
-    const size_t base = size_t{n_steps} * lanes;
-    const size_t room = base + (most + steps_at_once) * lanes;
-    resize(room);
-    for (uint32_t t = 0; t < in_group; ++t) {
-      for (const ShapedNode& node : shape[t]) {
-        const NodeTest test = tree_columns.test(arrays, node.node);
-        const uint64_t left =
-            ((uint64_t{2} << node.order) - 1) ^ ((uint64_t{1} << node.first_leaf) - 1);
-        if (test.category) {
-          categories.push_back({~left, conditions.table_of(node.node),
-                                static_cast<uint16_t>(test.column), static_cast<uint16_t>(t)});
-          continue;
-        }
-        const size_t at = base + size_t{used[t]++} * lanes + t;
-        columns[at] = static_cast<uint8_t>(test.column);
-        ranks[at] = static_cast<uint8_t>(test.rank);
-        if (small) {
-          keep32[at] = static_cast<uint32_t>(~left);
-        } else {
-          keep64[at] = ~left;
-        }
-      }
-    }
-    const uint32_t longest = *std::max_element(used.begin(), used.end());
-    group.n_steps = (longest + steps_at_once - 1) / steps_at_once * steps_at_once;
-    group.n_categories = static_cast<uint32_t>(categories.size()) - group.first_category;
-    n_steps += group.n_steps;
-    resize(size_t{n_steps} * lanes);
-    groups.push_back(group);
-  }
 }
 
 }  // namespace cordwood::runtime

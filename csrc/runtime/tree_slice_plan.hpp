@@ -1,11 +1,11 @@
-// Tables of tree_slice and tree_mask, built from the packed trees.
+// Tables of tree_slice, built from the packed trees.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "format/trees.hpp"
-#include "kernels/tree_mask/tree_mask.hpp"
 #include "kernels/tree_slice/tree_slice.hpp"
 #include "runtime/aligned.hpp"
 #include "runtime/tree_columns.hpp"
@@ -41,40 +41,46 @@ class SliceConditions {
   uint32_t count_ = 0;
 };
 
-struct SlicePlan {
-  std::vector<kernels::SliceOperation> operations;
-  std::vector<kernels::SliceGroup> groups;
-
+class SlicePlan {
+ public:
   SlicePlan(const format::TreeArrays& arrays, const SliceConditions& conditions);
 
+  [[nodiscard]] const std::vector<kernels::SliceOperation>& operations() const noexcept {
+    return operations_;
+  }
+  [[nodiscard]] const std::vector<uint32_t>& asked() const noexcept { return asked_; }
+  [[nodiscard]] const std::vector<kernels::SliceGroup>& groups() const noexcept { return groups_; }
+
+  /// Leaf of a tree at each place of the full tree that tree_slice answers with; empty where it
+  /// answers with leaves.
+  [[nodiscard]] std::span<const uint8_t> leaf_of_place(uint64_t tree) const noexcept {
+    return {places_.data() + first_place_[tree], first_place_[tree + 1] - first_place_[tree]};
+  }
+
+  [[nodiscard]] uint64_t resident_bytes() const noexcept {
+    return operations_.size() * sizeof(kernels::SliceOperation) +
+           groups_.size() * sizeof(kernels::SliceGroup) + asked_.size() * sizeof(uint32_t) +
+           places_.size() + first_place_.size() * sizeof(uint64_t);
+  }
+
  private:
+  struct Tree;
+  static Tree plan_tree(const format::TreeArrays& arrays, const SliceConditions& conditions,
+                        uint64_t tree);
   void add_group(const format::TreeArrays& arrays, const SliceConditions& conditions,
-                 kernels::SliceGroup group);
+                 kernels::SliceGroup group, std::vector<Tree>& trees);
+  void add_operations(const format::TreeArrays& arrays, const SliceConditions& conditions,
+                      kernels::SliceGroup& group);
+
+  std::vector<kernels::SliceOperation> operations_;
+  std::vector<uint32_t> asked_;
+  std::vector<kernels::SliceGroup> groups_;
+  std::vector<uint8_t> places_;
+  std::vector<uint64_t> first_place_ = {0};  ///< [n_trees + 1] of places_
 };
 
 /// Leaf values as tree_slice looks them up (SliceModel::planes).
 [[nodiscard]] AlignedVector<uint8_t> leaf_planes(const format::TreeArrays& arrays,
                                                  const SlicePlan& plan);
-
-struct MaskPlan {
-  std::vector<kernels::MaskGroup> groups;
-  AlignedVector<uint8_t> columns;
-  AlignedVector<uint8_t> ranks;
-  AlignedVector<uint32_t> keep32;
-  AlignedVector<uint64_t> keep64;
-  std::vector<kernels::MaskCategory> categories;
-  uint32_t lanes = 0;
-
-  MaskPlan(const format::TreeArrays& arrays, const TreeColumns& columns,
-           const SliceConditions& conditions);
-
-  [[nodiscard]] uint64_t resident_bytes() const noexcept {
-    return columns.size() + ranks.size() + keep32.size() * sizeof(uint32_t) +
-           keep64.size() * sizeof(uint64_t) + categories.size() * sizeof(kernels::MaskCategory);
-  }
-
- private:
-  void resize(size_t entries);  ///< new entries ask nothing: no bin is above 255
-};
 
 }  // namespace cordwood::runtime

@@ -90,6 +90,12 @@ TreeTops::TreeTops(const format::TreeArrays& tops, TreeColumns&& columns,
       slice_(tops, conditions_),
       places_below_(std::move(below)) {
   conditions_.forget_nodes();
+  for (uint64_t tree = 0; tree < tops.attributes.n_trees; ++tree) {
+    const std::span<const uint8_t> exit_of_place = slice_.leaf_of_place(tree);
+    uint64_t* places = places_below_.data() + tree * kExits;
+    const std::vector<uint64_t> by_exit(places, places + kExits);
+    for (size_t i = 0; i < exit_of_place.size(); ++i) places[i] = by_exit[exit_of_place[i]];
+  }
 }
 
 Result<TreeTops> TreeTops::build(const format::TreeArrays& arrays) noexcept {
@@ -120,12 +126,13 @@ void TreeTops::run(const KernelRow& kernels, const uint8_t* bins, uint8_t* exits
   task.spare = scratch.take<double>(kSliceRows);
   task.leaves = exits;
   const kernels::SliceModel model{conditions_.columns().data(),
-                                  slice_.operations.data(),
-                                  slice_.groups.data(),
+                                  slice_.operations().data(),
+                                  slice_.asked().data(),
+                                  slice_.groups().data(),
                                   nullptr,
                                   nullptr,
                                   static_cast<uint32_t>(columns_.columns().size()),
-                                  static_cast<uint32_t>(slice_.groups.size()),
+                                  static_cast<uint32_t>(slice_.groups().size()),
                                   conditions_.count(),
                                   0};
   kernels.tree_slice_leaves(model, task);
@@ -138,8 +145,7 @@ size_t TreeTops::scratch_bytes() const noexcept {
 }
 
 uint64_t TreeTops::resident_bytes() const noexcept {
-  return columns_.resident_bytes() + conditions_.tables().size() +
-         slice_.operations.size() * sizeof(kernels::SliceOperation) +
+  return columns_.resident_bytes() + conditions_.tables().size() + slice_.resident_bytes() +
          places_below_.size() * sizeof(uint64_t);
 }
 

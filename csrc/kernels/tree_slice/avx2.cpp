@@ -106,7 +106,7 @@ void evaluate_conditions(const SliceModel& model, const SliceTask& task) {
 // ---- nodes -----------------------------------------------------------------------------------
 
 void run_group(const SliceModel& model, const SliceGroup& group, const SliceTask& task) {
-  const SliceOperation* op = model.operations + group.first_operation;
+  const SliceOperation* op = model.operations + group.first;
   const SliceOperation* end = op + group.n_operations;
   for (; op != end; ++op) {
     const uint64_t* condition = task.conditions + uint64_t{op->condition} * kSliceWords;
@@ -168,11 +168,55 @@ void exchange(__m256i& a, __m256i& b, __m256i mask) {
   for (uint32_t i = 0; i < 4; ++i) exchange<1>(x[2 * i], x[2 * i + 1], single);
 }
 
+// What the conditions of one level of a full tree answer: the halves of 2^kAbove conditions are
+// chosen between by the digit of `above`, quarters by the next one, and so on.
+template <uint32_t kAbove>
+[[gnu::always_inline]] inline __m256i choose(const uint64_t* conditions, const uint32_t* asked,
+                                             const __m256i* above) {
+  if constexpr (kAbove == 0) {
+    return load(conditions + uint64_t{*asked} * kSliceWords);
+  } else {
+    const __m256i left = choose<kAbove - 1>(conditions, asked, above + 1);
+    const __m256i right = choose<kAbove - 1>(conditions, asked + (1u << (kAbove - 1)), above + 1);
+    return _mm256_or_si256(_mm256_and_si256(*above, right), _mm256_andnot_si256(*above, left));
+  }
+}
+
+// From the first digit to the last.
+template <uint32_t kDigits, uint32_t kLevel = 0>
+[[gnu::always_inline]] inline void choose_digits(const uint64_t* conditions, const uint32_t* asked,
+                                                 __m256i* from_top) {
+  if constexpr (kLevel < kDigits) {
+    from_top[kLevel] = choose<kLevel>(conditions, asked, from_top);
+    choose_digits<kDigits, kLevel + 1>(conditions, asked + (1u << kLevel), from_top);
+  }
+}
+
 template <uint32_t kDigits>
-void read_leaves(const uint64_t* slots, uint8_t* leaves) {
+void read_tree(const SliceModel& model, const SliceGroup& group, uint32_t t, const SliceTask& task,
+               uint8_t* leaves) {
+  const uint32_t* asked =
+      model.asked + group.first + uint64_t{t} * slice_asked(group.form, kDigits);
   for (uint32_t half = 0; half < 2; ++half) {
+    const uint64_t* slots = task.slots + slice_slot(kDigits, t, 0) * kSliceWords;
+    const uint64_t* conditions = task.conditions + half * kHalfWords;
     __m256i part[kParts] = {};
-    read_digits<kDigits>(slots + half * kHalfWords, part);
+    switch (group.form) {
+      case SliceForm::kAny:
+        read_digits<kDigits>(slots + half * kHalfWords, part);
+        break;
+      case SliceForm::kFull: {
+        __m256i from_top[kParts];
+        choose_digits<kDigits>(conditions, asked, from_top);
+        for (uint32_t p = 0; p < kDigits; ++p) part[p] = from_top[kDigits - 1 - p];
+        break;
+      }
+      case SliceForm::kOblivious:
+        for (uint32_t p = 0; p < kDigits; ++p) {
+          part[p] = load(conditions + uint64_t{asked[kDigits - 1 - p]} * kSliceWords);
+        }
+        break;
+    }
     transpose(part);
 #pragma GCC unroll 8
     for (uint32_t m = 0; m < kParts; ++m) {
@@ -181,26 +225,28 @@ void read_leaves(const uint64_t* slots, uint8_t* leaves) {
   }
 }
 
-void read_leaves(const uint64_t* slots, uint32_t digits, uint8_t* leaves) {
-  switch (digits) {
+// Leaves of tree `t` of a group.
+void read_leaves(const SliceModel& model, const SliceGroup& group, uint32_t t,
+                 const SliceTask& task, uint8_t* leaves) {
+  switch (group.digits) {
     case 1:
-      return read_leaves<1>(slots, leaves);
+      return read_tree<1>(model, group, t, task, leaves);
     case 2:
-      return read_leaves<2>(slots, leaves);
+      return read_tree<2>(model, group, t, task, leaves);
     case 3:
-      return read_leaves<3>(slots, leaves);
+      return read_tree<3>(model, group, t, task, leaves);
     case 4:
-      return read_leaves<4>(slots, leaves);
+      return read_tree<4>(model, group, t, task, leaves);
     case 5:
-      return read_leaves<5>(slots, leaves);
+      return read_tree<5>(model, group, t, task, leaves);
     case 6:
-      return read_leaves<6>(slots, leaves);
+      return read_tree<6>(model, group, t, task, leaves);
     case 7:
-      return read_leaves<7>(slots, leaves);
+      return read_tree<7>(model, group, t, task, leaves);
     case 8:
-      return read_leaves<8>(slots, leaves);
+      return read_tree<8>(model, group, t, task, leaves);
     default:
-      return read_leaves<0>(slots, leaves);  // trees of one leaf: its number is zero
+      return read_tree<0>(model, group, t, task, leaves);  // trees of one leaf: it is number zero
   }
 }
 
@@ -337,12 +383,11 @@ void sum(const SliceModel& model, const SliceTask& task) {
   }
   for (uint32_t g = 0; g < model.n_groups; ++g) {
     const SliceGroup& group = model.groups[g];
-    run_group(model, group, task);
+    if (group.form == SliceForm::kAny) run_group(model, group, task);
     const uint64_t table_bytes = slice_entries(group.digits) * sizeof(Float);
     const uint8_t* table = model.planes + group.first_plane;
     for (uint32_t t = 0; t < group.n_trees; ++t) {
-      read_leaves(task.slots + slice_slot(group.digits, t, 0) * kSliceWords, group.digits,
-                  task.leaves);
+      read_leaves(model, group, t, task, task.leaves);
       for (uint32_t w = 0; w < model.leaf_width; ++w, table += table_bytes) {
         add_leaves(table, group.digits, task.leaves,
                    sums + uint64_t{model.tree_output[group.first_tree + t] + w} * kSliceRows);
@@ -369,10 +414,9 @@ void tree_slice_leaves(const SliceModel& model, const SliceTask& task) noexcept 
   evaluate_conditions(model, task);
   for (uint32_t g = 0; g < model.n_groups; ++g) {
     const SliceGroup& group = model.groups[g];
-    run_group(model, group, task);
+    if (group.form == SliceForm::kAny) run_group(model, group, task);
     for (uint32_t t = 0; t < group.n_trees; ++t) {
-      read_leaves(task.slots + slice_slot(group.digits, t, 0) * kSliceWords, group.digits,
-                  task.leaves + uint64_t{group.first_tree + t} * kSliceRows);
+      read_leaves(model, group, t, task, task.leaves + uint64_t{group.first_tree + t} * kSliceRows);
     }
   }
 }

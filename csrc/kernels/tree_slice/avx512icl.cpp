@@ -11,19 +11,13 @@
 // a value); the last step puts the units back in order.
 #include <immintrin.h>
 
+#include "kernels/tree_slice/avx512icl.hpp"
 #include "kernels/tree_slice/tree_slice.hpp"
 
 namespace cordwood::kernels::avx512icl {
 namespace {
 
 constexpr uint32_t kRegisters = kSliceRows / 64;  // of bytes, for one block
-
-__m512i load(const void* p) {
-  return _mm512_load_si512(p);
-}
-void store(void* p, __m512i value) {
-  _mm512_store_si512(p, value);
-}
 
 // ---- conditions ------------------------------------------------------------------------------
 
@@ -69,7 +63,7 @@ void evaluate_conditions(const SliceModel& model, const SliceTask& task) {
 // ---- nodes -----------------------------------------------------------------------------------
 
 void run_group(const SliceModel& model, const SliceGroup& group, const SliceTask& task) {
-  const SliceOperation* op = model.operations + group.first_operation;
+  const SliceOperation* op = model.operations + group.first;
   const SliceOperation* end = op + group.n_operations;
   const uint64_t* conditions = task.conditions;
   uint64_t* slots = task.slots;
@@ -122,91 +116,83 @@ void transpose_digits(const __m512i (&d)[8], uint8_t* leaves) {
   }
 }
 
-void read_leaves(const uint64_t* slots, uint32_t digits, uint8_t* leaves) {
+// What the conditions of one level of a full tree answer: the halves of 2^kAbove conditions are
+// chosen between by the digit of `above`, quarters by the next one, and so on.
+template <uint32_t kAbove>
+[[gnu::always_inline]] inline __m512i choose(const uint64_t* conditions, const uint32_t* asked,
+                                             const __m512i* above) {
+  if constexpr (kAbove == 0) {
+    return load(conditions + uint64_t{*asked} * kSliceWords);
+  } else {
+    const __m512i left = choose<kAbove - 1>(conditions, asked, above + 1);
+    const __m512i right = choose<kAbove - 1>(conditions, asked + (1u << (kAbove - 1)), above + 1);
+    return _mm512_ternarylogic_epi64(*above, right, left, 0xCA);
+  }
+}
+
+// From the first digit to the last.
+template <uint32_t kDigits, uint32_t kLevel = 0>
+[[gnu::always_inline]] inline void choose_digits(const uint64_t* conditions, const uint32_t* asked,
+                                                 __m512i* from_top) {
+  if constexpr (kLevel < kDigits) {
+    from_top[kLevel] = choose<kLevel>(conditions, asked, from_top);
+    choose_digits<kDigits, kLevel + 1>(conditions, asked + (1u << kLevel), from_top);
+  }
+}
+
+template <uint32_t kDigits>
+void read_tree(const SliceModel& model, const SliceGroup& group, uint32_t t, const SliceTask& task,
+               uint8_t* leaves) {
   __m512i digit[8];
   for (__m512i& d : digit) d = _mm512_setzero_si512();
-  switch (digits) {
-    case 1:
-      read_digits<1>(slots, digit);
+  const uint32_t* asked =
+      model.asked + group.first + uint64_t{t} * slice_asked(group.form, kDigits);
+  switch (group.form) {
+    case SliceForm::kAny:
+      read_digits<kDigits>(task.slots + slice_slot(kDigits, t, 0) * kSliceWords, digit);
       break;
-    case 2:
-      read_digits<2>(slots, digit);
+    case SliceForm::kFull: {
+      __m512i from_top[8];
+      choose_digits<kDigits>(task.conditions, asked, from_top);
+#pragma GCC unroll 8
+      for (uint32_t p = 0; p < kDigits; ++p) digit[p] = from_top[kDigits - 1 - p];
       break;
-    case 3:
-      read_digits<3>(slots, digit);
+    }
+    case SliceForm::kOblivious:
+      for (uint32_t p = 0; p < kDigits; ++p) {
+        digit[p] = load(task.conditions + uint64_t{asked[kDigits - 1 - p]} * kSliceWords);
+      }
       break;
-    case 4:
-      read_digits<4>(slots, digit);
-      break;
-    case 5:
-      read_digits<5>(slots, digit);
-      break;
-    case 6:
-      read_digits<6>(slots, digit);
-      break;
-    case 7:
-      read_digits<7>(slots, digit);
-      break;
-    case 8:
-      read_digits<8>(slots, digit);
-      break;
-    default:
-      break;  // trees of one leaf: its number is zero
   }
   transpose_digits(digit, leaves);
 }
 
+// Leaves of tree `t` of a group.
+void read_leaves(const SliceModel& model, const SliceGroup& group, uint32_t t,
+                 const SliceTask& task, uint8_t* leaves) {
+  switch (group.digits) {
+    case 1:
+      return read_tree<1>(model, group, t, task, leaves);
+    case 2:
+      return read_tree<2>(model, group, t, task, leaves);
+    case 3:
+      return read_tree<3>(model, group, t, task, leaves);
+    case 4:
+      return read_tree<4>(model, group, t, task, leaves);
+    case 5:
+      return read_tree<5>(model, group, t, task, leaves);
+    case 6:
+      return read_tree<6>(model, group, t, task, leaves);
+    case 7:
+      return read_tree<7>(model, group, t, task, leaves);
+    case 8:
+      return read_tree<8>(model, group, t, task, leaves);
+    default:
+      return read_tree<0>(model, group, t, task, leaves);  // trees of one leaf: it is number zero
+  }
+}
+
 // ---- leaf values -----------------------------------------------------------------------------
-
-// Pairs of neighbouring planes, unpacked: twice the element, half the rows in each register.
-struct Pair {
-  __m512i lo, hi;
-};
-
-Pair unpack8(__m512i a, __m512i b) {
-  return {_mm512_unpacklo_epi8(a, b), _mm512_unpackhi_epi8(a, b)};
-}
-Pair unpack16(__m512i a, __m512i b) {
-  return {_mm512_unpacklo_epi16(a, b), _mm512_unpackhi_epi16(a, b)};
-}
-Pair unpack32(__m512i a, __m512i b) {
-  return {_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b)};
-}
-
-// One byte of every leaf value of a tree.
-template <uint32_t kEntries>
-struct Plane {
-  __m512i part[kEntries / 64];
-
-  explicit Plane(const uint8_t* table) {
-    for (uint32_t i = 0; i < kEntries / 64; ++i) part[i] = load(table + 64 * i);
-  }
-
-  [[gnu::always_inline]] __m512i at(__m512i leaf) const {
-    if constexpr (kEntries == 64) {
-      return _mm512_permutexvar_epi8(leaf, part[0]);
-    } else {
-      return _mm512_mask_blend_epi8(_mm512_movepi8_mask(leaf),
-                                    _mm512_permutex2var_epi8(part[0], leaf, part[1]),
-                                    _mm512_permutex2var_epi8(part[2], leaf, part[3]));
-    }
-  }
-};
-
-struct Quad {
-  __m512i part[4];  // 32-bit pieces of rows 0-3, 4-7, 8-11, 12-15 of each lane
-};
-
-template <uint32_t kEntries>
-[[gnu::always_inline]] inline Quad look_up_four(const uint8_t* table, __m512i leaf) {
-  const Pair low =
-      unpack8(Plane<kEntries>(table).at(leaf), Plane<kEntries>(table + kEntries).at(leaf));
-  const Pair high = unpack8(Plane<kEntries>(table + 2 * kEntries).at(leaf),
-                            Plane<kEntries>(table + 3 * kEntries).at(leaf));
-  const Pair first = unpack16(low.lo, high.lo);
-  const Pair second = unpack16(low.hi, high.hi);
-  return {{first.lo, first.hi, second.lo, second.hi}};
-}
 
 template <uint32_t kEntries>
 void add_leaves(const uint8_t* table, const uint8_t* leaves, float* sums) {
@@ -267,10 +253,9 @@ void sum(const SliceModel& model, const SliceTask& task) {
   }
   for (uint32_t g = 0; g < model.n_groups; ++g) {
     const SliceGroup& group = model.groups[g];
-    run_group(model, group, task);
+    if (group.form == SliceForm::kAny) run_group(model, group, task);
     for (uint32_t t = 0; t < group.n_trees; ++t) {
-      read_leaves(task.slots + slice_slot(group.digits, t, 0) * kSliceWords, group.digits,
-                  task.leaves + t * kSliceRows);
+      read_leaves(model, group, t, task, task.leaves + t * kSliceRows);
     }
     const uint64_t table_bytes = slice_entries(group.digits) * sizeof(Float);
     const uint8_t* table = model.planes + group.first_plane;
@@ -308,10 +293,10 @@ void tree_slice_leaves(const SliceModel& model, const SliceTask& task) noexcept 
   evaluate_conditions(model, task);
   for (uint32_t g = 0; g < model.n_groups; ++g) {
     const SliceGroup& group = model.groups[g];
-    run_group(model, group, task);
+    if (group.form == SliceForm::kAny) run_group(model, group, task);
     for (uint32_t t = 0; t < group.n_trees; ++t) {
       uint8_t* leaves = task.leaves + uint64_t{group.first_tree + t} * kSliceRows;
-      read_leaves(task.slots + slice_slot(group.digits, t, 0) * kSliceWords, group.digits, leaves);
+      read_leaves(model, group, t, task, leaves);
       restore_order<kSliceRows / 64>(reinterpret_cast<__m128i*>(leaves),
                                      static_cast<__m128i*>(task.spare));
     }

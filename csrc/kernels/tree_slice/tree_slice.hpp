@@ -11,6 +11,8 @@
 // r at the multiples of 2^p, less one. Conditions are shared: each distinct (column, rank) is
 // compared once a block, however many trees ask for it.
 //
+// A few rows go through the same tables as one word of 64 rows.
+//
 // Up to four trees make a group, so that one node's store-to-load latency hides behind the others. A
 // group is a straight list of operations on one file of bit vectors, scheduled at load:
 //
@@ -18,6 +20,11 @@
 //
 // Large trees have enough nodes a level to hide it themselves: of 128 leaves there are two in a group, of
 // 256 one, and the file stays as small.
+//
+// Where a tree is full, or nearly so, the digits come straight from its conditions: the first digit is
+// the root's condition, and every digit read chooses between the two halves of all deeper levels. That
+// is one operation a node as well, but with nothing to store and no file to read. In an oblivious
+// tree, whose levels ask one question each, the conditions are the digits.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +32,9 @@
 namespace cordwood::kernels {
 
 inline constexpr uint32_t kSliceRows = 512;
+inline constexpr uint32_t kSliceWordRows = 64;
 inline constexpr uint32_t kSliceMaxLeaves = 256;
+inline constexpr uint32_t kSliceMaxDigits = 8;
 inline constexpr uint32_t kSliceTrees = 4;  // most trees of a group
 inline constexpr uint32_t kSliceWords = kSliceRows / 64;
 inline constexpr uint32_t kSliceZeros = 0;
@@ -66,19 +75,34 @@ struct SliceOperation {
   uint16_t reserved;
 };
 
+/// How the digits of a group's leaf numbers are found.
+enum class SliceForm : uint32_t {
+  kAny,        ///< by SliceModel::operations
+  kFull,       ///< by all conditions of a full tree, SliceModel::asked
+  kOblivious,  ///< by the one condition of each level, SliceModel::asked
+};
+
+/// In a full tree that an early leaf ends on one path, all places below it are that leaf's.
 struct SliceGroup {
-  uint32_t first_operation;
-  uint32_t n_operations;
+  uint64_t first;         ///< of SliceModel::operations or asked, as the form says
+  uint32_t n_operations;  ///< where the form is kAny
   uint32_t first_tree;
   uint32_t n_trees;
-  uint32_t digits;  ///< binary digits of the group's largest leaf number
+  uint32_t digits;  ///< binary digits of the group's largest leaf number, or of a place
+  SliceForm form;
   uint32_t reserved;
   uint64_t first_plane;  ///< byte of SliceModel::planes where the group's leaf tables start
 };
 
+/// Conditions that a tree of a full or oblivious group lists.
+static constexpr uint32_t slice_asked(SliceForm form, uint32_t digits) {
+  return form == SliceForm::kFull ? (1u << digits) - 1 : digits;
+}
+
 struct SliceModel {
   const SliceColumn* columns;
   const SliceOperation* operations;
+  const uint32_t* asked;  ///< conditions, tree by tree: level by level, from left to right
   const SliceGroup* groups;
   const uint32_t* tree_output;  ///< [n_trees] first output that the tree's leaves add to
   const uint8_t* planes;  ///< of a group: [n_trees][leaf_width][bytes of a value][slice_entries]
@@ -89,6 +113,9 @@ struct SliceModel {
 };
 
 /// One block. Bins past the last row may hold anything; their answers are not meant to be read.
+///
+/// The kernels of words take up to 64 rows: every [512] is [64] for them, every [8] is [1], and scratch
+/// for bit vectors holds one more than it says, which may be read.
 struct SliceTask {
   const uint8_t* bins;   ///< [n_columns][512]
   uint64_t* conditions;  ///< scratch [n_conditions][8], 64-byte aligned
@@ -98,6 +125,7 @@ struct SliceTask {
                     ///< 64-byte aligned; tree_slice_leaves leaves it alone
   void* spare;      ///< scratch [512] of the accumulate type, 64-byte aligned
   uint32_t n_outputs;
+  uint32_t n_rows;
   bool starts_differ;  ///< whether rows start from different values, and not from one an output
 };
 
@@ -108,8 +136,12 @@ using TreeSlice = void (*)(const SliceModel& model, const SliceTask& task) noexc
   /* Adds the leaves of every tree, in tree order, to `sums`. */                                   \
   void tree_slice_f32(const SliceModel& model, const SliceTask& task) noexcept;                    \
   void tree_slice_f64(const SliceModel& model, const SliceTask& task) noexcept;                    \
-  /* Writes the in-order number of each row's exit leaf, tree by tree. */                          \
+  /* Writes the in-order number, or the place, of each row's exit leaf, tree by tree. */           \
   void tree_slice_leaves(const SliceModel& model, const SliceTask& task) noexcept;                 \
+  /* The same for one word of rows. */                                                             \
+  void tree_slice_word_f32(const SliceModel& model, const SliceTask& task) noexcept;               \
+  void tree_slice_word_f64(const SliceModel& model, const SliceTask& task) noexcept;               \
+  void tree_slice_word_leaves(const SliceModel& model, const SliceTask& task) noexcept;            \
   }
 
 CORDWOOD_DECLARE_TREE_SLICE(scalar)

@@ -1,0 +1,69 @@
+// Leaf values by byte planes on AVX-512: what blocks and words of rows have in common.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace cordwood::kernels::avx512icl {
+namespace {
+
+[[gnu::always_inline]] inline __m512i load(const void* p) {
+  return _mm512_load_si512(p);
+}
+[[gnu::always_inline]] inline void store(void* p, __m512i value) {
+  _mm512_store_si512(p, value);
+}
+
+// Pairs of neighbouring planes, unpacked: twice the element, half the rows in each register.
+struct Pair {
+  __m512i lo, hi;
+};
+
+[[gnu::always_inline]] inline Pair unpack8(__m512i a, __m512i b) {
+  return {_mm512_unpacklo_epi8(a, b), _mm512_unpackhi_epi8(a, b)};
+}
+[[gnu::always_inline]] inline Pair unpack16(__m512i a, __m512i b) {
+  return {_mm512_unpacklo_epi16(a, b), _mm512_unpackhi_epi16(a, b)};
+}
+[[gnu::always_inline]] inline Pair unpack32(__m512i a, __m512i b) {
+  return {_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b)};
+}
+
+// One byte of every leaf value of a tree.
+template <uint32_t kEntries>
+struct Plane {
+  __m512i part[kEntries / 64];
+
+  explicit Plane(const uint8_t* table) {
+    for (uint32_t i = 0; i < kEntries / 64; ++i) part[i] = load(table + 64 * i);
+  }
+
+  [[gnu::always_inline]] __m512i at(__m512i leaf) const {
+    if constexpr (kEntries == 64) {
+      return _mm512_permutexvar_epi8(leaf, part[0]);
+    } else {
+      return _mm512_mask_blend_epi8(_mm512_movepi8_mask(leaf),
+                                    _mm512_permutex2var_epi8(part[0], leaf, part[1]),
+                                    _mm512_permutex2var_epi8(part[2], leaf, part[3]));
+    }
+  }
+};
+
+struct Quad {
+  __m512i part[4];  // 32-bit pieces of rows 0-3, 4-7, 8-11, 12-15 of each lane
+};
+
+template <uint32_t kEntries>
+[[gnu::always_inline]] inline Quad look_up_four(const uint8_t* table, __m512i leaf) {
+  const Pair low =
+      unpack8(Plane<kEntries>(table).at(leaf), Plane<kEntries>(table + kEntries).at(leaf));
+  const Pair high = unpack8(Plane<kEntries>(table + 2 * kEntries).at(leaf),
+                            Plane<kEntries>(table + 3 * kEntries).at(leaf));
+  const Pair first = unpack16(low.lo, high.lo);
+  const Pair second = unpack16(low.hi, high.hi);
+  return {{first.lo, first.hi, second.lo, second.hi}};
+}
+
+}  // namespace
+}  // namespace cordwood::kernels::avx512icl
