@@ -76,15 +76,22 @@ bool cpu_has_avx2() noexcept {
   return has_avx2_family() && os_saves(kSavesAvx);
 }
 
+bool cpu_has_avx512() noexcept {
+  return has_avx2_family() && has_all(cpuid(7).ebx, kAvx512f | kAvx512dq | kAvx512bw | kAvx512vl) &&
+         os_saves(kSavesAvx512);
+}
+
 bool cpu_has_avx512icl() noexcept {
-  const Registers leaf7 = cpuid(7);
-  return has_avx2_family() && has_all(leaf7.ebx, kAvx512f | kAvx512dq | kAvx512bw | kAvx512vl) &&
-         has_all(leaf7.ecx, kAvx512vbmi | kGfni | kAvx512vnni) && os_saves(kSavesAvx512);
+  return cpu_has_avx512() && has_all(cpuid(7).ecx, kAvx512vbmi | kGfni | kAvx512vnni);
 }
 
 #else
 
 bool cpu_has_avx2() noexcept {
+  return false;
+}
+
+bool cpu_has_avx512() noexcept {
   return false;
 }
 

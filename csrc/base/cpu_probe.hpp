@@ -8,6 +8,9 @@ namespace cordwood::base {
 /// AVX2, FMA, F16C and BMI2: Haswell, Zen and later.
 bool cpu_has_avx2() noexcept;
 
+/// AVX-512 F, BW, DQ and VL, with AVX2, FMA, F16C and BMI2: Skylake servers and later.
+bool cpu_has_avx512() noexcept;
+
 /// AVX-512 F, BW, DQ, VL, VBMI, VNNI and GFNI, with AVX2, FMA, F16C and BMI2: Ice Lake, Zen 4 and later.
 bool cpu_has_avx512icl() noexcept;
 

@@ -38,9 +38,9 @@ void link_f32(const LinkTask<float>& task) noexcept;
 void link_f64(const LinkTask<double>& task) noexcept;
 }  // namespace avx2
 
-namespace avx512icl {
+namespace avx512 {
 void link_f32(const LinkTask<float>& task) noexcept;
 void link_f64(const LinkTask<double>& task) noexcept;
-}  // namespace avx512icl
+}  // namespace avx512
 
 }  // namespace cordwood::kernels

@@ -72,7 +72,7 @@ void tree_bin_row_f64_u8(const double* row, const BinColumn* columns, uint32_t n
 
 CORDWOOD_DECLARE_TREE_BIN(scalar)
 CORDWOOD_DECLARE_TREE_BIN(avx2)
-CORDWOOD_DECLARE_TREE_BIN(avx512icl)
+CORDWOOD_DECLARE_TREE_BIN(avx512)
 #undef CORDWOOD_DECLARE_TREE_BIN
 
 }  // namespace cordwood::kernels

@@ -50,7 +50,7 @@ void tree_walk_u16(const WalkModel& model, const WalkTask& task) noexcept;
 namespace avx2 {
 void tree_walk_u16(const WalkModel& model, const WalkTask& task) noexcept;
 }
-namespace avx512icl {
+namespace avx512 {
 void tree_walk_u16(const WalkModel& model, const WalkTask& task) noexcept;
 }
 

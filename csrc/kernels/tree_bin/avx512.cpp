@@ -12,7 +12,7 @@
 #include "format/operators.h"
 #include "kernels/tree_bin/tree_bin.hpp"
 
-namespace cordwood::kernels::avx512icl {
+namespace cordwood::kernels::avx512 {
 namespace {
 
 // ---- float32, 16 values ----------------------------------------------------------------------
@@ -352,4 +352,4 @@ void tree_bin_f64_u16(const double* values, uint64_t n_rows, const BinColumn& co
   bin_column<F64>(values, n_rows, column, bins);
 }
 
-}  // namespace cordwood::kernels::avx512icl
+}  // namespace cordwood::kernels::avx512

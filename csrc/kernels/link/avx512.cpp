@@ -11,7 +11,7 @@
 #include "kernels/link/step.h"
 #include "kernels/link/step_log.h"
 
-namespace cordwood::kernels::avx512icl {
+namespace cordwood::kernels::avx512 {
 namespace {
 
 using Doubles = __m512d;  // f64x8
@@ -319,4 +319,4 @@ void link_f64(const LinkTask<double>& task) noexcept {
   link(task);
 }
 
-}  // namespace cordwood::kernels::avx512icl
+}  // namespace cordwood::kernels::avx512

@@ -11,7 +11,7 @@
 #include "kernels/tree_walk/step.h"
 #include "kernels/tree_walk/tree_walk.hpp"
 
-namespace cordwood::kernels::avx512icl {
+namespace cordwood::kernels::avx512 {
 namespace {
 
 constexpr unsigned kVectors = 8;
@@ -220,4 +220,4 @@ void tree_walk_u16(const WalkModel& model, const WalkTask& task) noexcept {
   }
 }
 
-}  // namespace cordwood::kernels::avx512icl
+}  // namespace cordwood::kernels::avx512
