@@ -11,10 +11,10 @@ MADE   := $(VENV)/.cordwood
 # What `pip install -e .` looks at; Python files need no reinstall.
 NATIVE := pyproject.toml CMakeLists.txt $(wildcard cmake/*.cmake) $(shell find csrc -name '*.[ch]pp' -o -name '*.h')
 
-.PHONY: help build demo test test-full test-sources bench lint format fuzz clean
+.PHONY: help build demo test test-full test-sources bench bench-peers lint format fuzz clean
 
 help:
-	@echo "make demo | test | test-full | test-sources | bench | lint | format | build | fuzz | clean"
+	@echo "make demo | test | test-full | test-sources | bench | bench-peers | lint | format | build | fuzz | clean"
 
 $(MADE)/venv:
 	@test -x $(PYTHON) || $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 10) and \
@@ -53,6 +53,17 @@ test-sources: $(MADE)/venv
 bench: $(MADE)/extra-bench $(MADE)/build
 	$(PYTHON) -m pytest benchmarks/bench_trees.py --benchmark-only $(ARGS)
 
+# In an environment and a build folder of their own: the peers are many and large. One that this
+# Python or machine cannot get is left out, and the benchmark says so.
+bench-peers:
+	SKBUILD_BUILD_DIR=build/peers $(MAKE) VENV=.venv-peers \
+	  .venv-peers/.cordwood/nvforest .venv-peers/.cordwood/build
+	.venv-peers/bin/python benchmarks/bench_peers.py $(ARGS)
+
+$(MADE)/nvforest: $(MADE)/extra-peers benchmarks/nvforest.txt
+	-$(PYTHON) -m pip install -q --no-deps -r benchmarks/nvforest.txt
+	@touch $@
+
 lint: $(MADE)/extra-lint $(MADE)/build
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -69,4 +80,4 @@ fuzz: $(MADE)/venv
 	PATH="$(BIN):$$PATH" scripts/fuzz.sh $(ARGS)
 
 clean:
-	rm -rf build dist .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf build dist .venv .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks

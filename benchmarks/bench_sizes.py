@@ -55,9 +55,10 @@ print(json.dumps([*seconds, before, kilobytes("VmHWM")]))
 
 
 def write_source(source: Any, folder: Path) -> Path:
-    """Write a model the way its library does: ``.txt``, ``.ubj``, or a pickle of scikit-learn."""
+    """Write a model the way its library does, or a pickle of scikit-learn."""
     library = type(source).__module__.partition(".")[0]
-    path = folder / {"lightgbm": "model.txt", "xgboost": "model.ubj"}.get(library, "model.pickle")
+    names = {"lightgbm": "model.txt", "xgboost": "model.ubj", "catboost": "model.cbm"}
+    path = folder / names.get(library, "model.pickle")
     if path.suffix == ".pickle":
         path.write_bytes(pickle.dumps(source, protocol=5))
     else:

@@ -238,25 +238,47 @@ def test_without_a_source_only_cordwood_runs(
 
 
 def test_unknown_names_are_refused(forest: RandomForestClassifier, rows: np.ndarray) -> None:
-    with pytest.raises(InputError, match="unknown peer 'catboost'; known are sklearn, "):
-        run(_packed(forest), rows, source=forest, peers=("catboost",))
+    with pytest.raises(InputError, match="unknown peer 'm2cgen'; known are sklearn, "):
+        run(_packed(forest), rows, source=forest, peers=("m2cgen",))
     with pytest.raises(InputError, match="the source is a dict"):
         library_of({})
 
 
+@pytest.mark.parametrize(
+    ("peer", "module", "package"),
+    [
+        ("treelite", "treelite", "treelite"),
+        ("lleaves", "lleaves", "lleaves"),
+        ("lleaves32", "lleaves", "lleaves"),
+        ("daal4py", "daal4py", "scikit-learn-intelex"),
+        ("nvforest", "nvforest", "nvforest-cu13"),
+        ("catboost", "catboost", "catboost"),
+    ],
+)
 def test_a_missing_peer_names_its_package(
-    forest: RandomForestClassifier, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    peer: str,
+    module: str,
+    package: str,
+    forest: RandomForestClassifier,
+    rows: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     found = builtins.__import__
 
-    def without_treelite(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name.partition(".")[0] == "treelite":
+    def without_module(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name.partition(".")[0] == module:
             raise ModuleNotFoundError(name=name)
         return found(name, *args, **kwargs)
 
-    monkeypatch.setattr(builtins, "__import__", without_treelite)
-    with pytest.raises(MissingDependencyError, match="pip install treelite"):
-        run(_packed(forest), rows, source=forest, peers=("treelite",), batches=(1,))
+    monkeypatch.setattr(builtins, "__import__", without_module)
+    with pytest.raises(MissingDependencyError, match=f"pip install {package}$") as caught:
+        run(_packed(forest), rows, source=forest, peers=(peer,), batches=(1,))
+    monkeypatch.setattr(peers, "find_spec", lambda _: None)
+    assert peers.absent([peer]) == {peer: str(caught.value)}
+
+
+def test_an_installed_peer_is_not_absent() -> None:
+    assert peers.absent(["treelite", "sklearn", "xgboost", "lightgbm"]) == {}
 
 
 # ---- report --------------------------------------------------------------------------------------

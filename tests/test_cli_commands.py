@@ -178,7 +178,7 @@ def test_verify_passes_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
     ("argv", "words"),
     [
         (["--data", "rows.npy", "--vs", "treelite"], "may both be the source"),
-        (["--data", "rows.npy", "--vs", "catboost", "--source", "model.ubj"], "unknown peer"),
+        (["--data", "rows.npy", "--vs", "m2cgen", "--source", "model.ubj"], "unknown peer"),
         (["--data", "missing.npy"], "cannot read 'missing.npy'"),
         (["--data", "model.ubj"], "not a .npy file"),
         (["--data", "several.npz"], "not a .npy file"),

@@ -183,7 +183,8 @@ def _add_bench(subparsers: _Subparsers) -> None:
         "--vs",
         type=_names,
         metavar="PEERS",
-        help="comma-separated: sklearn, xgboost, lightgbm, onnxruntime, treelite",
+        help="comma-separated: sklearn, xgboost, lightgbm, onnxruntime, treelite, lleaves, "
+        "lleaves32, daal4py, nvforest",
     )
     parser.add_argument(
         "--batch",

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Machine", "describe"]
 
-_DISTRIBUTIONS = {"sklearn": ("scikit-learn",), "xgboost": ("xgboost", "xgboost-cpu")}
+_DISTRIBUTIONS = {
+    "sklearn": ("scikit-learn",),
+    "xgboost": ("xgboost", "xgboost-cpu"),
+    "daal4py": ("scikit-learn-intelex", "daal4py"),
+    "nvforest": ("nvforest-cu13", "nvforest-cu12"),
+}
 """Distributions that bring a module, where the names differ."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,6 +73,7 @@ def run(
     batches: Sequence[int] = BATCHES,
     budget_s: float = 1.0,
     cold: Mapping[str, FreshProcess] | None = None,
+    cache: Path | None = None,
 ) -> Result:
     """Time a packed model, and others with it.
 
@@ -91,6 +93,8 @@ def run(
         Seconds for each batch size; slow peers take longer, as each has three rounds at least.
     cold : mapping of str to FreshProcess, optional
         What `fresh` returned, to stand in the same result.
+    cache : Path, optional
+        Folder for machine code that a peer takes long to make.
 
     Returns
     -------
@@ -112,13 +116,15 @@ def run(
     facts = _core.inspect(model.to_bytes())
     attributes = facts["operators"][0]["attributes"]
     rows = np.ascontiguousarray(rows, dtype=attributes["input_type"])
-    task = None if source is None else task_of(model, source)
+    task = None if source is None else replace(task_of(model, source), cache=cache)
     answer = task.answer if task else _best_answer(model)
     ours = Prepared(
         OURS, _core.__version__, getattr(model, answer), rows.dtype.name, our_tolerance(facts)
     )
     with openmp_limit(model.threads):
         prepared, agreements, refused = _admit(ours, task, named, rows)
+    # Once more: a limit reaches only the libraries that are loaded when it is set.
+    with openmp_limit(model.threads):
         timed = tuple(_batch(batch, prepared, rows, model, budget_s) for batch in batches)
     return Result(
         machine=machines.describe(peer.name for peer in prepared if peer.name != OURS),
@@ -148,7 +154,7 @@ def fresh(
         The packed file.
     n_features : int
         Columns of its rows.
-    library : {"sklearn", "xgboost", "lightgbm"}, optional
+    library : {"sklearn", "xgboost", "lightgbm", "catboost"}, optional
         Library of the source.
     source_path : Path, optional
         File that this library loads.
@@ -182,7 +188,7 @@ def library_of(source: Any) -> str:
         It belongs to none of `cordwood.bench.peers.SOURCES`.
     """
     modules = [base.__module__.partition(".")[0] for base in type(source).__mro__]
-    for library in ("xgboost", "lightgbm", "sklearn"):
+    for library in ("xgboost", "lightgbm", "catboost", "sklearn"):
         if library in modules:
             return library
     message = (
@@ -250,7 +256,7 @@ def _admit(
     admitted, agreements, refused = [ours], {}, {}
     if task is not None:
         source = peer_room.prepare(task.library, task)
-        expected = source.call(rows)
+        expected = source.call(source.held(rows))
         agreements[OURS] = agreement(expected, ours.call(rows), ours.tolerance)
         if not agreements[OURS].holds:
             refused[OURS] = _disagreement(agreements[OURS], timed=True)
@@ -259,7 +265,7 @@ def _admit(
         for name in (name for name in named if name != task.library):
             try:
                 peer = peer_room.prepare(name, task)
-                answers = peer.call(checked.astype(peer.row_type))
+                answers = peer.call(peer.held(checked))
             except CannotTakeModelError as error:
                 refused[name] = str(error)
                 continue
@@ -288,7 +294,10 @@ def _batch(
         name: row_blocks(rows.astype(name, copy=False), batch)
         for name in {peer.row_type for peer in prepared}
     }
-    candidates = [Candidate(peer.name, peer.call, by_type[peer.row_type]) for peer in prepared]
+    candidates = [
+        Candidate(peer.name, peer.call, [peer.held(block) for block in by_type[peer.row_type]])
+        for peer in prepared
+    ]
     result = race(candidates, budget_s=budget_s, min_rounds=3)
     clock = _clock(model.threads)
     row_trees = batch * max(1, model.n_trees)

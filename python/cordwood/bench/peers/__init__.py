@@ -1,4 +1,4 @@
-"""Peers by name: the source libraries themselves, ONNX Runtime, treelite.
+"""Peers by name: the source libraries themselves, and whoever else runs their models.
 
 Each module has one function ``prepare(task)`` that returns a `Prepared` peer, or raises
 `CannotTakeModelError` with the reason. Conversion happens there, outside any timing.
@@ -7,6 +7,7 @@ Each module has one function ``prepare(task)`` that returns a `Prepared` peer, o
 from __future__ import annotations
 
 import importlib
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from cordwood.bench.peers.peer import (
@@ -20,7 +21,7 @@ from cordwood.bench.peers.peer import (
 from cordwood.errors import InputError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
     from types import ModuleType
 
@@ -32,6 +33,7 @@ __all__ = [
     "Prepared",
     "Task",
     "Tolerance",
+    "absent",
     "agreement",
     "check_names",
     "fresh_steps",
@@ -39,7 +41,7 @@ __all__ = [
     "prepare",
 ]
 
-SOURCES: Final = ("sklearn", "xgboost", "lightgbm")
+SOURCES: Final = ("sklearn", "xgboost", "lightgbm", "catboost")
 """Peers that run the source model itself."""
 
 _PACKAGES: Final = {
@@ -48,10 +50,18 @@ _PACKAGES: Final = {
     "lightgbm": "lightgbm",
     "onnxruntime": "onnxruntime",
     "treelite": "treelite",
+    "lleaves": "lleaves",
+    "lleaves32": "lleaves",
+    "daal4py": "scikit-learn-intelex",
+    "nvforest": "nvforest-cu13",
+    "catboost": "catboost",
 }
 """Name to give pip for each peer."""
 
-_NATIVE_SUFFIXES: Final = (".json", ".ubj", ".txt")
+_MODULES: Final = {"lleaves32": "lleaves"}
+"""What is imported for a peer, where that is not its name."""
+
+_NATIVE_SUFFIXES: Final = (".json", ".ubj", ".txt", ".cbm")
 
 _IMPORTED: Final = {"sklearn": "sklearn.ensemble"}
 """What is imported of a library to predict with it, where that is not its name."""
@@ -84,6 +94,32 @@ def check_names(names: tuple[str, ...]) -> None:
         raise InputError(message)
 
 
+def absent(names: Iterable[str]) -> dict[str, str]:
+    """Say which peers are not installed; nothing is imported.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Among `NAMES`.
+
+    Returns
+    -------
+    dict of str to str
+        Message of the `MissingDependencyError` that `prepare` would raise, by peer.
+    """
+    modules = {name: _MODULES.get(name, name) for name in names}
+    return {
+        name: _not_installed(name, module)
+        for name, module in modules.items()
+        if find_spec(module) is None
+    }
+
+
+def _not_installed(name: str, module: str) -> str:
+    package = _PACKAGES.get(module, module)
+    return f"peer {name!r} needs {module!r}, which is not installed: pip install {package}"
+
+
 def prepare(name: str, task: Task) -> Prepared:
     """Make a peer ready to answer.
 
@@ -114,9 +150,7 @@ def prepare(name: str, task: Task) -> Prepared:
         prepared: Prepared = module.prepare(task)
     except ModuleNotFoundError as error:
         missing = (error.name or name).partition(".")[0]
-        package = _PACKAGES.get(missing, missing)
-        message = f"peer {name!r} needs {missing!r}, which is not installed: pip install {package}"
-        raise MissingDependencyError(message) from error
+        raise MissingDependencyError(_not_installed(name, missing)) from error
     except ImportError as error:
         message = f"peer {name!r} is installed but cannot be imported: {error}"
         raise MissingDependencyError(message) from error
@@ -128,7 +162,7 @@ def fresh_steps(library: str, path: Path) -> Mapping[str, str]:
 
     Parameters
     ----------
-    library : {"sklearn", "xgboost", "lightgbm"}
+    library : {"sklearn", "xgboost", "lightgbm", "catboost"}
         Whose model the file holds.
     path : Path
         The library's own model file, or a pickle, which runs the code in it.
@@ -152,7 +186,7 @@ def loader(library: str) -> Callable[[Path], Any]:
 
     Parameters
     ----------
-    library : {"sklearn", "xgboost", "lightgbm"}
+    library : {"sklearn", "xgboost", "lightgbm", "catboost"}
         Whose file it is; a file of scikit-learn's is a pickle, and loading it runs its code.
 
     Returns

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import warnings
 from typing import TYPE_CHECKING, Any
 
-from cordwood.bench.peers.peer import CannotTakeModelError, Prepared, Task, Tolerance, first_line
+from cordwood.bench.peers.peer import (
+    CannotTakeModelError,
+    Prepared,
+    Task,
+    Tolerance,
+    converting,
+    refuse_large,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from cordwood._typing import AnyArray
 
 __all__ = ["prepare"]
@@ -20,29 +22,17 @@ TOLERANCE = Tolerance(
     1e-5, 0.01, "float32 sums; float64 thresholds and rows become float32, so rows can stray"
 )
 
-MAX_INNER_NODES = 500_000
-"""Conversion walks the nodes in Python: beyond this it takes minutes."""
-
 
 def prepare(task: Task) -> Prepared:
     """Convert the source model; parameters and errors as `cordwood.bench.peers.prepare`."""
     import onnxruntime
 
-    if task.n_inner > MAX_INNER_NODES:
-        message = (
-            f"conversion of {task.n_inner:,} inner nodes takes minutes; at most"
-            f" {MAX_INNER_NODES:,} are converted here"
-        )
+    if task.library == "catboost":
+        message = "only CatBoost's own exporter knows the model, and it gives no margins"
         raise CannotTakeModelError(message)
-    with _quiet():
-        try:
-            converted = _convert(task)
-        except ImportError:
-            raise
-        except Exception as error:
-            # Converters fail with whatever exception their inner parts raise.
-            message = f"conversion fails with {type(error).__name__}: {first_line(error)}"
-            raise CannotTakeModelError(message) from error
+    refuse_large(task)
+    with converting():
+        converted = _convert(task)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = task.threads
     options.inter_op_num_threads = 1
@@ -84,16 +74,3 @@ def _convert(task: Task) -> Any:
     if task.library == "lightgbm":
         return onnxmltools.convert_lightgbm(task.source, initial_types=rows, zipmap=False)
     return onnxmltools.convert_xgboost(task.source, initial_types=rows)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the converters' notes to themselves; their errors still come through."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)

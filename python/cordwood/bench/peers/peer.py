@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import textwrap
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from cordwood._typing import AnyArray
 
@@ -20,10 +24,15 @@ __all__ = [
     "Task",
     "Tolerance",
     "agreement",
+    "converting",
     "first_line",
+    "refuse_large",
 ]
 
 Answer = Literal["predict_proba", "predict"]
+
+MAX_INNER_NODES = 500_000
+"""Converters that walk the nodes in Python take minutes beyond this."""
 
 
 class CannotTakeModelError(Exception):
@@ -38,7 +47,7 @@ class Task:
     ----------
     source : object
         The source library's own model: an estimator or a Booster.
-    library : {"sklearn", "xgboost", "lightgbm"}
+    library : {"sklearn", "xgboost", "lightgbm", "catboost"}
         Whose it is.
     answer : {"predict_proba", "predict"}
         The method whose answer is compared and timed.
@@ -50,6 +59,8 @@ class Task:
         Type that the source casts rows to; every peer is handed rows that hold such numbers.
     threads : int
         Threads that each peer may use.
+    cache : Path, optional
+        Folder for machine code that takes minutes to make; without it, it is made anew.
     """
 
     source: Any
@@ -59,6 +70,7 @@ class Task:
     n_inner: int
     input_type: str
     threads: int
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +109,9 @@ class Prepared:
         Type of the blocks it takes; rows are converted before the clock starts.
     tolerance : Tolerance
         When its answers count as the source's.
+    holder : callable, optional
+        What the library itself keeps rows in, where that is no array; filled before the clock
+        starts.
     """
 
     name: str
@@ -104,6 +119,12 @@ class Prepared:
     call: Callable[[Any], AnyArray]
     row_type: str
     tolerance: Tolerance
+    holder: Callable[[AnyArray], Any] | None = None
+
+    def held(self, rows: AnyArray) -> Any:
+        """Return rows as `call` takes them."""
+        converted = rows.astype(self.row_type, copy=False)
+        return self.holder(converted) if self.holder else converted
 
 
 @dataclass(frozen=True)
@@ -174,6 +195,46 @@ def first_line(error: Exception) -> str:
     """Return the start of what another library complains of, fit for one line."""
     lines = str(error).strip().splitlines() or ["no message"]
     return textwrap.shorten(lines[0], 120, placeholder=" ...")
+
+
+def refuse_large(task: Task) -> None:
+    """Refuse a model whose conversion would take minutes.
+
+    Raises
+    ------
+    CannotTakeModelError
+        It has more than `MAX_INNER_NODES` inner nodes.
+    """
+    if task.n_inner > MAX_INNER_NODES:
+        message = (
+            f"conversion of {task.n_inner:,} inner nodes takes minutes; at most"
+            f" {MAX_INNER_NODES:,} are converted here"
+        )
+        raise CannotTakeModelError(message)
+
+
+@contextlib.contextmanager
+def converting() -> Iterator[None]:
+    """Keep a converter's notes to itself, and make its failure a reason.
+
+    Raises
+    ------
+    CannotTakeModelError
+        Whatever exception the converter's inner parts raised; an ImportError goes through.
+    """
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (ImportError, CannotTakeModelError):
+        raise
+    except Exception as error:
+        message = f"conversion fails with {type(error).__name__}: {first_line(error)}"
+        raise CannotTakeModelError(message) from error
+    finally:
+        logging.disable(level)
 
 
 def _table(answers: AnyArray) -> np.ndarray:

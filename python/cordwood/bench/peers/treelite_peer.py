@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cordwood.bench.peers.peer import CannotTakeModelError, Prepared, Task, Tolerance, first_line
+from cordwood.bench.peers.peer import CannotTakeModelError, Prepared, Task, Tolerance, converting
 from cordwood.bench.peers.xgboost_peer import booster_of
 
 if TYPE_CHECKING:
     from cordwood._typing import AnyArray
 
-__all__ = ["prepare"]
+__all__ = ["imported", "prepare"]
 
 TOLERANCE = Tolerance(1e-5, 0.001, "sums and links of its own; thresholds compared in their type")
 
@@ -19,11 +19,7 @@ def prepare(task: Task) -> Prepared:
     """Import the source model; parameters and errors as `cordwood.bench.peers.prepare`."""
     import treelite
 
-    try:
-        model, row_type = _import(treelite, task)
-    except (treelite.TreeliteError, NotImplementedError, TypeError, ValueError) as error:
-        message = f"treelite cannot import it: {first_line(error)}"
-        raise CannotTakeModelError(message) from error
+    model, row_type = imported(task)
     threads = task.threads
 
     def call(rows: AnyArray) -> AnyArray:
@@ -39,8 +35,24 @@ def prepare(task: Task) -> Prepared:
     )
 
 
+def imported(task: Task) -> tuple[Any, str]:
+    """Return treelite's model, and the type of rows that it takes: that of its thresholds.
+
+    Raises
+    ------
+    CannotTakeModelError
+        treelite has no importer for the model, or the importer refuses it.
+    """
+    import treelite
+
+    if task.library == "catboost":
+        message = "treelite has no importer for CatBoost's models"
+        raise CannotTakeModelError(message)
+    with converting():
+        return _import(treelite, task)
+
+
 def _import(treelite: Any, task: Task) -> tuple[Any, str]:
-    """Model, and the type of rows that GTIL takes for it: that of its thresholds."""
     if task.library == "xgboost":
         booster, trees = booster_of(task.source)
         used = booster[slice(*trees)] if any(trees) else booster
