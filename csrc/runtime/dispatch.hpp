@@ -6,6 +6,7 @@
 
 #include "base/result.hpp"
 #include "kernels/link/link.hpp"
+#include "kernels/load_columns/load_columns.hpp"
 #include "kernels/tree_bin/tree_bin.hpp"
 #include "kernels/tree_mask/tree_mask.hpp"
 #include "kernels/tree_slice/tree_slice.hpp"
@@ -22,6 +23,10 @@ struct KernelRow {
   kernels::LinkF64 link_f64;
   kernels::LinkF32 logit_f32;
   kernels::LinkF64 logit_f64;
+  kernels::LoadColumns load_columns_f32_f32;
+  kernels::LoadColumns load_columns_f32_f64;
+  kernels::LoadColumns load_columns_f64_f32;
+  kernels::LoadColumns load_columns_f64_f64;
   kernels::TreeBinF32U8 tree_bin_f32_u8;
   kernels::TreeBinF64U8 tree_bin_f64_u8;
   kernels::TreeBinF32U16 tree_bin_f32_u16;

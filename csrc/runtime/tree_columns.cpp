@@ -157,6 +157,15 @@ void TreeColumns::lay_tables(const format::TreeArrays& arrays, AlignedVector<Flo
   }
 }
 
+// The bits of a float32, or the upper half of a float64. Adding zero turns -0.0 into 0.0.
+uint32_t upper_bits(float value) {
+  return std::bit_cast<uint32_t>(value + 0.0f);
+}
+uint32_t upper_bits(double value) {
+  return static_cast<uint32_t>(std::bit_cast<uint64_t>(value + 0.0) >> 32);
+}
+
+template <class Float>
 void TreeColumns::lay_keys() {
   const auto has_keys = [](const kernels::BinColumn& column) {
     return column.category == 0 && column.depth <= kernels::kBinKeyDepth;
@@ -167,13 +176,12 @@ void TreeColumns::lay_keys() {
   size_t total = 0;
   for (const kernels::BinColumn& column : columns_) total += has_keys(column) ? slots(column) : 0;
   key_storage_.assign(total, 0);
-  uint32_t* at = key_storage_.data();
+  int32_t* at = key_storage_.data();
   for (kernels::BinColumn& column : columns_) {
     if (!has_keys(column)) continue;
-    const auto* levels = static_cast<const double*>(column.levels);
+    const auto* levels = static_cast<const Float*>(column.levels);
     for (uint32_t slot = 0; slot < slots(column); ++slot) {
-      at[slot] =
-          cordwood_bin_key(static_cast<uint32_t>(std::bit_cast<uint64_t>(levels[slot]) >> 32));
+      at[slot] = cordwood_bin_key(upper_bits(levels[slot]));
     }
     column.keys = at;
     at += slots(column);
@@ -190,9 +198,10 @@ Result<TreeColumns> TreeColumns::plan(const format::TreeArrays& arrays, BinWidth
     plan.describe(arrays);
     if (arrays.attributes.input_type == CORDWOOD_DTYPE_FLOAT32) {
       plan.lay_tables(arrays, plan.float_storage_);
+      plan.lay_keys<float>();
     } else {
       plan.lay_tables(arrays, plan.double_storage_);
-      plan.lay_keys();
+      plan.lay_keys<double>();
     }
     return plan;
   });
@@ -206,7 +215,7 @@ NodeTest TreeColumns::test(const format::TreeArrays& arrays, uint64_t node) cons
 uint64_t TreeColumns::resident_bytes() const noexcept {
   return first_slot_.size() * sizeof(uint64_t) + slot_column_.size() * sizeof(uint32_t) +
          columns_.size() * sizeof(kernels::BinColumn) + float_storage_.size() * sizeof(float) +
-         double_storage_.size() * sizeof(double) + key_storage_.size() * sizeof(uint32_t);
+         double_storage_.size() * sizeof(double) + key_storage_.size() * sizeof(int32_t);
 }
 
 }  // namespace cordwood::runtime

@@ -71,6 +71,7 @@ class TreeColumns {
   void describe(const format::TreeArrays& arrays);
   template <class Float>
   void lay_tables(const format::TreeArrays& arrays, AlignedVector<Float>& storage);
+  template <class Float>
   void lay_keys();
 
   BinWidth width_ = BinWidth::k8;
@@ -82,7 +83,7 @@ class TreeColumns {
   std::vector<kernels::BinColumn> columns_;
   AlignedVector<float> float_storage_;
   AlignedVector<double> double_storage_;
-  AlignedVector<uint32_t> key_storage_;
+  AlignedVector<int32_t> key_storage_;
 };
 
 }  // namespace cordwood::runtime

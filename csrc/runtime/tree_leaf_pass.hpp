@@ -9,6 +9,7 @@
 
 #include "base/result.hpp"
 #include "format/trees.hpp"
+#include "runtime/dispatch.hpp"
 #include "runtime/rows.hpp"
 
 namespace cordwood::runtime {
@@ -38,7 +39,8 @@ class LeafPass {
          arrays.attributes.aggregate == CORDWOOD_AGGREGATE_WEIGHTED_MEDIAN;
 }
 
-Result<std::unique_ptr<LeafPass>> make_linear_pass(const format::TreeArrays& arrays) noexcept;
+Result<std::unique_ptr<LeafPass>> make_linear_pass(const format::TreeArrays& arrays,
+                                                   const KernelRow& kernels) noexcept;
 Result<std::unique_ptr<LeafPass>> make_median_pass(const format::TreeArrays& arrays) noexcept;
 
 }  // namespace cordwood::runtime

@@ -43,15 +43,10 @@ constexpr uint32_t kRagged = 0xFFFFFFFFu;
 template <class Input, class Sum>
 class LinearPass final : public LeafPass {
  public:
-  explicit LinearPass(const format::TreeArrays& arrays)
+  LinearPass(const format::TreeArrays& arrays, const KernelRow& kernels)
       : n_outputs_(arrays.attributes.n_outputs),
-        rule_(LoadRule::of(arrays.attributes)),
         zero_band_(arrays.attributes.zero_band),
-        features_(arrays.linear_feature) {
-    // The engine has judged the rows before.
-    rule_.refuse_nan = rule_.refuse_infinity = false;
-    std::ranges::sort(features_);
-    features_.erase(std::unique(features_.begin(), features_.end()), features_.end());
+        loader_(judged_rule(arrays), features_of(arrays), kernels) {
     for (const double base : arrays.base_value) base_value_.push_back(static_cast<Sum>(base));
     const std::vector<uint64_t> slots = lay_trees(arrays);
     for (size_t row = 0; row < slots.size(); ++row) lay_leaf(arrays, row, slots[row]);
@@ -63,9 +58,9 @@ class LinearPass final : public LeafPass {
     begin_sums<Sum>(static_cast<const Sum*>(start), base_value_, rows.n_rows, sums);
     for (uint64_t first = 0; first < rows.n_rows; first += kRows) {
       const RowsView block = rows.slice(first, std::min(kRows, rows.n_rows - first));
-      auto* values = Scratch(scratch).take<Input>((features_.size() + 1) * kRows);
-      CORDWOOD_RETURN_IF_FAILED(load_columns(block, rule_, features_, values, kRows));
-      std::fill_n(values + features_.size() * kRows, kRows, Input{0});
+      auto* values = Scratch(scratch).take<Input>((features().size() + 1) * kRows);
+      CORDWOOD_RETURN_IF_FAILED(loader_.load(block, values, kRows));
+      std::fill_n(values + features().size() * kRows, kRows, Input{0});
       apply_band(block.n_rows, values);
       add_trees({leaves.at + first, leaves.stride}, block.n_rows, values,
                 sums + first * n_outputs_);
@@ -78,7 +73,7 @@ class LinearPass final : public LeafPass {
   }
 
   [[nodiscard]] size_t scratch_bytes(uint64_t) const noexcept override {
-    return Scratch::bytes_for<Input>((features_.size() + 1) * kRows);
+    return Scratch::bytes_for<Input>((features().size() + 1) * kRows);
   }
 
   [[nodiscard]] uint64_t resident_bytes() const noexcept override {
@@ -87,6 +82,24 @@ class LinearPass final : public LeafPass {
   }
 
  private:
+  /// The engine has judged the rows before.
+  static LoadRule judged_rule(const format::TreeArrays& arrays) noexcept {
+    LoadRule rule = LoadRule::of(arrays.attributes);
+    rule.refuse_nan = rule.refuse_infinity = false;
+    return rule;
+  }
+
+  /// Features of any term, ascending.
+  static std::vector<uint32_t> features_of(const format::TreeArrays& arrays) {
+    std::vector<uint32_t> features = arrays.linear_feature;
+    std::ranges::sort(features);
+    features.erase(std::unique(features.begin(), features.end()), features.end());
+    return features;
+  }
+  [[nodiscard]] const std::vector<uint32_t>& features() const noexcept {
+    return loader_.features();
+  }
+
   /// Decides how far each tree's leaves are filled up; returns terms by leaf row.
   std::vector<uint64_t> lay_trees(const format::TreeArrays& arrays) {
     const std::vector<uint64_t>& start = arrays.linear_start;
@@ -120,17 +133,17 @@ class LinearPass final : public LeafPass {
     leaves_.push_back(
         {arrays.linear_constant[row], arrays.leaf_values[row], terms_.size(), n_terms});
     for (uint64_t term = first; term < first + n_terms; ++term) {
-      const auto column = std::ranges::lower_bound(features_, arrays.linear_feature[term]);
+      const auto column = std::ranges::lower_bound(features(), arrays.linear_feature[term]);
       terms_.push_back({arrays.linear_coefficient[term],
-                        static_cast<uint64_t>(column - features_.begin()) * kRows});
+                        static_cast<uint64_t>(column - features().begin()) * kRows});
     }
     for (uint64_t slot = n_terms; slot < slots; ++slot) {
-      terms_.push_back({-0.0, features_.size() * kRows});
+      terms_.push_back({-0.0, features().size() * kRows});
     }
   }
 
   void apply_band(uint64_t n_rows, Input* values) const noexcept {
-    for (size_t column = 0; column < features_.size(); ++column, values += kRows) {
+    for (size_t column = 0; column < features().size(); ++column, values += kRows) {
       for (uint64_t row = 0; row < n_rows; ++row) {
         if (std::fabs(values[row]) <= zero_band_) values[row] = 0;
       }
@@ -180,9 +193,8 @@ class LinearPass final : public LeafPass {
   }
 
   uint32_t n_outputs_;
-  LoadRule rule_;
   double zero_band_;
-  std::vector<uint32_t> features_;  ///< of any term, ascending
+  RowLoader loader_;
   std::vector<Sum> base_value_;
   std::vector<Tree> trees_;
   std::vector<Leaf> leaves_;  ///< by leaf row
@@ -190,19 +202,20 @@ class LinearPass final : public LeafPass {
 };
 
 template <class Input>
-std::unique_ptr<LeafPass> make(const format::TreeArrays& arrays) {
+std::unique_ptr<LeafPass> make(const format::TreeArrays& arrays, const KernelRow& kernels) {
   if (arrays.attributes.accumulate_type == CORDWOOD_DTYPE_FLOAT32) {
-    return std::make_unique<LinearPass<Input, float>>(arrays);
+    return std::make_unique<LinearPass<Input, float>>(arrays, kernels);
   }
-  return std::make_unique<LinearPass<Input, double>>(arrays);
+  return std::make_unique<LinearPass<Input, double>>(arrays, kernels);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<LeafPass>> make_linear_pass(const format::TreeArrays& arrays) noexcept {
+Result<std::unique_ptr<LeafPass>> make_linear_pass(const format::TreeArrays& arrays,
+                                                   const KernelRow& kernels) noexcept {
   return guard_memory("linear leaves", [&]() -> Result<std::unique_ptr<LeafPass>> {
     const bool narrow = arrays.attributes.input_type == CORDWOOD_DTYPE_FLOAT32;
-    return narrow ? make<float>(arrays) : make<double>(arrays);
+    return narrow ? make<float>(arrays, kernels) : make<double>(arrays, kernels);
   });
 }
 

@@ -97,8 +97,9 @@ Result<TreeOperator> TreeOperator::prepare(format::TreeArrays&& arrays, const Ke
     auto state = std::make_unique<State>();
     state->attributes = arrays.attributes;
     if (needs_leaf_pass(arrays)) {
-      Result<std::unique_ptr<LeafPass>> pass =
-          arrays.linear_start.empty() ? make_median_pass(arrays) : make_linear_pass(arrays);
+      Result<std::unique_ptr<LeafPass>> pass = arrays.linear_start.empty()
+                                                   ? make_median_pass(arrays)
+                                                   : make_linear_pass(arrays, kernels);
       CORDWOOD_RETURN_IF_FAILED(pass.status());
       state->pass = std::move(*pass);
     }

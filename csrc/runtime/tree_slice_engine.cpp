@@ -25,6 +25,9 @@ constexpr uint64_t kMostMaskRows = 6;
 constexpr uint64_t kMostWordRows = 320;
 constexpr uint64_t kTaskBlocks = 16;
 
+// Rows that are loaded and binned at a time, so that their values never leave the L1.
+constexpr uint64_t kStrip = 64;
+
 enum class Way : uint8_t { kRowByRow, kWord, kBlock };
 
 // Sums of a block lie output by output; those of a caller row by row.
@@ -53,8 +56,8 @@ class SliceEngine final : public TreeEngine {
  public:
   SliceEngine(const format::TreeArrays& arrays, TreeColumns&& columns, const KernelRow& kernels)
       : attributes_(arrays.attributes),
-        rule_(LoadRule::of(arrays.attributes)),
         columns_(std::move(columns)),
+        loader_(LoadRule::of(arrays.attributes), columns_.features(), kernels),
         conditions_(arrays, columns_),
         slice_(arrays, conditions_),
         planes_(leaf_planes(arrays, slice_)),
@@ -173,7 +176,7 @@ class SliceEngine final : public TreeEngine {
     const uint64_t rows = rows_of(way);
     const uint64_t words = rows / 64;
     const size_t trees = std::max<size_t>(kernels::kSliceTrees, attributes_.n_trees);
-    return Scratch::bytes_for<Input>(columns_.features().size() * rows) +
+    return Scratch::bytes_for<Input>(columns_.features().size() * kStrip) +
            Scratch::bytes_for<uint8_t>(n_columns() * rows) +
            Scratch::bytes_for<uint64_t>(size_t{conditions_.count()} * words + 1) +
            Scratch::bytes_for<uint64_t>(kernels::kSliceSlots * words + 1) +
@@ -187,12 +190,15 @@ class SliceEngine final : public TreeEngine {
     const uint64_t stride = rows_of(way);
     const uint64_t words = stride / 64;
     Scratch scratch(block);
-    auto* values = scratch.take<Input>(columns_.features().size() * stride);
+    auto* values = scratch.take<Input>(columns_.features().size() * kStrip);
     auto* bins = scratch.take<uint8_t>(n_columns() * stride);
-    CORDWOOD_RETURN_IF_FAILED(load_columns(rows, rule_, columns_.features(), values, stride));
-    for (size_t c = 0; c < n_columns(); ++c) {
-      const kernels::BinColumn& column = columns_.columns()[c];
-      bin(values + column.feature * stride, rows.n_rows, column, bins + c * stride);
+    for (uint64_t first = 0; first < rows.n_rows; first += kStrip) {
+      const RowsView strip = rows.slice(first, std::min(kStrip, rows.n_rows - first));
+      CORDWOOD_RETURN_IF_FAILED(loader_.load(strip, values, kStrip));
+      for (size_t c = 0; c < n_columns(); ++c) {
+        const kernels::BinColumn& column = columns_.columns()[c];
+        bin(values + column.feature * kStrip, strip.n_rows, column, bins + c * stride + first);
+      }
     }
     kernels::SliceTask task{};
     task.bins = bins;
@@ -276,8 +282,7 @@ class SliceEngine final : public TreeEngine {
                                    static_cast<uint32_t>(n_columns()),
                                    mask_->lanes};
     for (uint64_t row = 0; row < rows.n_rows; ++row) {
-      CORDWOOD_RETURN_IF_FAILED(
-          load_columns(rows.slice(row, 1), rule_, columns_.features(), values, 1));
+      CORDWOOD_RETURN_IF_FAILED(loader_.load(rows.slice(row, 1), values, 1));
       bin_row(values, bins);
       kernels_.tree_mask_u8(model, bins, leaf);
       visit(row, leaf);
@@ -335,8 +340,8 @@ class SliceEngine final : public TreeEngine {
   }
 
   cordwood_tree_attributes attributes_;
-  LoadRule rule_;
   TreeColumns columns_;
+  RowLoader loader_;
   SliceConditions conditions_;
   SlicePlan slice_;
   AlignedVector<uint8_t> planes_;

@@ -40,8 +40,8 @@ class WalkEngine final : public TreeEngine {
   WalkEngine(const format::TreeArrays& arrays, TreeColumns&& columns, WalkPlan&& plan,
              std::optional<TreeTops>&& tops, const KernelRow& kernels)
       : attributes_(arrays.attributes),
-        rule_(LoadRule::of(arrays.attributes)),
         columns_(std::move(columns)),
+        loader_(LoadRule::of(arrays.attributes), columns_.features(), kernels),
         plan_(std::move(plan)),
         tops_(std::move(tops)),
         tree_output_(arrays.tree_output),
@@ -147,8 +147,7 @@ class WalkEngine final : public TreeEngine {
       auto* exits = tops ? scratch.take<uint8_t>(exit_bytes(part.n_rows)) : nullptr;
       for (uint64_t row = 0; row < part.n_rows; row += block_rows) {
         const RowsView few = part.slice(row, std::min(block_rows, part.n_rows - row));
-        CORDWOOD_RETURN_IF_FAILED(
-            load_columns(few, rule_, columns_.features(), values, block_rows));
+        CORDWOOD_RETURN_IF_FAILED(loader_.load(few, values, block_rows));
         bin_block(few.n_rows, values, block_rows, column, bins + row * n_columns());
         if (tops) {
           leave_tops(few.n_rows, values, block_rows, top_bins, exits + row * attributes_.n_trees,
@@ -266,8 +265,8 @@ class WalkEngine final : public TreeEngine {
   }
 
   cordwood_tree_attributes attributes_;
-  LoadRule rule_;
   TreeColumns columns_;
+  RowLoader loader_;
   WalkPlan plan_;
   std::optional<TreeTops> tops_;
   std::vector<uint32_t> tree_output_;

@@ -48,17 +48,17 @@ __m256i choose_by(__m256i slot, __m256i no, __m256i yes) {
 }
 
 // One of 8, 16, 32 neighbouring entries, by the slot's low bits.
-__m256i pick8(const uint32_t* p, __m256i slot) {
+__m256i pick8(const int32_t* p, __m256i slot) {
   return _mm256_permutevar8x32_epi32(load(p), slot);
 }
-__m256i pick16(const uint32_t* p, __m256i slot) {
+__m256i pick16(const int32_t* p, __m256i slot) {
   return choose_by<3>(slot, pick8(p, slot), pick8(p + 8, slot));
 }
-__m256i pick32(const uint32_t* p, __m256i slot) {
+__m256i pick32(const int32_t* p, __m256i slot) {
   return choose_by<4>(slot, pick16(p, slot), pick16(p + 16, slot));
 }
 
-[[gnu::always_inline]] inline __m256i entry_at(const uint32_t* levels, uint32_t level,
+[[gnu::always_inline]] inline __m256i entry_at(const int32_t* levels, uint32_t level,
                                                __m256i slot) {
   switch (level) {
     case 0:
@@ -149,7 +149,7 @@ struct F32 {
 
   [[gnu::always_inline]] static __m256i descend(const float* levels, uint32_t level, __m256i slot,
                                                 Vector x) {
-    const __m256i cut = entry_at(reinterpret_cast<const uint32_t*>(levels), level, slot);
+    const __m256i cut = entry_at(reinterpret_cast<const int32_t*>(levels), level, slot);
     const __m256i right =
         _mm256_castps_si256(_mm256_cmp_ps(x, _mm256_castsi256_ps(cut), _CMP_GT_OQ));
     return _mm256_sub_epi32(_mm256_add_epi32(slot, slot), right);
@@ -215,7 +215,7 @@ __m256i upper_halves(__m256d low, __m256d high) {
   return _mm256_permute4x64_epi64(_mm256_castps_si256(both), 0xD8);
 }
 
-// cordwood_bin_key of 8 numbers less 2^31, for signed compares. Adding zero turns -0.0 into 0.0.
+// cordwood_bin_key of 8 numbers. Adding zero turns -0.0 into 0.0.
 __m256i keys_of(__m256d low, __m256d high) {
   const __m256d zero = _mm256_setzero_pd();
   const __m256i upper = upper_halves(_mm256_add_pd(low, zero), _mm256_add_pd(high, zero));
@@ -235,7 +235,7 @@ void bin_by_keys(const double* values, uint64_t n_rows, const BinColumn& column,
     __m256i equal = _mm256_setzero_si256();
 #pragma GCC unroll 8
     for (uint32_t level = 0; level < kDepth; ++level) {
-      const __m256i cut = _mm256_xor_si256(entry_at(column.keys, level, slot), all32(0x80000000u));
+      const __m256i cut = entry_at(column.keys, level, slot);
       equal = _mm256_or_si256(equal, _mm256_cmpeq_epi32(key, cut));
       slot = _mm256_sub_epi32(_mm256_add_epi32(slot, slot), _mm256_cmpgt_epi32(key, cut));
     }

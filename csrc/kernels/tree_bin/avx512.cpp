@@ -1,15 +1,14 @@
 // tree_bin on AVX-512: a binary search whose top levels are register look-ups.
 //
-// Slots 1 to 15 (levels 0 to 3) of a float32 column lie in one register, level 4 in the next one,
-// level 5 in two, 6 in four, 7 in eight: each level is one or more two-table permutes, a compare and
-// an add for 16 values. About 45 instructions for 255 cuts, 1.2 cycles a value. float64 columns have
-// half the lanes and twice the tables. Up to 255 cuts the search runs on the upper halves of the
-// numbers, 16 to a register like float32, and asks the whole numbers only where halves are equal,
-// which data seldom are: about 75 instructions for 16 values. Longer float64 columns search whole
-// numbers; levels 6 (float64) or 8 (float32) and beyond gather.
+// Numeric columns of up to 255 cuts are searched by integer keys (avx512_keys.hpp). The others compare
+// floats: slots 1 to 15 (levels 0 to 3) of a float32 column lie in one register, level 4 in the next
+// one, level 5 in two, 6 in four, 7 in eight: each level is one or more two-table permutes, a compare
+// and an add for 16 values. float64 columns have half the lanes and twice the tables. Levels 6 (float64)
+// or 8 (float32) and beyond gather.
 #include <immintrin.h>
 
 #include "format/operators.h"
+#include "kernels/tree_bin/avx512_keys.hpp"
 #include "kernels/tree_bin/tree_bin.hpp"
 
 namespace cordwood::kernels::avx512 {
@@ -99,10 +98,15 @@ struct F32 {
     const Vector there = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), m, position, listed, 4);
     return _mm512_mask_cmp_ps_mask(m, there, value, _CMP_EQ_OQ);
   }
+  // Narrowing under a mask is slow where it goes to memory: whole registers go without.
   static void store(uint8_t* out, Mask m, __m512i bin) {
+    if (m == 0xFFFF)
+      return _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_cvtepi32_epi8(bin));
     _mm512_mask_cvtepi32_storeu_epi8(out, m, bin);
   }
   static void store(uint16_t* out, Mask m, __m512i bin) {
+    if (m == 0xFFFF)
+      return _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_cvtepi32_epi16(bin));
     _mm512_mask_cvtepi32_storeu_epi16(out, m, bin);
   }
 };
@@ -172,9 +176,13 @@ struct F64 {
     return _mm512_mask_cmp_pd_mask(m, there, value, _CMP_EQ_OQ);
   }
   static void store(uint8_t* out, Mask m, __m512i bin) {
+    if (m == 0xFF)
+      return _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm512_cvtepi64_epi8(bin));
     _mm512_mask_cvtepi64_storeu_epi8(out, m, bin);
   }
   static void store(uint16_t* out, Mask m, __m512i bin) {
+    if (m == 0xFF)
+      return _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_cvtepi64_epi16(bin));
     _mm512_mask_cvtepi64_storeu_epi16(out, m, bin);
   }
 };
@@ -209,111 +217,10 @@ void bin_rows(const typename Isa::Scalar* values, uint64_t n_rows, const BinColu
   }
 }
 
-// ---- float64 by upper halves, 16 values --------------------------------------------------------
-
-// Keys of 32 neighbouring slots from two registers, by the slot's low five bits.
-__m512i pick32(const uint32_t* p, __m512i slot) {
-  return _mm512_permutex2var_epi32(_mm512_load_si512(p), slot, _mm512_load_si512(p + 16));
-}
-
-[[gnu::always_inline]] inline __m512i key_at(const uint32_t* keys, uint32_t level, __m512i slot) {
-  const __mmask16 upper = _mm512_test_epi32_mask(slot, _mm512_set1_epi32(32));
-  switch (level) {
-    case 0:
-    case 1:
-    case 2:
-    case 3:
-      return _mm512_permutexvar_epi32(slot, _mm512_load_si512(keys));
-    case 4:
-      return _mm512_permutexvar_epi32(slot, _mm512_load_si512(keys + 16));
-    case 5:
-      return pick32(keys + 32, slot);
-    case 6:
-      return _mm512_mask_blend_epi32(upper, pick32(keys + 64, slot), pick32(keys + 96, slot));
-    default: {
-      const __mmask16 top = _mm512_test_epi32_mask(slot, _mm512_set1_epi32(64));
-      return _mm512_mask_blend_epi32(
-          top, _mm512_mask_blend_epi32(upper, pick32(keys + 128, slot), pick32(keys + 160, slot)),
-          _mm512_mask_blend_epi32(upper, pick32(keys + 192, slot), pick32(keys + 224, slot)));
-    }
-  }
-}
-
-// cordwood_bin_key of 16 numbers. Adding zero turns -0.0 into 0.0.
-__m512i keys_of(__m512d low, __m512d high) {
-  const __m512i odd = _mm512_set_epi32(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
-  const __m512d zero = _mm512_setzero_pd();
-  const __m512i upper =
-      _mm512_permutex2var_epi32(_mm512_castpd_si512(_mm512_add_pd(low, zero)), odd,
-                                _mm512_castpd_si512(_mm512_add_pd(high, zero)));
-  const __m512i flip = _mm512_or_si512(_mm512_srai_epi32(upper, 31),
-                                       _mm512_set1_epi32(static_cast<int>(0x80000000u)));
-  return _mm512_xor_si512(upper, flip);
-}
-
-template <uint32_t kDepth, class Bin>
-void bin_by_keys(const double* values, uint64_t n_rows, const BinColumn& column, Bin* bins) {
-  const auto* sorted = static_cast<const double*>(column.sorted);
-  for (uint64_t row = 0; row < n_rows; row += 16) {
-    const uint64_t left = n_rows - row;
-    const auto lanes = static_cast<__mmask16>(left >= 16 ? 0xFFFFu : (1u << left) - 1u);
-    const __m512d low = F64::load(static_cast<__mmask8>(lanes), values + row);
-    const __m512d high = F64::load(static_cast<__mmask8>(lanes >> 8), values + row + 8);
-    const __m512i key = keys_of(low, high);
-    __m512i slot = _mm512_set1_epi32(1);
-    __mmask16 equal = 0;
-#pragma GCC unroll 8
-    for (uint32_t level = 0; level < kDepth; ++level) {
-      const __m512i cut = key_at(column.keys, level, slot);
-      const __m512i child = _mm512_add_epi32(slot, slot);
-      equal |= _mm512_cmpeq_epi32_mask(key, cut);
-      slot = _mm512_mask_add_epi32(child, _mm512_cmpgt_epu32_mask(key, cut), child,
-                                   _mm512_set1_epi32(1));
-    }
-    const __m512i rank = _mm512_sub_epi32(slot, _mm512_set1_epi32(1 << kDepth));
-    const auto missing = static_cast<__mmask16>(F64::missing(low, column.zero_band) |
-                                                F64::missing(high, column.zero_band) << 8);
-    F32::store(bins + row, lanes,
-               _mm512_mask_blend_epi32(missing, rank,
-                                       _mm512_set1_epi32(static_cast<int>(column.missing_bin))));
-    // The search stops before the first cut of an equal key: step over those that are below.
-    for (unsigned open = equal & lanes & static_cast<unsigned>(~missing); open != 0;
-         open &= open - 1) {
-      const uint64_t at = row + static_cast<uint64_t>(__builtin_ctz(open));
-      uint32_t bin = bins[at];
-      while (bin < column.count && values[at] > sorted[bin]) ++bin;
-      bins[at] = static_cast<Bin>(bin);
-    }
-  }
-}
-
-template <class Bin>
-bool try_keys(const double* values, uint64_t n_rows, const BinColumn& column, Bin* bins) {
-  if (column.keys == nullptr) return false;
-  switch (column.depth) {
-    case 4:
-      return bin_by_keys<4>(values, n_rows, column, bins), true;
-    case 5:
-      return bin_by_keys<5>(values, n_rows, column, bins), true;
-    case 6:
-      return bin_by_keys<6>(values, n_rows, column, bins), true;
-    case 7:
-      return bin_by_keys<7>(values, n_rows, column, bins), true;
-    case 8:
-      return bin_by_keys<8>(values, n_rows, column, bins), true;
-    default:
-      return false;
-  }
-}
-
-bool try_keys(const float*, uint64_t, const BinColumn&, const void*) {
-  return false;
-}
-
 template <class Isa, class Bin>
 void bin_column(const typename Isa::Scalar* values, uint64_t n_rows, const BinColumn& column,
                 Bin* bins) {
-  if (try_keys(values, n_rows, column, bins)) return;
+  if (column.keys != nullptr && bin_by_keys(values, n_rows, column, bins)) return;
   switch (column.depth) {
     case 4:
       return bin_rows<Isa, 4>(values, n_rows, column, bins);

@@ -6,10 +6,10 @@
 
 #ifndef CORDWOOD_KERNELS_TREE_BIN_KEY
 #define CORDWOOD_KERNELS_TREE_BIN_KEY
-/* Upper half of a float64, as an unsigned number that orders as the float does. Of two floats with
- * equal keys either may be the larger. -0.0 must have become 0.0 before. */
-static inline uint32_t cordwood_bin_key(uint32_t upper_half) {
-  return upper_half ^ ((upper_half >> 31) != 0 ? 0xFFFFFFFFu : 0x80000000u);
+/* The bits of a float32, or the upper half of a float64, as a signed number that orders as the float
+ * does. Of two float64 with equal keys either may be the larger. -0.0 must have become 0.0 before. */
+static inline int32_t cordwood_bin_key(uint32_t bits) {
+  return (int32_t)((bits >> 31) != 0 ? bits ^ 0x7FFFFFFFu : bits);
 }
 #endif
 

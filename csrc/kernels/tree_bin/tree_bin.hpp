@@ -18,13 +18,13 @@ namespace cordwood::kernels {
 /// category column first turns x into a code by `rule`; its bin is the position of the code among the
 /// listed values, or `other_bin`.
 ///
-/// `keys` holds the upper halves of float64 cuts as unsigned numbers of the same order (cordwood_bin_key), in
-/// level order too: a vector row searches twice as many of them at a time and looks at the whole
-/// number where the halves are equal.
+/// `keys` holds the cuts as signed numbers of the same order (cordwood_bin_key), in level order too:
+/// integers are compared without a detour through masks. Of a float64 these are the upper halves, twice
+/// as many to a register; where the halves are equal the whole number is looked at.
 struct BinColumn {
   const void* levels;    ///< float or double [1 << depth]
   const void* sorted;    ///< the same values ascending, `count` of them
-  const uint32_t* keys;  ///< [1 << depth] of a float64 column of up to 255 cuts; else null
+  const int32_t* keys;   ///< [1 << depth] of a numeric column of up to 255 cuts; else null
   uint32_t category;     ///< 1: `sorted` are listed categories
   uint32_t depth;        ///< levels of the search: the bit length of `count`
   uint32_t count;        ///< cuts, or listed values
@@ -73,6 +73,7 @@ void tree_bin_row_f64_u8(const double* row, const BinColumn* columns, uint32_t n
 CORDWOOD_DECLARE_TREE_BIN(scalar)
 CORDWOOD_DECLARE_TREE_BIN(avx2)
 CORDWOOD_DECLARE_TREE_BIN(avx512)
+CORDWOOD_DECLARE_TREE_BIN(neon)
 #undef CORDWOOD_DECLARE_TREE_BIN
 
 }  // namespace cordwood::kernels
