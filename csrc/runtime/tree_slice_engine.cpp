@@ -272,15 +272,7 @@ class SliceEngine final : public TreeEngine {
     auto* bins = scratch.take<uint8_t>(kernels::kMaskMaxColumns);
     auto* leaf = scratch.take<uint32_t>(mask_->groups.size() * mask_->lanes);
     std::memset(bins, 0, kernels::kMaskMaxColumns);
-    const kernels::MaskModel model{mask_->groups.data(),
-                                   mask_->columns.data(),
-                                   mask_->ranks.data(),
-                                   keep(),
-                                   mask_->categories.data(),
-                                   conditions_.tables().data(),
-                                   static_cast<uint32_t>(mask_->groups.size()),
-                                   static_cast<uint32_t>(n_columns()),
-                                   mask_->lanes};
+    const kernels::MaskModel model = mask_->model(n_columns());
     for (uint64_t row = 0; row < rows.n_rows; ++row) {
       CORDWOOD_RETURN_IF_FAILED(loader_.load(rows.slice(row, 1), values, 1));
       bin_row(values, bins);
@@ -323,11 +315,6 @@ class SliceEngine final : public TreeEngine {
         to[tree * out.tree_step] = names[first_leaf_[tree] + leaf[tree]];
       }
     });
-  }
-
-  [[nodiscard]] const void* keep() const noexcept {
-    return mask_->lanes == kernels::kMaskLanes32 ? static_cast<const void*>(mask_->keep32.data())
-                                                 : static_cast<const void*>(mask_->keep64.data());
   }
 
   void bin_row(const float* values, uint8_t* bins) const noexcept {

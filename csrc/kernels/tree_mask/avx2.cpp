@@ -84,15 +84,36 @@ void store_lowest_bits(const uint64_t* words, uint32_t lanes, uint32_t* leaves) 
   }
 }
 
+// Words of ones where the bits of `right` are zeros, from the lowest bit on.
+__m256i where_clear(const uint32_t*, uint32_t right) {
+  const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+  const __m256i set = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(right)), bit);
+  return _mm256_cmpeq_epi32(set, _mm256_setzero_si256());
+}
+__m256i where_clear(const uint64_t*, uint32_t right) {
+  const __m256i bit = _mm256_setr_epi64x(1, 2, 4, 8);
+  const __m256i set = _mm256_and_si256(_mm256_set1_epi64x(right), bit);
+  return _mm256_cmpeq_epi64(set, _mm256_setzero_si256());
+}
+
+// Lanes that go right at the category steps of a group lose their leaves.
 template <class Word>
 void clear_categories(const MaskModel& model, const MaskGroup& group, const uint8_t* bins,
-                      Word* left) {
-  for (uint32_t i = 0; i < group.n_categories; ++i) {
-    const MaskCategory& node = model.categories[group.first_category + i];
-    const uint32_t bin = bins[node.column];
-    const uint32_t byte = model.tables[32 * uint64_t{node.table} + (bin >> 3)];
-    const Word right = Word{0} - static_cast<Word>((byte >> (bin & 7)) & 1);
-    left[node.lane] &= static_cast<Word>(node.keep) | ~right;
+                      __m256i& low, __m256i& high) {
+  constexpr uint32_t kLanes = 64 / sizeof(Word);
+  constexpr uint32_t kBytes = kLanes / 8;
+  const auto* keep = static_cast<const Word*>(model.run_keep);
+  for (uint32_t r = 0; r < group.n_runs; ++r) {
+    const MaskRun& run = model.runs[group.first_run + r];
+    const uint8_t* bits =
+        model.bits + run.first_bit_byte + uint64_t{bins[run.column]} * run.n_steps * kBytes;
+    const Word* mask = keep + uint64_t{run.first_step} * kLanes;
+    for (uint32_t step = 0; step < run.n_steps; ++step, bits += kBytes, mask += kLanes) {
+      const uint32_t right = kBytes == 2 ? bits[0] | uint32_t{bits[kBytes - 1]} << 8 : bits[0];
+      low = _mm256_and_si256(low, _mm256_or_si256(load(mask), where_clear(mask, right)));
+      high = _mm256_and_si256(
+          high, _mm256_or_si256(load(mask + kLanes / 2), where_clear(mask, right >> (kLanes / 2))));
+    }
   }
 }
 
@@ -122,10 +143,10 @@ void mask_groups(const MaskModel& model, const uint8_t* row_bins, uint32_t* leav
             high, _mm256_or_si256(load(mask + kHalf), widen(keep, half[i / 16], node + kHalf)));
       }
     }
+    clear_categories<Word>(model, group, row_bins, low, high);
     alignas(32) Word words[kLanes];
     _mm256_store_si256(reinterpret_cast<__m256i*>(words), low);
     _mm256_store_si256(reinterpret_cast<__m256i*>(words + kHalf), high);
-    clear_categories(model, group, row_bins, words);
     store_lowest_bits(words, kLanes, leaves + g * kLanes);
   }
 }

@@ -51,16 +51,37 @@ __m256i lowest_bit_u64x8(__m512i word) {
   return _mm512_cvtepi64_epi32(_mm512_sub_epi64(exponent, _mm512_set1_epi64(1023)));
 }
 
-template <class Word>
-void clear_categories(const MaskModel& model, const MaskGroup& group, const uint8_t* bins,
-                      Word* left) {
-  for (uint32_t i = 0; i < group.n_categories; ++i) {
-    const MaskCategory& node = model.categories[group.first_category + i];
-    const uint32_t bin = bins[node.column];
-    const uint32_t byte = model.tables[32 * uint64_t{node.table} + (bin >> 3)];
-    const Word right = Word{0} - static_cast<Word>((byte >> (bin & 7)) & 1);
-    left[node.lane] &= static_cast<Word>(node.keep) | ~right;
+// Lanes that go right at the category steps of a group lose their leaves.
+[[gnu::always_inline]] inline __m512i clear_categories(const MaskModel& model,
+                                                       const MaskGroup& group, const uint8_t* bins,
+                                                       const uint32_t* keep, __m512i left) {
+  for (uint32_t r = 0; r < group.n_runs; ++r) {
+    const MaskRun& run = model.runs[group.first_run + r];
+    const auto* right = reinterpret_cast<const uint16_t*>(model.bits + run.first_bit_byte) +
+                        uint64_t{bins[run.column]} * run.n_steps;
+    const uint32_t* mask = keep + uint64_t{run.first_step} * kMaskLanes32;
+    for (uint32_t step = 0; step < run.n_steps; ++step) {
+      left = _mm512_mask_and_epi32(left, right[step], left,
+                                   _mm512_loadu_si512(mask + step * kMaskLanes32));
+    }
   }
+  return left;
+}
+
+[[gnu::always_inline]] inline __m512i clear_categories(const MaskModel& model,
+                                                       const MaskGroup& group, const uint8_t* bins,
+                                                       const uint64_t* keep, __m512i left) {
+  for (uint32_t r = 0; r < group.n_runs; ++r) {
+    const MaskRun& run = model.runs[group.first_run + r];
+    const uint8_t* right =
+        model.bits + run.first_bit_byte + uint64_t{bins[run.column]} * run.n_steps;
+    const uint64_t* mask = keep + uint64_t{run.first_step} * kMaskLanes64;
+    for (uint32_t step = 0; step < run.n_steps; ++step) {
+      left = _mm512_mask_and_epi64(left, right[step], left,
+                                   _mm512_loadu_si512(mask + step * kMaskLanes64));
+    }
+  }
+  return left;
 }
 
 template <uint32_t kRegisters>
@@ -86,12 +107,8 @@ void mask_32(const MaskModel& model, const uint8_t* row_bins, uint32_t* leaves) 
                                        _mm512_loadu_si512(mask + 3));
     }
     left = _mm512_and_si512(left, left_too);
-    if (group.n_categories != 0) {
-      alignas(64) uint32_t words[kMaskLanes32];
-      _mm512_store_si512(words, left);
-      clear_categories(model, group, row_bins, words);
-      left = _mm512_load_si512(words);
-    }
+    left = clear_categories(model, group, row_bins, static_cast<const uint32_t*>(model.run_keep),
+                            left);
     _mm512_storeu_si512(leaves + g * kMaskLanes32, lowest_bit_u32x16(left));
   }
 }
@@ -118,12 +135,8 @@ void mask_64(const MaskModel& model, const uint8_t* row_bins, uint32_t* leaves) 
       }
     }
     left = _mm512_and_si512(left, left_too);
-    if (group.n_categories != 0) {
-      alignas(64) uint64_t words[kMaskLanes64];
-      _mm512_store_si512(words, left);
-      clear_categories(model, group, row_bins, words);
-      left = _mm512_load_si512(words);
-    }
+    left = clear_categories(model, group, row_bins, static_cast<const uint64_t*>(model.run_keep),
+                            left);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(leaves + g * kMaskLanes64),
                         lowest_bit_u64x8(left));
   }

@@ -9,7 +9,11 @@
 //     ranks    [step][lane]  goes right where bin > rank; 255 for a lane without such a node
 //     keep     [step][lane]  the leaves that stay, as a bit mask
 //
-// Category nodes are few and follow as a list: they clear bits one by one.
+// Category nodes take steps of their own, those of one column together: what a bin answers to all of
+// them lies side by side, a bit a lane, so that the row's bin says where to read.
+//
+//     bits     [bin][step]  `lanes` bits: which lanes go right
+//     keep     [step][lane]
 #pragma once
 
 #include <cstdint>
@@ -24,15 +28,17 @@ inline constexpr uint32_t kMaskLanes64 = 8;   // trees of up to 64 leaves
 struct MaskGroup {
   uint32_t first_step;  ///< of all groups' steps; a multiple of 64 / lanes
   uint32_t n_steps;     ///< a multiple of 64 / lanes
-  uint32_t first_category;
-  uint32_t n_categories;
+  uint32_t first_run;
+  uint32_t n_runs;
 };
 
-struct MaskCategory {
-  uint64_t keep;
-  uint32_t table;  ///< of 256 bits: goes right where the bin's bit is set
-  uint16_t column;
-  uint16_t lane;
+/// The category steps of one column of a group.
+struct MaskRun {
+  uint64_t first_bit_byte;  ///< of MaskModel::bits
+  uint32_t first_step;      ///< of MaskModel::run_keep
+  uint32_t n_steps;
+  uint32_t column;
+  uint32_t reserved;
 };
 
 struct MaskModel {
@@ -40,8 +46,9 @@ struct MaskModel {
   const uint8_t* columns;
   const uint8_t* ranks;
   const void* keep;  ///< uint32_t (16 lanes) or uint64_t (8 lanes)
-  const MaskCategory* categories;
-  const uint8_t* tables;  ///< 32 bytes each
+  const MaskRun* runs;
+  const uint8_t* bits;   ///< two bytes (16 lanes) or one (8 lanes) for each bin and step of a run
+  const void* run_keep;  ///< as `keep`
   uint32_t n_groups;
   uint32_t n_columns;
   uint32_t lanes;
