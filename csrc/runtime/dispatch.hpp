@@ -33,6 +33,8 @@ struct KernelRow {
   kernels::TreeBinF64U16 tree_bin_f64_u16;
   kernels::TreeBinRowF32U8 tree_bin_row_f32_u8;
   kernels::TreeBinRowF64U8 tree_bin_row_f64_u8;
+  kernels::TreeBinRowF32U16 tree_bin_row_f32_u16;
+  kernels::TreeBinRowF64U16 tree_bin_row_f64_u16;
   kernels::TreeWalkU16 tree_walk_u16;
   kernels::TreeSlice tree_slice_f32;
   kernels::TreeSlice tree_slice_f64;

@@ -66,10 +66,18 @@ class WalkEngine final : public TreeEngine {
     auto* to = static_cast<Sum*>(out);
     return for_chunks(rows, scratch, [&](const Chunk& chunk) {
       begin_sums<Sum>(from, base_value_, chunk.n_rows, to);
-      visit_leaves(chunk, [&](uint64_t row, uint64_t tree, uint64_t place) {
-        add_leaf(leaf_rows_.of(first_leaf_[tree] + cordwood_walk_leaf(place)),
-                 to + row * attributes_.n_outputs + tree_output_[tree]);
-      });
+      if (chunk.n_rows == 1 && attributes_.n_outputs == 1) {
+        Sum sum = to[0];  // stays in a register
+        visit_leaves(chunk, [&](uint64_t, uint64_t tree, uint64_t place) {
+          sum += leaf_values_[leaf_rows_.of(first_leaf_[tree] + cordwood_walk_leaf(place))];
+        });
+        to[0] = sum;
+      } else {
+        visit_leaves(chunk, [&](uint64_t row, uint64_t tree, uint64_t place) {
+          add_leaf(leaf_rows_.of(first_leaf_[tree] + cordwood_walk_leaf(place)),
+                   to + row * attributes_.n_outputs + tree_output_[tree]);
+        });
+      }
       if (from != nullptr) from += chunk.n_rows * attributes_.n_outputs;
       to += chunk.n_rows * attributes_.n_outputs;
     });
@@ -162,6 +170,7 @@ class WalkEngine final : public TreeEngine {
   // A walk reads many bins of one row: they lie together.
   void bin_block(uint64_t n_rows, const Input* values, uint64_t stride, uint16_t* column,
                  uint16_t* bins) const noexcept {
+    if (n_rows == 1 && stride == 1) return bin_row(values, bins);
     for (size_t c = 0; c < n_columns(); ++c) {
       const kernels::BinColumn& rule = columns_.columns()[c];
       bin(values + rule.feature * stride, n_rows, rule, column);
@@ -178,6 +187,14 @@ class WalkEngine final : public TreeEngine {
     tops_->run(kernels_, bins, exits, scratch);
   }
 
+  void bin_row(const float* values, uint16_t* bins) const noexcept {
+    kernels_.tree_bin_row_f32_u16(values, columns_.columns().data(),
+                                  static_cast<uint32_t>(n_columns()), bins);
+  }
+  void bin_row(const double* values, uint16_t* bins) const noexcept {
+    kernels_.tree_bin_row_f64_u16(values, columns_.columns().data(),
+                                  static_cast<uint32_t>(n_columns()), bins);
+  }
   void bin(const float* values, uint64_t n, const kernels::BinColumn& rule,
            uint16_t* bins) const noexcept {
     kernels_.tree_bin_f32_u16(values, n, rule, bins);
@@ -198,11 +215,11 @@ class WalkEngine final : public TreeEngine {
   // Calls `visit(row, tree, place of the leaf)`; for each row the trees come in order.
   template <class Visit>
   void visit_leaves(const Chunk& chunk, Visit&& visit) const noexcept {
-    const uint64_t together = std::max<uint64_t>(kWalksTogether / chunk.n_rows, 1);
-    if (together > 1) {
-      for (uint64_t walk = 0; walk < together * chunk.n_rows; ++walk) {
-        chunk.rows[walk] = static_cast<uint32_t>(walk % chunk.n_rows);
-      }
+    const uint64_t together =
+        std::clamp<uint64_t>(kWalksTogether / chunk.n_rows, 1, std::max(attributes_.n_trees, 1u));
+    uint32_t* number = chunk.rows;
+    for (uint64_t tree = 0; tree < together && together > 1 && chunk.n_rows > 1; ++tree) {
+      for (uint32_t row = 0; row < chunk.n_rows; ++row) *number++ = row;
     }
     for (uint64_t first = 0; first < attributes_.n_trees; first += together) {
       const uint64_t count = std::min(together, attributes_.n_trees - first);

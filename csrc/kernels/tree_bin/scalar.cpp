@@ -53,10 +53,10 @@ void bin_all(const Float* values, uint64_t n_rows, const BinColumn& column, Bin*
   }
 }
 
-template <class Float>
-void bin_row(const Float* row, const BinColumn* columns, uint32_t n_columns, uint8_t* bins) {
+template <class Float, class Bin>
+void bin_row(const Float* row, const BinColumn* columns, uint32_t n_columns, Bin* bins) {
   for (uint32_t c = 0; c < n_columns; ++c) {
-    bins[c] = static_cast<uint8_t>(bin_one(columns[c], row[columns[c].feature]));
+    bins[c] = static_cast<Bin>(bin_one(columns[c], row[columns[c].feature]));
   }
 }
 
@@ -69,6 +69,16 @@ void tree_bin_row_f32_u8(const float* row, const BinColumn* columns, uint32_t n_
 
 void tree_bin_row_f64_u8(const double* row, const BinColumn* columns, uint32_t n_columns,
                          uint8_t* bins) noexcept {
+  bin_row(row, columns, n_columns, bins);
+}
+
+void tree_bin_row_f32_u16(const float* row, const BinColumn* columns, uint32_t n_columns,
+                          uint16_t* bins) noexcept {
+  bin_row(row, columns, n_columns, bins);
+}
+
+void tree_bin_row_f64_u16(const double* row, const BinColumn* columns, uint32_t n_columns,
+                          uint16_t* bins) noexcept {
   bin_row(row, columns, n_columns, bins);
 }
 

@@ -46,6 +46,10 @@ using TreeBinRowF32U8 = void (*)(const float* row, const BinColumn* columns, uin
                                  uint8_t* bins) noexcept;
 using TreeBinRowF64U8 = void (*)(const double* row, const BinColumn* columns, uint32_t n_columns,
                                  uint8_t* bins) noexcept;
+using TreeBinRowF32U16 = void (*)(const float* row, const BinColumn* columns, uint32_t n_columns,
+                                  uint16_t* bins) noexcept;
+using TreeBinRowF64U16 = void (*)(const double* row, const BinColumn* columns, uint32_t n_columns,
+                                  uint16_t* bins) noexcept;
 using TreeBinF32U16 = void (*)(const float* values, uint64_t n_rows, const BinColumn& column,
                                uint16_t* bins) noexcept;
 using TreeBinF64U16 = void (*)(const double* values, uint64_t n_rows, const BinColumn& column,
@@ -68,6 +72,10 @@ void tree_bin_row_f32_u8(const float* row, const BinColumn* columns, uint32_t n_
                          uint8_t* bins) noexcept;
 void tree_bin_row_f64_u8(const double* row, const BinColumn* columns, uint32_t n_columns,
                          uint8_t* bins) noexcept;
+void tree_bin_row_f32_u16(const float* row, const BinColumn* columns, uint32_t n_columns,
+                          uint16_t* bins) noexcept;
+void tree_bin_row_f64_u16(const double* row, const BinColumn* columns, uint32_t n_columns,
+                          uint16_t* bins) noexcept;
 }  // namespace scalar
 
 CORDWOOD_DECLARE_TREE_BIN(scalar)
