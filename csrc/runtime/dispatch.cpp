@@ -43,6 +43,7 @@ constexpr auto kRows = std::to_array<KernelRow>({
         .tree_slice_word_f64 = kernels::avx512icl::tree_slice_word_f64,
         .tree_slice_word_leaves = kernels::avx512icl::tree_slice_word_leaves,
         .tree_mask_u8 = kernels::avx512icl::tree_mask_u8,
+        .tree_heap_u8 = kernels::avx512icl::tree_heap_u8,
     },
 #endif
 #if defined(CORDWOOD_WITH_AVX512)
@@ -67,13 +68,14 @@ constexpr auto kRows = std::to_array<KernelRow>({
         .tree_bin_row_f32_u16 = kernels::scalar::tree_bin_row_f32_u16,
         .tree_bin_row_f64_u16 = kernels::scalar::tree_bin_row_f64_u16,
         .tree_walk_u16 = kernels::avx512::tree_walk_u16,
-        .tree_slice_f32 = kernels::avx2::tree_slice_f32,
-        .tree_slice_f64 = kernels::avx2::tree_slice_f64,
-        .tree_slice_leaves = kernels::avx2::tree_slice_leaves,
-        .tree_slice_word_f32 = kernels::scalar::tree_slice_word_f32,
-        .tree_slice_word_f64 = kernels::scalar::tree_slice_word_f64,
-        .tree_slice_word_leaves = kernels::scalar::tree_slice_word_leaves,
+        .tree_slice_f32 = kernels::avx512::tree_slice_f32,
+        .tree_slice_f64 = kernels::avx512::tree_slice_f64,
+        .tree_slice_leaves = kernels::avx512::tree_slice_leaves,
+        .tree_slice_word_f32 = kernels::avx512::tree_slice_word_f32,
+        .tree_slice_word_f64 = kernels::avx512::tree_slice_word_f64,
+        .tree_slice_word_leaves = kernels::avx512::tree_slice_word_leaves,
         .tree_mask_u8 = kernels::avx2::tree_mask_u8,
+        .tree_heap_u8 = kernels::avx2::tree_heap_u8,
     },
 #endif
 #if defined(CORDWOOD_WITH_AVX2)
@@ -101,10 +103,11 @@ constexpr auto kRows = std::to_array<KernelRow>({
         .tree_slice_f32 = kernels::avx2::tree_slice_f32,
         .tree_slice_f64 = kernels::avx2::tree_slice_f64,
         .tree_slice_leaves = kernels::avx2::tree_slice_leaves,
-        .tree_slice_word_f32 = kernels::scalar::tree_slice_word_f32,
-        .tree_slice_word_f64 = kernels::scalar::tree_slice_word_f64,
-        .tree_slice_word_leaves = kernels::scalar::tree_slice_word_leaves,
+        .tree_slice_word_f32 = kernels::avx2::tree_slice_word_f32,
+        .tree_slice_word_f64 = kernels::avx2::tree_slice_word_f64,
+        .tree_slice_word_leaves = kernels::avx2::tree_slice_word_leaves,
         .tree_mask_u8 = kernels::avx2::tree_mask_u8,
+        .tree_heap_u8 = kernels::avx2::tree_heap_u8,
     },
 #endif
 #if defined(CORDWOOD_WITH_NEON)
@@ -135,7 +138,8 @@ constexpr auto kRows = std::to_array<KernelRow>({
         .tree_slice_word_f32 = kernels::neon::tree_slice_word_f32,
         .tree_slice_word_f64 = kernels::neon::tree_slice_word_f64,
         .tree_slice_word_leaves = kernels::neon::tree_slice_word_leaves,
-        .tree_mask_u8 = kernels::scalar::tree_mask_u8,
+        .tree_mask_u8 = kernels::neon::tree_mask_u8,
+        .tree_heap_u8 = kernels::scalar::tree_heap_u8,
     },
 #endif
     {
@@ -166,6 +170,7 @@ constexpr auto kRows = std::to_array<KernelRow>({
         .tree_slice_word_f64 = kernels::scalar::tree_slice_word_f64,
         .tree_slice_word_leaves = kernels::scalar::tree_slice_word_leaves,
         .tree_mask_u8 = kernels::scalar::tree_mask_u8,
+        .tree_heap_u8 = kernels::scalar::tree_heap_u8,
     },
 });
 

@@ -8,6 +8,7 @@
 #include "kernels/link/link.hpp"
 #include "kernels/load_columns/load_columns.hpp"
 #include "kernels/tree_bin/tree_bin.hpp"
+#include "kernels/tree_heap/tree_heap.hpp"
 #include "kernels/tree_mask/tree_mask.hpp"
 #include "kernels/tree_slice/tree_slice.hpp"
 #include "kernels/tree_walk/tree_walk.hpp"
@@ -43,6 +44,7 @@ struct KernelRow {
   kernels::TreeSlice tree_slice_word_f64;
   kernels::TreeSlice tree_slice_word_leaves;
   kernels::TreeMask tree_mask_u8;
+  kernels::TreeHeap tree_heap_u8;
 };
 
 /// All rows of this build, best first; the last one is `scalar`, which every machine has.

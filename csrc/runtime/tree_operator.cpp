@@ -39,7 +39,7 @@ using Reason = std::array<char, 128>;
 
 // A block of the slice engine costs the same for one row and for 512. Where tree_mask cannot take
 // its place (trees of more than 64 leaves), batches of up to this many rows are walked.
-constexpr uint64_t kFewRows = 6;
+constexpr uint64_t kFewRows = 7;
 
 // Leaves of a block on their way to a leaf pass: a chunk of the walk engine is the better the longer,
 // as long as they keep to the last cache levels.

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "runtime/load_rows.hpp"
+#include "runtime/tree_heap_plan.hpp"
 #include "runtime/tree_leaf_pass.hpp"
 #include "runtime/tree_mask_plan.hpp"
 #include "runtime/tree_shape.hpp"
@@ -19,9 +20,9 @@ using kernels::kSliceRows;
 using kernels::kSliceWordRows;
 
 // How a batch, or the rest of one, is taken. A block costs the same for one row and for 512, a word the
-// same for one and for 64; tree_mask costs by the row. On Zen 5 the three meet at about these numbers
-// of rows, for trees of 31 leaves and of 64.
-constexpr uint64_t kMostMaskRows = 6;
+// same for one and for 64; tree_heap and tree_mask cost by the row. On Zen 5 they meet at about these
+// numbers of rows, for trees of 31 leaves and of 64.
+constexpr uint64_t kMostSingleRows = 12;
 constexpr uint64_t kMostWordRows = 320;
 constexpr uint64_t kTaskBlocks = 16;
 
@@ -64,7 +65,11 @@ class SliceEngine final : public TreeEngine {
         tree_output_(arrays.tree_output),
         kernels_(kernels) {
     if (most_leaves(arrays) <= kernels::kMaskMaxLeaves && n_columns() <= kernels::kMaskMaxColumns) {
-      mask_.emplace(arrays, columns_, conditions_);
+      if (HeapPlan::suits(arrays)) {
+        heap_.emplace(arrays, columns_);
+      } else {
+        mask_.emplace(arrays, columns_, conditions_);
+      }
     }
     conditions_.forget_nodes();
     for (const double base : arrays.base_value) base_value_.push_back(static_cast<Sum>(base));
@@ -120,10 +125,11 @@ class SliceEngine final : public TreeEngine {
 
   [[nodiscard]] size_t scratch_bytes(uint64_t n_rows) const noexcept override {
     const size_t block = block_bytes(n_rows > kMostWordRows ? Way::kBlock : Way::kWord);
-    if (!mask_) return block;
+    if (!row_by_row()) return block;
     const size_t row = Scratch::bytes_for<Input>(columns_.features().size()) +
                        Scratch::bytes_for<uint8_t>(kernels::kMaskMaxColumns) +
-                       Scratch::bytes_for<uint32_t>(mask_->groups.size() * mask_->lanes);
+                       Scratch::bytes_for<uint32_t>(row_trees()) +
+                       Scratch::bytes_for<uint64_t>(row_trees());
     return std::max(block, row);
   }
 
@@ -134,7 +140,7 @@ class SliceEngine final : public TreeEngine {
   [[nodiscard]] uint64_t resident_bytes() const noexcept override {
     return columns_.resident_bytes() + conditions_.tables().size() + slice_.resident_bytes() +
            planes_.size() + (mask_ ? mask_->resident_bytes() : 0) +
-           leaf_values_.size() * sizeof(Sum) +
+           (heap_ ? heap_->resident_bytes() : 0) + leaf_values_.size() * sizeof(Sum) +
            (leaf_numbers_.size() + leaf_rows_.size()) * sizeof(int32_t);
   }
 
@@ -143,13 +149,20 @@ class SliceEngine final : public TreeEngine {
 
   [[nodiscard]] Way way_for(uint64_t n_rows) const noexcept {
     if (n_rows > kMostWordRows) return Way::kBlock;
-    return n_rows <= kMostMaskRows && mask_.has_value() ? Way::kRowByRow : Way::kWord;
+    return n_rows <= kMostSingleRows && row_by_row() ? Way::kRowByRow : Way::kWord;
+  }
+
+  [[nodiscard]] bool row_by_row() const noexcept { return mask_.has_value() || heap_.has_value(); }
+
+  /// Trees that a kernel for single rows answers for, with those that fill up its last step.
+  [[nodiscard]] size_t row_trees() const noexcept {
+    return heap_ ? heap_->n_trees() : mask_->groups.size() * mask_->lanes;
   }
 
   [[nodiscard]] static uint64_t rows_of(Way way) noexcept {
     switch (way) {
       case Way::kRowByRow:
-        return kMostMaskRows;
+        return kMostSingleRows;
       case Way::kWord:
         return kSliceWordRows;
       default:
@@ -266,17 +279,25 @@ class SliceEngine final : public TreeEngine {
 
   /// Calls `visit(row, leaves)` with the row's in-order leaf number in each tree.
   template <class Visit>
-  Status mask_rows(const RowsView& rows, std::span<std::byte> block, Visit&& visit) const noexcept {
+  Status visit_rows(const RowsView& rows, std::span<std::byte> block,
+                    Visit&& visit) const noexcept {
     Scratch scratch(block);
     auto* values = scratch.take<Input>(columns_.features().size());
     auto* bins = scratch.take<uint8_t>(kernels::kMaskMaxColumns);
-    auto* leaf = scratch.take<uint32_t>(mask_->groups.size() * mask_->lanes);
+    auto* leaf = scratch.take<uint32_t>(row_trees());
+    auto* words = scratch.take<uint64_t>(row_trees());
     std::memset(bins, 0, kernels::kMaskMaxColumns);
-    const kernels::MaskModel model = mask_->model(n_columns());
+    const kernels::MaskModel mask = mask_ ? mask_->model(n_columns()) : kernels::MaskModel{};
+    const kernels::HeapModel heap = heap_ ? heap_->model(n_columns()) : kernels::HeapModel{};
     for (uint64_t row = 0; row < rows.n_rows; ++row) {
       CORDWOOD_RETURN_IF_FAILED(loader_.load(rows.slice(row, 1), values, 1));
       bin_row(values, bins);
-      kernels_.tree_mask_u8(model, bins, leaf);
+      if (heap_) {
+        kernels_.tree_heap_u8(heap, bins, words, leaf);
+        heap_->to_leaves(leaf, attributes_.n_trees);
+      } else {
+        kernels_.tree_mask_u8(mask, bins, leaf);
+      }
       visit(row, leaf);
     }
     return {};
@@ -286,7 +307,7 @@ class SliceEngine final : public TreeEngine {
                   std::span<std::byte> block) const noexcept {
     const uint32_t n_outputs = attributes_.n_outputs;
     const uint32_t width = attributes_.leaf_width;
-    return mask_rows(rows, block, [&](uint64_t row, const uint32_t* leaf) {
+    return visit_rows(rows, block, [&](uint64_t row, const uint32_t* leaf) {
       if (n_outputs == 1) {
         out[row] = sum_one_output(start != nullptr ? start[row] : base_value_[0], leaf);
         return;
@@ -309,7 +330,7 @@ class SliceEngine final : public TreeEngine {
 
   Status name_rows(const RowsView& rows, const int32_t* names, const LeafGrid& out,
                    std::span<std::byte> block) const noexcept {
-    return mask_rows(rows, block, [&](uint64_t row, const uint32_t* leaf) {
+    return visit_rows(rows, block, [&](uint64_t row, const uint32_t* leaf) {
       int32_t* to = out.at + row * out.row_step;
       for (uint64_t tree = 0; tree < attributes_.n_trees; ++tree) {
         to[tree * out.tree_step] = names[first_leaf_[tree] + leaf[tree]];
@@ -332,7 +353,9 @@ class SliceEngine final : public TreeEngine {
   SliceConditions conditions_;
   SlicePlan slice_;
   AlignedVector<uint8_t> planes_;
-  std::optional<MaskPlan> mask_;  ///< none where tree_mask cannot hold the trees or the columns
+  // For single rows; neither where the trees or the columns are too large for both.
+  std::optional<MaskPlan> mask_;
+  std::optional<HeapPlan> heap_;
   std::vector<uint32_t> tree_output_;
   std::vector<Sum> base_value_;
   std::vector<Sum> leaf_values_;

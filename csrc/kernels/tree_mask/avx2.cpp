@@ -6,50 +6,13 @@
 // for every 16 more.
 #include <immintrin.h>
 
+#include "kernels/tree_mask/avx2.hpp"
 #include "kernels/tree_mask/tree_mask.hpp"
 
 namespace cordwood::kernels::avx2 {
 namespace {
 
 constexpr uint32_t kNodes = 32;  // decided at once
-
-__m256i load(const void* p) {
-  return _mm256_loadu_si256(static_cast<const __m256i*>(p));
-}
-
-// Bins of up to 16 kTables columns.
-template <uint32_t kTables>
-struct Bins {
-  __m256i part[kTables];
-
-  explicit Bins(const uint8_t* bins) {
-    for (uint32_t t = 0; t < kTables; ++t) {
-      part[t] = _mm256_broadcastsi128_si256(
-          _mm_loadu_si128(reinterpret_cast<const __m128i*>(bins + 16 * t)));
-    }
-  }
-
-  // A column of another 16 gets its top bit set, which looks up zero.
-  [[gnu::always_inline]] __m256i at(__m256i column_u8x32) const {
-    __m256i bin = _mm256_setzero_si256();
-#pragma GCC unroll 16
-    for (uint32_t t = 0; t < kTables; ++t) {
-      const __m256i from =
-          _mm256_xor_si256(column_u8x32, _mm256_set1_epi8(static_cast<char>(16 * t)));
-      const __m256i index = _mm256_adds_epu8(from, _mm256_set1_epi8(0x70));
-      bin = _mm256_or_si256(bin, _mm256_shuffle_epi8(part[t], index));
-    }
-    return bin;
-  }
-};
-
-// Bytes of ones where bin <= rank: the smaller of the two is the bin.
-template <uint32_t kTables>
-[[gnu::always_inline]] inline __m256i stays_left(const MaskModel& model, const Bins<kTables>& bins,
-                                                 uint64_t at) {
-  const __m256i bin = bins.at(load(model.columns + at));
-  return _mm256_cmpeq_epi8(_mm256_min_epu8(bin, load(model.ranks + at)), bin);
-}
 
 // Words of ones where bytes `node`, `node` + 1, ... of 16 are ones. Both lanes of `stays` are the same.
 __m256i widen(const uint32_t*, __m256i stays, uint32_t node) {
@@ -131,7 +94,7 @@ void mask_groups(const MaskModel& model, const uint8_t* row_bins, uint32_t* leav
     const uint64_t first = uint64_t{group.first_step} * kLanes;
     const uint64_t end = first + uint64_t{group.n_steps} * kLanes;
     for (uint64_t at = first; at < end; at += kNodes) {
-      const __m256i stays = stays_left(model, bins, at);
+      const __m256i stays = stays_left(bins, model.columns + at, model.ranks + at);
       const __m256i half[2] = {_mm256_permute4x64_epi64(stays, 0x44),
                                _mm256_permute4x64_epi64(stays, 0xEE)};
 #pragma GCC unroll 4

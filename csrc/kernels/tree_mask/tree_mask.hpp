@@ -66,5 +66,8 @@ void tree_mask_u8(const MaskModel& model, const uint8_t* bins, uint32_t* leaves)
 namespace avx512icl {
 void tree_mask_u8(const MaskModel& model, const uint8_t* bins, uint32_t* leaves) noexcept;
 }
+namespace neon {
+void tree_mask_u8(const MaskModel& model, const uint8_t* bins, uint32_t* leaves) noexcept;
+}
 
 }  // namespace cordwood::kernels
