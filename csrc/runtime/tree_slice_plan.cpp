@@ -185,6 +185,7 @@ SliceConditions::SliceConditions(const format::TreeArrays& arrays, const TreeCol
   for (uint64_t node = 0; node < arrays.right.size(); ++node) {
     if (arrays.right[node] != 0) node_condition_[node] = number[node_condition_[node]];
   }
+  ranks_.push_back(0);  // kernels read pairs
   const uint8_t* rank = ranks_.data();
   const uint8_t* table = tables_.data();
   for (kernels::SliceColumn& column : columns_) {

@@ -10,15 +10,21 @@
 // 30 instructions for leaves. Nodes bind: seven loads each, four a cycle.
 #include <immintrin.h>
 
+#include <cstring>
+
 #include "kernels/tree_slice/avx512icl.hpp"
 #include "kernels/tree_slice/tree_slice.hpp"
 
 namespace cordwood::kernels::avx512icl {
 namespace {
 
+// Bit vectors of up to 32 rows are uint32_t, of up to 64 rows uint64_t: conditions of half the size stay
+// in the L1 for most models.
+
 // ---- conditions ------------------------------------------------------------------------------
 
-void compare_ranks(const SliceColumn& column, __m512i bin_u8x64, uint64_t* out) {
+void compare_ranks(const SliceColumn& column, const uint8_t* bins, uint64_t* out) {
+  const __m512i bin_u8x64 = load(bins);
 #pragma GCC unroll 4
   for (uint32_t i = 0; i < column.n_ranks; ++i) {
     const __m512i rank = _mm512_set1_epi8(static_cast<char>(column.ranks[i]));
@@ -26,52 +32,78 @@ void compare_ranks(const SliceColumn& column, __m512i bin_u8x64, uint64_t* out) 
   }
 }
 
-// Bit `bin` of a 256-bit table: vpermb fetches byte bin / 8, a shuffle makes the mask of bit bin % 8.
-void look_up_tables(const SliceColumn& column, __m512i bin_u8x64, uint64_t* out) {
-  const __m512i bit_of = _mm512_set1_epi64(static_cast<long long>(0x8040201008040201ull));
-  const __m512i byte = _mm512_and_si512(_mm512_srli_epi16(bin_u8x64, 3), _mm512_set1_epi8(31));
-  const __m512i mask =
-      _mm512_shuffle_epi8(bit_of, _mm512_and_si512(bin_u8x64, _mm512_set1_epi8(7)));
-  for (uint32_t i = 0; i < column.n_tables; ++i) {
-    const __m512i table = _mm512_broadcast_i64x4(
-        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(column.tables + 32 * i)));
-    out[i] = _mm512_test_epi8_mask(_mm512_permutexvar_epi8(byte, table), mask);
+// The rows fill a register twice, so that one compare answers two ranks. Where their number is odd, the
+// last answer has a neighbour that the next conditions overwrite.
+void compare_ranks(const SliceColumn& column, const uint8_t* bins, uint32_t* out) {
+  const __m512i bin_u8x64 =
+      _mm512_broadcast_i64x4(_mm256_load_si256(reinterpret_cast<const __m256i*>(bins)));
+  const __m512i halves = _mm512_inserti64x4(_mm512_setzero_si512(), _mm256_set1_epi8(1), 1);
+#pragma GCC unroll 4
+  for (uint32_t i = 0; i < column.n_ranks; i += 2) {
+    uint16_t pair;
+    std::memcpy(&pair, column.ranks + i, sizeof pair);
+    const __m512i rank = _mm512_shuffle_epi8(_mm512_set1_epi16(static_cast<int16_t>(pair)), halves);
+    const uint64_t two = _mm512_cmpgt_epu8_mask(bin_u8x64, rank);
+    std::memcpy(out + i, &two, sizeof two);
   }
 }
 
-void evaluate_conditions(const SliceModel& model, const SliceTask& task) {
+// Bit `bin` of a 256-bit table: vpermb fetches byte bin / 8, a shuffle makes the mask of bit bin % 8.
+template <class Word>
+void look_up_tables(const SliceColumn& column, const uint8_t* bins, Word* out) {
+  const __m512i bit_of = _mm512_set1_epi64(static_cast<long long>(0x8040201008040201ull));
+  const __m512i bin = load(bins);
+  const __m512i byte = _mm512_and_si512(_mm512_srli_epi16(bin, 3), _mm512_set1_epi8(31));
+  const __m512i mask = _mm512_shuffle_epi8(bit_of, _mm512_and_si512(bin, _mm512_set1_epi8(7)));
+  for (uint32_t i = 0; i < column.n_tables; ++i) {
+    const __m512i table = _mm512_broadcast_i64x4(
+        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(column.tables + 32 * i)));
+    out[i] = static_cast<Word>(_mm512_test_epi8_mask(_mm512_permutexvar_epi8(byte, table), mask));
+  }
+}
+
+template <class Word>
+void evaluate_conditions(const SliceModel& model, const SliceTask& task, Word* conditions) {
   for (uint32_t c = 0; c < model.n_columns; ++c) {
     const SliceColumn& column = model.columns[c];
-    const __m512i bin_u8x64 = load(task.bins + c * kSliceWordRows);
-    uint64_t* out = task.conditions + column.first_condition;
-    compare_ranks(column, bin_u8x64, out);
-    look_up_tables(column, bin_u8x64, out + column.n_ranks);
+    const uint8_t* bins = task.bins + c * kSliceWordRows;
+    Word* out = conditions + column.first_condition;
+    compare_ranks(column, bins, out);
+    look_up_tables(column, bins, out + column.n_ranks);
   }
 }
 
 // ---- nodes -----------------------------------------------------------------------------------
 
-void run_group(const SliceModel& model, const SliceGroup& group, const SliceTask& task) {
+// One load brings all three slots: with the condition's number and the operands that makes five, where
+// four fit a cycle.
+template <class Word>
+void run_group(const SliceModel& model, const SliceGroup& group, const Word* conditions,
+               Word* slots) {
   const SliceOperation* op = model.operations + group.first;
   const SliceOperation* end = op + group.n_operations;
-  const uint64_t* conditions = task.conditions;
-  uint64_t* slots = task.slots;
 #pragma GCC unroll 4
   for (; op != end; ++op) {
-    slots[op->self] = (conditions[op->condition] | slots[op->above]) & slots[op->below];
+    uint64_t slot;
+    std::memcpy(&slot, &op->self, sizeof slot);  // self, above, below and a zero
+    const uint64_t self = slot & 0xFFFF;
+    const uint64_t above = (slot >> 16) & 0xFFFF;
+    const uint64_t below = slot >> 32;
+    slots[self] = (conditions[op->condition] | slots[above]) & slots[below];
   }
 }
 
 // ---- leaf numbers ----------------------------------------------------------------------------
 
-// A word in the lower half of a register; what stands in the upper half does not count.
-[[gnu::always_inline]] inline __m128i word(const uint64_t* p) {
+// A word at the low end of a register; what stands above it does not count.
+template <class Word>
+[[gnu::always_inline]] inline __m128i word(const Word* p) {
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
 }
 
 // Digits of the exit leaf, as tree_slice on blocks reads them.
-template <uint32_t kDigits>
-[[gnu::always_inline]] inline void read_digits(const uint64_t* slots, __m128i* digit) {
+template <uint32_t kDigits, class Word>
+[[gnu::always_inline]] inline void read_digits(const Word* slots, __m128i* digit) {
   __m128i above = _mm_setzero_si128();
 #pragma GCC unroll 8
   for (uint32_t i = 0; i < kDigits; ++i) {
@@ -84,8 +116,8 @@ template <uint32_t kDigits>
   }
 }
 
-template <uint32_t kAbove>
-[[gnu::always_inline]] inline __m128i choose(const uint64_t* conditions, const uint32_t* asked,
+template <uint32_t kAbove, class Word>
+[[gnu::always_inline]] inline __m128i choose(const Word* conditions, const uint32_t* asked,
                                              const __m128i* above) {
   if constexpr (kAbove == 0) {
     return word(conditions + *asked);
@@ -96,8 +128,8 @@ template <uint32_t kAbove>
   }
 }
 
-template <uint32_t kDigits, uint32_t kLevel = 0>
-[[gnu::always_inline]] inline void choose_digits(const uint64_t* conditions, const uint32_t* asked,
+template <uint32_t kDigits, uint32_t kLevel = 0, class Word>
+[[gnu::always_inline]] inline void choose_digits(const Word* conditions, const uint32_t* asked,
                                                  __m128i* from_top) {
   if constexpr (kLevel < kDigits) {
     from_top[kLevel] = choose<kLevel>(conditions, asked, from_top);
@@ -120,20 +152,20 @@ template <uint32_t kDigits, uint32_t kLevel = 0>
   return _mm512_gf2p8affine_epi64_epi8(unit, _mm512_permutexvar_epi8(digit_byte, all), 0);
 }
 
-template <uint32_t kDigits>
+template <uint32_t kDigits, class Word>
 __m512i read_tree(const SliceModel& model, const SliceGroup& group, uint32_t t,
-                  const SliceTask& task) {
+                  const Word* conditions, const Word* slots) {
   __m128i digit[8];
   for (__m128i& d : digit) d = _mm_setzero_si128();
   const uint32_t* asked =
       model.asked + group.first + uint64_t{t} * slice_asked(group.form, kDigits);
   switch (group.form) {
     case SliceForm::kAny:
-      read_digits<kDigits>(task.slots + slice_slot(kDigits, t, 0), digit);
+      read_digits<kDigits>(slots + slice_slot(kDigits, t, 0), digit);
       break;
     case SliceForm::kFull: {
       __m128i from_top[8];
-      choose_digits<kDigits>(task.conditions, asked, from_top);
+      choose_digits<kDigits>(conditions, asked, from_top);
 #pragma GCC unroll 8
       for (uint32_t p = 0; p < kDigits; ++p) digit[p] = from_top[kDigits - 1 - p];
       break;
@@ -141,7 +173,7 @@ __m512i read_tree(const SliceModel& model, const SliceGroup& group, uint32_t t,
     case SliceForm::kOblivious:
 #pragma GCC unroll 8
       for (uint32_t p = 0; p < kDigits; ++p) {
-        digit[p] = word(task.conditions + asked[kDigits - 1 - p]);
+        digit[p] = word(conditions + asked[kDigits - 1 - p]);
       }
       break;
   }
@@ -149,25 +181,26 @@ __m512i read_tree(const SliceModel& model, const SliceGroup& group, uint32_t t,
 }
 
 // Leaves of tree `t` of a group.
+template <class Word>
 __m512i read_leaves(const SliceModel& model, const SliceGroup& group, uint32_t t,
-                    const SliceTask& task) {
+                    const Word* conditions, const Word* slots) {
   switch (group.digits) {
     case 1:
-      return read_tree<1>(model, group, t, task);
+      return read_tree<1>(model, group, t, conditions, slots);
     case 2:
-      return read_tree<2>(model, group, t, task);
+      return read_tree<2>(model, group, t, conditions, slots);
     case 3:
-      return read_tree<3>(model, group, t, task);
+      return read_tree<3>(model, group, t, conditions, slots);
     case 4:
-      return read_tree<4>(model, group, t, task);
+      return read_tree<4>(model, group, t, conditions, slots);
     case 5:
-      return read_tree<5>(model, group, t, task);
+      return read_tree<5>(model, group, t, conditions, slots);
     case 6:
-      return read_tree<6>(model, group, t, task);
+      return read_tree<6>(model, group, t, conditions, slots);
     case 7:
-      return read_tree<7>(model, group, t, task);
+      return read_tree<7>(model, group, t, conditions, slots);
     case 8:
-      return read_tree<8>(model, group, t, task);
+      return read_tree<8>(model, group, t, conditions, slots);
     default:
       return _mm512_setzero_si512();  // trees of one leaf: it is number zero
   }
@@ -267,31 +300,55 @@ void add_half(const uint8_t* table, __m512i leaf, double* sums) {
   add(sums + 24, _mm512_permutexvar_epi32(side_by_side, high.hi));
 }
 
-template <class Float>
-void sum(const SliceModel& model, const SliceTask& task) {
-  task.slots[kSliceZeros] = 0;
-  task.slots[kSliceOnes] = ~uint64_t{0};
-  evaluate_conditions(model, task);
-  auto* sums = static_cast<Float*>(task.sums);
-  const bool half = task.n_rows <= kSliceWordRows / 2;
+template <class Word, class Float>
+void add_tree(uint32_t digits, const uint8_t* table, __m512i leaf, Float* sums) {
+  if (digits > 6) {
+    add_leaves<256>(table, leaf, sums);
+  } else if constexpr (sizeof(Word) == 4) {
+    add_half(table, leaf, sums);
+  } else {
+    add_leaves<64>(table, leaf, sums);
+  }
+}
+
+// Calls `take` with each tree and its leaf numbers, in tree order.
+template <class Word, class Take>
+[[gnu::always_inline]] inline void visit_trees(const SliceModel& model, const SliceTask& task,
+                                               Take&& take) {
+  // Either fills its scratch from the start.
+  auto* conditions = reinterpret_cast<Word*>(task.conditions);
+  auto* slots = reinterpret_cast<Word*>(task.slots);
+  slots[kSliceZeros] = 0;
+  slots[kSliceOnes] = static_cast<Word>(~Word{0});
+  evaluate_conditions(model, task, conditions);
   for (uint32_t g = 0; g < model.n_groups; ++g) {
     const SliceGroup& group = model.groups[g];
-    if (group.form == SliceForm::kAny) run_group(model, group, task);
-    const uint64_t table_bytes = slice_entries(group.digits) * sizeof(Float);
-    const uint8_t* table = model.planes + group.first_plane;
+    if (group.form == SliceForm::kAny) run_group(model, group, conditions, slots);
     for (uint32_t t = 0; t < group.n_trees; ++t) {
-      const __m512i leaf = read_leaves(model, group, t, task);
-      Float* out = sums + uint64_t{model.tree_output[group.first_tree + t]} * kSliceWordRows;
-      for (uint32_t w = 0; w < model.leaf_width; ++w, table += table_bytes, out += kSliceWordRows) {
-        if (group.digits > 6) {
-          add_leaves<256>(table, leaf, out);
-        } else if (half) {
-          add_half(table, leaf, out);
-        } else {
-          add_leaves<64>(table, leaf, out);
-        }
-      }
+      take(group, t, read_leaves(model, group, t, conditions, slots));
     }
+  }
+}
+
+template <class Word, class Float>
+void sum_words(const SliceModel& model, const SliceTask& task) {
+  auto* sums = static_cast<Float*>(task.sums);
+  const uint8_t* table = model.planes;  // of all trees, one after the other
+  visit_trees<Word>(model, task, [&](const SliceGroup& group, uint32_t t, __m512i leaf) {
+    Float* out = sums + uint64_t{model.tree_output[group.first_tree + t]} * kSliceWordRows;
+    for (uint32_t w = 0; w < model.leaf_width; ++w, out += kSliceWordRows) {
+      add_tree<Word>(group.digits, table, leaf, out);
+      table += slice_entries(group.digits) * sizeof(Float);
+    }
+  });
+}
+
+template <class Float>
+void sum(const SliceModel& model, const SliceTask& task) {
+  if (task.n_rows <= kSliceWordRows / 2) {
+    sum_words<uint32_t, Float>(model, task);
+  } else {
+    sum_words<uint64_t, Float>(model, task);
   }
 }
 
@@ -306,17 +363,9 @@ void tree_slice_word_f64(const SliceModel& model, const SliceTask& task) noexcep
 }
 
 void tree_slice_word_leaves(const SliceModel& model, const SliceTask& task) noexcept {
-  task.slots[kSliceZeros] = 0;
-  task.slots[kSliceOnes] = ~uint64_t{0};
-  evaluate_conditions(model, task);
-  for (uint32_t g = 0; g < model.n_groups; ++g) {
-    const SliceGroup& group = model.groups[g];
-    if (group.form == SliceForm::kAny) run_group(model, group, task);
-    for (uint32_t t = 0; t < group.n_trees; ++t) {
-      store(task.leaves + uint64_t{group.first_tree + t} * kSliceWordRows,
-            read_leaves(model, group, t, task));
-    }
-  }
+  visit_trees<uint64_t>(model, task, [&](const SliceGroup& group, uint32_t t, __m512i leaf) {
+    store(task.leaves + uint64_t{group.first_tree + t} * kSliceWordRows, leaf);
+  });
 }
 
 }  // namespace cordwood::kernels::avx512icl

@@ -62,7 +62,7 @@ struct SliceColumn {
   uint32_t first_condition;
   uint32_t n_ranks;
   uint32_t n_tables;
-  const uint8_t* ranks;
+  const uint8_t* ranks;   ///< and one more that may be read
   const uint8_t* tables;  ///< 32 bytes each
 };
 
@@ -72,7 +72,7 @@ struct SliceOperation {
   uint16_t self;
   uint16_t above;
   uint16_t below;
-  uint16_t reserved;
+  uint16_t zero;
 };
 
 /// How the digits of a group's leaf numbers are found.
@@ -146,7 +146,9 @@ using TreeSlice = void (*)(const SliceModel& model, const SliceTask& task) noexc
 
 CORDWOOD_DECLARE_TREE_SLICE(scalar)
 CORDWOOD_DECLARE_TREE_SLICE(avx2)
+CORDWOOD_DECLARE_TREE_SLICE(avx512)
 CORDWOOD_DECLARE_TREE_SLICE(avx512icl)
+CORDWOOD_DECLARE_TREE_SLICE(neon)
 #undef CORDWOOD_DECLARE_TREE_SLICE
 
 }  // namespace cordwood::kernels
