@@ -145,6 +145,10 @@ def make_ensemble(shape: Shape) -> TreeEnsemble:
     base_value = rng.normal(size=shape.n_outputs)
     if not plain or shape.head == "embedding":
         base_value[:] = 0.0
+    tree_start = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
+    splits = _splits(rng, shape, inner, _in_order(*trees[0]) if trees else np.zeros(0, np.int64))
+    if shape.growth == "oblivious" and not shape.many_cuts:
+        _ask_by_level(splits, tree_start)
     return TreeEnsemble(
         source="rows",
         target="margin",
@@ -163,7 +167,7 @@ def make_ensemble(shape: Shape) -> TreeEnsemble:
         accepts_infinity=shape.accepts_infinity,
         missing_value=shape.missing_value,
         base_value=base_value.astype(shape.accumulate_type),
-        tree_start=np.concatenate(([0], np.cumsum(sizes))).astype(np.int64),
+        tree_start=tree_start,
         tree_output=(np.arange(shape.n_trees) % outputs).astype(np.int32),
         tree_weight=weight,
         left=left,
@@ -173,7 +177,7 @@ def make_ensemble(shape: Shape) -> TreeEnsemble:
         leaf_values=leaf_values.astype(shape.leaf_type),
         start=None if shape.start == "none" else "start",
         **(_linear_terms(rng, shape, n_rows) if shape.linear else {}),
-        **_splits(rng, shape, inner, _in_order(*trees[0]) if trees else np.zeros(0, np.int64)),
+        **splits,
     )
 
 
@@ -202,9 +206,12 @@ def _grow(rng: np.random.Generator, shape: Shape, number: int) -> tuple[Array, A
     """Grow the children arrays of one tree, root first, other nodes in the order of growth."""
     wide = shape.many_cuts and number == 0
     n_leaves = MANY_CUTS if wide else int(rng.integers(1, shape.max_leaves + 1))
+    if shape.growth == "oblivious" and not wide:
+        n_leaves = 1 << (n_leaves.bit_length() - 1)  # as many as full levels have
     left, right, open_leaves = [-1], [-1], [0]
     while len(open_leaves) < n_leaves:
-        at = {"level": 0, "skewed": -1}.get(shape.growth, int(rng.integers(len(open_leaves))))
+        any_leaf = int(rng.integers(len(open_leaves)))
+        at = {"level": 0, "oblivious": 0, "skewed": -1}.get(shape.growth, any_leaf)
         node = open_leaves.pop(at)
         pair = [len(left), len(left) + 1]
         left += [-1, -1]
@@ -282,6 +289,16 @@ def _splits(
         "category_start": np.arange(shape.n_features + 1, dtype=np.int64) * listed,
         "category_values": np.tile(LISTED[:listed], shape.n_features),
     }
+
+
+def _ask_by_level(splits: dict[str, Array], tree_start: Array) -> None:
+    """Let each level ask what its first node asks; the nodes of a tree stand level by level."""
+    start = np.repeat(tree_start[:-1], np.diff(tree_start))
+    inside = np.arange(len(start)) - start
+    first = start + 2 ** np.floor(np.log2(inside + 1)).astype(np.int64) - 1
+    inner = splits["feature"] >= 0
+    for name in ("feature", "threshold", "category_set", "missing_left", "zero_missing"):
+        splits[name][inner] = splits[name][first[inner]]
 
 
 def _cut_pool(rng: np.random.Generator, shape: Shape) -> Array:

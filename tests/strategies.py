@@ -30,7 +30,7 @@ _CHOICES: dict[str, st.SearchStrategy[Any]] = {
     "n_outputs": st.integers(1, 4),
     "n_trees": st.integers(0, 12),
     "max_leaves": st.sampled_from((1, 2, 3, 5, 8, 31, 70)),
-    "growth": st.sampled_from(("random", "level", "skewed")),
+    "growth": st.sampled_from(("random", "level", "oblivious", "skewed")),
     "leaf_order": st.sampled_from(("node", "preorder", "level", "shuffled")),
     "head": st.sampled_from(HEADS),
     "input_type": _FLOATS,

@@ -23,6 +23,9 @@ ENGINES = ("slice", "walk")
 # Around the widths of vectors and blocks: 8 and 16 lanes, 48 rows of tree_mask, 512 of tree_slice.
 LENGTHS = (0, 1, 7, 8, 9, 15, 16, 17, 31, 33, 48, 49, 63, 65, 511, 512, 513, 1100)
 
+# Around half a word of rows, a word, and the most rows that words take.
+WORD_LENGTHS = (1, 7, 31, 32, 33, 63, 64, 65, 320, 321, 600)
+
 
 def assert_same_bits(given: np.ndarray, expected: np.ndarray) -> None:
     assert given.dtype == expected.dtype
@@ -80,6 +83,37 @@ def test_tree_sizes_around_the_digits(isa: str, engine: str, max_leaves: int) ->
         for n in (24, 40, 600):
             check(graph, drawn.make_rows(graph.trees, n, seed=n), isa, engine)
             check(graph, drawn.make_rows(graph.trees, n, seed=n), isa, "fastest")
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("growth", ["random", "level", "oblivious"])
+@pytest.mark.parametrize("digits", range(1, 9))
+def test_few_rows_of_every_form_of_tree(isa: str, growth: str, digits: int) -> None:
+    """Words of rows and blocks of any, full and oblivious trees, from the base or from a start."""
+    for seed, dtype in enumerate(("float32", "float64")):
+        shape = drawn.Shape(
+            seed=2 * digits + seed,
+            n_trees=11,
+            max_leaves=2**digits,
+            growth=growth,
+            n_features=5,
+            n_outputs=2,
+            vector_leaves=(digits + seed) % 2 == 0,
+            category_rule="floor",
+            start="trees" if digits % 2 else "none",
+            input_type=dtype,
+            accumulate_type=dtype,
+        )
+        graph = drawn.make_graph(shape)
+        X = drawn.make_rows(graph.trees, 600, seed=seed)
+        data, names, values = pack(graph), oracle.apply(graph, X), oracle.results(graph, X)
+        start = None if graph.trees.start is None else values[graph.trees.start]
+        for n in WORD_LENGTHS:
+            leaves = _core.run_trees(data, X[:n], isa=isa, engine="slice", leaves=True)
+            np.testing.assert_array_equal(leaves, names[:n])
+            part = None if start is None else start[:n]
+            margin = _core.run_trees(data, X[:n], isa=isa, engine="slice", start=part)
+            assert_same_bits(margin, values[graph.trees.target][:n])
 
 
 @pytest.mark.parametrize("isa", ISAS)

@@ -101,4 +101,12 @@ bool cpu_has_avx512icl() noexcept {
 
 #endif
 
+bool cpu_has_neon() noexcept {
+#if defined(__aarch64__)
+  return true;
+#else
+  return false;
+#endif
+}
+
 }  // namespace cordwood::base

@@ -14,4 +14,7 @@ bool cpu_has_avx512() noexcept;
 /// AVX-512 F, BW, DQ, VL, VBMI, VNNI and GFNI, with AVX2, FMA, F16C and BMI2: Ice Lake, Zen 4 and later.
 bool cpu_has_avx512icl() noexcept;
 
+/// AdvSIMD, which every 64-bit ARM processor has that runs an operating system.
+bool cpu_has_neon() noexcept;
+
 }  // namespace cordwood::base

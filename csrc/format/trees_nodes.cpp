@@ -106,7 +106,7 @@ class Walk {
       if (at_root_) trees_.tree_start[tree_++] = node;
       at_root_ = false;
       const bool inner = bit_at(structure_, depths_[depth_]++);
-      CORDWOOD_RETURN_IF_FAILED(inner ? take_inner(node) : take_leaf(node));
+      if (!(inner ? take_inner(node) : take_leaf(node))) return failure_;
     }
     return {};
   }
@@ -120,18 +120,25 @@ class Walk {
     uint32_t depth;
   };
 
-  Status take_inner(uint64_t node) {
+  // A Status for every node would cost as much as all the rest: false says that there is one.
+  [[gnu::noinline, gnu::cold]] bool refuse(const Status& failure) {
+    failure_ = failure;
+    return false;
+  }
+
+  bool take_inner(uint64_t node) {
     const uint32_t column = node_column_[inner_];
     if (column >= trees_.columns.size()) {
-      return fail(CORDWOOD_STATUS_tree_column_invalid, tree_tensor_place(CORDWOOD_TREE_NODE_COLUMN),
-                  "inner node {} tests column {}, expected less than {}", inner_, column,
-                  trees_.columns.size());
+      return refuse(fail(CORDWOOD_STATUS_tree_column_invalid,
+                         tree_tensor_place(CORDWOOD_TREE_NODE_COLUMN),
+                         "inner node {} tests column {}, expected less than {}", inner_, column,
+                         trees_.columns.size()));
     }
     const OpenRanks::Range range = open_.range(column);
     if (range.begin == range.end) {
-      return fail(
+      return refuse(fail(
           CORDWOOD_STATUS_tree_rank_out_of_range, tree_tensor_place(CORDWOOD_TREE_NODE_RANK),
-          "inner node {} tests column {}, where its ancestors leave no rank open", inner_, column);
+          "inner node {} tests column {}, where its ancestors leave no rank open", inner_, column));
     }
     const uint32_t rank = range.begin + read_below(rank_, rank_bits_, range.end - range.begin);
     const bool zero_left = rank >= zero_ranks_[column];
@@ -141,15 +148,15 @@ class Walk {
     waiting_.push_back({node, depth_++});
     open_.enter(column, rank);
     ++inner_;
-    return {};
+    return true;
   }
 
-  Status take_leaf(uint64_t node) {
+  bool take_leaf(uint64_t node) {
     const uint64_t row = leaf_listed_ ? leaf_row_.read(leaf_bits_) : leaf_;
     if (row >= n_leaf_rows_) {
-      return fail(CORDWOOD_STATUS_tree_leaf_row_out_of_range,
-                  tree_tensor_place(CORDWOOD_TREE_LEAF_ROW),
-                  "leaf {} has row {}, expected less than {}", leaf_, row, n_leaf_rows_);
+      return refuse(fail(CORDWOOD_STATUS_tree_leaf_row_out_of_range,
+                         tree_tensor_place(CORDWOOD_TREE_LEAF_ROW),
+                         "leaf {} has row {}, expected less than {}", leaf_, row, n_leaf_rows_));
     }
     trees_.rank[node] = static_cast<uint32_t>(row);
     ++leaf_;
@@ -157,18 +164,19 @@ class Walk {
     if (waiting_.empty()) {
       at_root_ = true;
       depth_ = 0;
-      return {};
+      return true;
     }
     const Waiting parent = waiting_.back();
     waiting_.pop_back();
     const uint64_t distance = node + 1 - parent.node;
     if (distance > std::numeric_limits<uint32_t>::max()) {
-      return bad_structure("node {} has a right child {} nodes away, expected less than 2^32",
-                           parent.node, distance);
+      return refuse(
+          bad_structure("node {} has a right child {} nodes away, expected less than 2^32",
+                        parent.node, distance));
     }
     trees_.right[parent.node] = static_cast<uint32_t>(distance);
     depth_ = parent.depth + 1;
-    return {};
+    return true;
   }
 
   TreeArrays& trees_;
@@ -190,6 +198,7 @@ class Walk {
   uint32_t tree_ = 0;
   uint32_t depth_ = 0;
   bool at_root_ = true;
+  Status failure_;
 };
 
 }  // namespace

@@ -8,7 +8,7 @@
 #include "kernels/link/link.hpp"
 #include "kernels/load_columns/load_columns.hpp"
 #include "kernels/tree_bin/tree_bin.hpp"
-#include "kernels/tree_heap/tree_heap.hpp"
+#include "kernels/tree_mask/tree_heap.hpp"
 #include "kernels/tree_mask/tree_mask.hpp"
 #include "kernels/tree_slice/tree_slice.hpp"
 #include "kernels/tree_walk/tree_walk.hpp"

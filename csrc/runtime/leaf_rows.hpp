@@ -19,10 +19,14 @@ class LeafRows {
       : width_(static_cast<uint32_t>(
             std::bit_width(std::max<uint64_t>(arrays.attributes.n_leaf_rows, 1) - 1))) {
     const uint64_t n_leaves = (arrays.right.size() + arrays.attributes.n_trees) / 2;
-    bytes_.resize((n_leaves * width_ + 7) / 8 + sizeof(uint64_t));  // `of` reads eight at a time
+    bytes_.resize(((n_leaves + 1) * width_ + 7) / 8 +
+                  sizeof(uint64_t));  // `of` reads eight at a time
     uint64_t leaf = 0;
     for (size_t node = 0; node < arrays.right.size(); ++node) {
-      if (arrays.right[node] == 0) put(leaf++, arrays.rank[node]);
+      // No branch on what no processor foresees: an inner node puts nothing where the next leaf goes.
+      const uint32_t is_leaf = arrays.right[node] == 0 ? 1 : 0;
+      put(leaf, arrays.rank[node] & (0 - is_leaf));
+      leaf += is_leaf;
     }
   }
 

@@ -129,15 +129,15 @@ template <class Source, class Float>
 void RowLoader::load_runs(const RowsView& rows, Float* out, uint64_t stride) const noexcept {
   constexpr bool from_f32 = std::is_same_v<Source, float>;
   constexpr bool to_f32 = std::is_same_v<Float, float>;
-  const kernels::LoadColumns load =
+  const kernels::LoadColumns kernel =
       from_f32 ? (to_f32 ? f32_f32_ : f32_f64_) : (to_f32 ? f64_f32_ : f64_f64_);
   for (const Run& run : runs_) {
-    load({.rows = static_cast<const char*>(rows.data) + run.first_feature * sizeof(Source),
-          .row_stride = rows.row_stride,
-          .n_rows = rows.n_rows,
-          .n_features = run.count,
-          .out = out + run.first_column * stride,
-          .stride = stride});
+    kernel({.rows = static_cast<const char*>(rows.data) + run.first_feature * sizeof(Source),
+            .row_stride = rows.row_stride,
+            .n_rows = rows.n_rows,
+            .n_features = run.count,
+            .out = out + run.first_column * stride,
+            .stride = stride});
   }
 }
 

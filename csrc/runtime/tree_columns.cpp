@@ -63,23 +63,28 @@ bool TreeColumns::categories_fit(const format::TreeArrays& arrays, BinWidth widt
 void TreeColumns::number_keys(const format::TreeArrays& arrays) {
   uint64_t slots = 0;
   for (const format::TreeColumn& column : arrays.columns) {
-    first_slot_.push_back(slots);
+    const bool category = is_category(column);
+    sources_.push_back({slots, segment_size(width_, category), sides(width_, category), category});
     slots += slots_of(width_, column);
   }
   slot_column_.assign(slots, kUnused);
 }
 
-TreeColumns::Key TreeColumns::key(const format::TreeArrays& arrays, uint64_t node) const noexcept {
-  const uint32_t file_column = arrays.column[node];
-  const bool category = is_category(arrays.columns[file_column]);
-  const uint32_t size = segment_size(width_, category);
-  const uint32_t segment = arrays.rank[node] / size;
-  const uint32_t side = sides(width_, category) == 2 ? arrays.missing_left[node] : 0;
-  return {first_slot_[file_column] + uint64_t{segment} * sides(width_, category) + side,
-          arrays.rank[node] % size};
-}
-
 void TreeColumns::mark_used(const format::TreeArrays& arrays) {
+  bool one_each = true;  // a node's slot is its column then
+  for (const format::TreeColumn& column : arrays.columns) {
+    one_each = one_each && slots_of(width_, column) == 1;
+  }
+  if (one_each) {
+    std::vector<uint8_t> used(slot_column_.size() + 1, 0);  // a leaf marks nothing at column 0
+    for (uint64_t node = 0; node < arrays.right.size(); ++node) {
+      used[arrays.column[node]] |= static_cast<uint8_t>(arrays.right[node] != 0);
+    }
+    for (size_t slot = 0; slot < slot_column_.size(); ++slot) {
+      if (used[slot] != 0) slot_column_[slot] = 0;
+    }
+    return;
+  }
   for (uint64_t node = 0; node < arrays.right.size(); ++node) {
     if (arrays.right[node] != 0) slot_column_[key(arrays, node).slot] = 0;
   }
@@ -102,7 +107,7 @@ void TreeColumns::describe(const format::TreeArrays& arrays) {
     const bool category = is_category(source);
     const uint32_t n_sides = sides(width_, category);
     for (uint64_t slot = 0; slot < slots_of(width_, source); ++slot) {
-      uint32_t& number = slot_column_[first_slot_[c] + slot];
+      uint32_t& number = slot_column_[sources_[c].first_slot + slot];
       if (number == kUnused) continue;
       number = static_cast<uint32_t>(columns_.size());
       const uint32_t size = segment_size(width_, category);
@@ -207,13 +212,8 @@ Result<TreeColumns> TreeColumns::plan(const format::TreeArrays& arrays, BinWidth
   });
 }
 
-NodeTest TreeColumns::test(const format::TreeArrays& arrays, uint64_t node) const noexcept {
-  const Key where = key(arrays, node);
-  return {slot_column_[where.slot], where.rank, is_category(arrays.columns[arrays.column[node]])};
-}
-
 uint64_t TreeColumns::resident_bytes() const noexcept {
-  return first_slot_.size() * sizeof(uint64_t) + slot_column_.size() * sizeof(uint32_t) +
+  return sources_.size() * sizeof(Source) + slot_column_.size() * sizeof(uint32_t) +
          columns_.size() * sizeof(kernels::BinColumn) + float_storage_.size() * sizeof(float) +
          double_storage_.size() * sizeof(double) + key_storage_.size() * sizeof(int32_t);
 }

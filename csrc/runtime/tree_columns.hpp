@@ -40,7 +40,10 @@ class TreeColumns {
   static bool categories_fit(const format::TreeArrays& arrays, BinWidth width) noexcept;
 
   /// The test of inner node `node`.
-  [[nodiscard]] NodeTest test(const format::TreeArrays& arrays, uint64_t node) const noexcept;
+  [[nodiscard]] NodeTest test(const format::TreeArrays& arrays, uint64_t node) const noexcept {
+    const Key where = key(arrays, node);
+    return {slot_column_[where.slot], where.rank, sources_[arrays.column[node]].category};
+  }
 
   /// Features to load, ascending: those in use, or all where rows can be refused for their values.
   [[nodiscard]] const std::vector<uint32_t>& features() const noexcept { return features_; }
@@ -64,7 +67,25 @@ class TreeColumns {
     uint64_t slot;
     uint32_t rank;
   };
-  [[nodiscard]] Key key(const format::TreeArrays& arrays, uint64_t node) const noexcept;
+  /// A column of the file, as engine columns are made of it.
+  struct Source {
+    uint64_t first_slot;    ///< where its run of possible engine columns starts
+    uint32_t segment_size;  ///< cuts, or sets, of one of them
+    uint32_t n_sides;       ///< 2 where each comes apart by where NaN goes
+    bool category;
+  };
+
+  [[nodiscard]] Key key(const format::TreeArrays& arrays, uint64_t node) const noexcept {
+    const Source& source = sources_[arrays.column[node]];
+    const uint32_t side = source.n_sides == 2 ? arrays.missing_left[node] : 0;
+    uint32_t segment = 0;
+    uint32_t rank = arrays.rank[node];
+    if (rank >= source.segment_size) {  // seldom, and a division takes longer than all the rest
+      segment = rank / source.segment_size;
+      rank %= source.segment_size;
+    }
+    return {source.first_slot + uint64_t{segment} * source.n_sides + side, rank};
+  }
   void number_keys(const format::TreeArrays& arrays);
   void list_features(const format::TreeArrays& arrays);
   void mark_used(const format::TreeArrays& arrays);
@@ -75,7 +96,7 @@ class TreeColumns {
   void lay_keys();
 
   BinWidth width_ = BinWidth::k8;
-  std::vector<uint64_t> first_slot_;   ///< [file columns] where its run of possible columns starts
+  std::vector<Source> sources_;        ///< [file columns]
   std::vector<uint32_t> slot_column_;  ///< engine column of each possible one, or kUnused
   std::vector<uint32_t> features_;
   std::vector<uint32_t> file_column_;

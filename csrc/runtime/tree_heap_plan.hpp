@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "format/trees.hpp"
-#include "kernels/tree_heap/tree_heap.hpp"
+#include "kernels/tree_mask/tree_heap.hpp"
 #include "runtime/aligned.hpp"
 #include "runtime/tree_columns.hpp"
 

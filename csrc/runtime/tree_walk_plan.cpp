@@ -34,38 +34,48 @@ Status check_limits(const format::TreeArrays& arrays, const TreeColumns& columns
   return {};
 }
 
-// Sums up the paths to the leaves of trees.
+// Sums up the paths to the leaves of trees, node by node in preorder.
 class PathCount {
  public:
-  void add_tree(const format::TreeArrays& arrays, uint64_t first, uint64_t end) {
-    uint32_t level = 0;
-    for (uint64_t node = first; node < end; ++node) {
-      if (arrays.right[node] != 0) {
-        aside_.push_back(++level);
-        continue;
-      }
-      most_ = std::max(most_, level);
-      sum_ += level;
-      ++leaves_;
-      if (aside_.empty()) continue;
-      level = aside_.back();  // preorder goes on with the last right child that was left aside
-      aside_.pop_back();
-    }
+  void enter_inner() { aside_.push_back(++level_); }
+
+  void enter_leaf() {
+    most_ = std::max(most_, level_);
+    sum_ += level_;
+    ++leaves_;
+    if (aside_.empty()) return;
+    level_ = aside_.back();  // preorder goes on with the last right child that was left aside
+    aside_.pop_back();
   }
 
-  void add(const PathCount& other) {
-    most_ = std::max(most_, other.most_);
-    sum_ += other.sum_;
-    leaves_ += other.leaves_;
+  /// What is known of the tree that the last leaf has ended; the next one begins.
+  WalkDepth end_tree() {
+    const WalkDepth depth = {most_, is_even(sum_, leaves_, most_)};
+    all_most_ = std::max(all_most_, most_);
+    all_sum_ += sum_;
+    all_leaves_ += leaves_;
+    level_ = most_ = 0;
+    sum_ = leaves_ = 0;
+    return depth;
   }
 
-  [[nodiscard]] WalkDepth depth() const { return {most_, 4 * sum_ >= 3 * leaves_ * most_}; }
+  [[nodiscard]] WalkDepth all() const {
+    return {all_most_, is_even(all_sum_, all_leaves_, all_most_)};
+  }
 
  private:
+  static bool is_even(uint64_t sum, uint64_t leaves, uint64_t most) {
+    return 4 * sum >= 3 * leaves * most;
+  }
+
   std::vector<uint32_t> aside_;  ///< levels of right children yet to come
+  uint32_t level_ = 0;
   uint32_t most_ = 0;
   uint64_t sum_ = 0;
   uint64_t leaves_ = 0;
+  uint32_t all_most_ = 0;
+  uint64_t all_sum_ = 0;
+  uint64_t all_leaves_ = 0;
 };
 
 uint64_t walk_node(const format::TreeArrays& arrays, uint64_t node, const NodeTest& test) {
@@ -87,23 +97,24 @@ Result<WalkPlan> WalkPlan::build(const format::TreeArrays& arrays,
     WalkPlan plan;
     const uint64_t n_trees = arrays.attributes.n_trees;
     plan.nodes.reserve((arrays.right.size() - n_trees) / 2 + 1);
-    PathCount all;
+    PathCount paths;
     for (uint64_t tree = 0; tree < n_trees; ++tree) {
       const uint64_t first = arrays.tree_start[tree];
       const uint64_t end = arrays.tree_start[tree + 1];
       const uint64_t only_leaf = uint64_t{end - first == 1} << CORDWOOD_WALK_ARRIVED_SHIFT;
       plan.roots.push_back(plan.nodes.size() | only_leaf);
       for (uint64_t node = first; node < end; ++node) {
-        if (arrays.right[node] == 0) continue;
+        if (arrays.right[node] == 0) {
+          paths.enter_leaf();
+          continue;
+        }
+        paths.enter_inner();
         plan.nodes.push_back(walk_node(arrays, node, columns.test(arrays, node)));
       }
-      PathCount paths;
-      paths.add_tree(arrays, first, end);
-      plan.depths.push_back(paths.depth());
-      all.add(paths);
+      plan.depths.push_back(paths.end_tree());
     }
     plan.nodes.push_back(0);
-    plan.all = all.depth();
+    plan.all = paths.all();
     if (!arrays.set_bits.empty()) {
       plan.set_words.assign(arrays.set_bits.size() / 8 + 1, 0);
       std::memcpy(plan.set_words.data(), arrays.set_bits.data(), arrays.set_bits.size());

@@ -43,4 +43,9 @@ void link_f32(const LinkTask<float>& task) noexcept;
 void link_f64(const LinkTask<double>& task) noexcept;
 }  // namespace avx512
 
+namespace neon {
+void link_f32(const LinkTask<float>& task) noexcept;
+void link_f64(const LinkTask<double>& task) noexcept;
+}  // namespace neon
+
 }  // namespace cordwood::kernels

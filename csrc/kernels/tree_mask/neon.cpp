@@ -2,7 +2,7 @@
 // of the answers widens them to masks of lanes.
 //
 // 16 nodes of up to 64 columns: two loads, a look-up and a compare; then for every 16 bytes of words a
-// load, a widening look-up, an or and an and. 500 trees of 31 leaves: 960 times 20 instructions. Beyond 64
+// load, a widening look-up, an or and an and. 500 trees of 31 leaves: 960 times 25 instructions. Beyond 64
 // columns a look-up grows by two instructions for every 64 more.
 #include <arm_neon.h>
 

@@ -6,7 +6,7 @@
 // in row order.
 //
 // Per tree of 31 leaves and 512 rows: 30 nodes in two halves (three loads, an or, an and, a store
-// each; the two load ports bind, about 100 cycles), 62 exclusive ors, 2 x 66 shifts and exclusive ors
+// each; the two load ports bind, about 100 cycles), 62 exclusive ors, 2 x 72 shifts and logic
 // for the leaf numbers. Leaf values bind, 16 x 40 shuffles for float64: they lie as byte planes, one
 // pshufb looks up 16 entries for 32 rows, and unpacking puts the bytes of a value together again.
 //
@@ -14,6 +14,7 @@
 // 16 l + v * (16 / bytes of a value). The last step puts the units back in order.
 #include <immintrin.h>
 
+#include "kernels/tree_slice/avx2.hpp"
 #include "kernels/tree_slice/tree_slice.hpp"
 
 namespace cordwood::kernels::avx2 {
@@ -21,19 +22,7 @@ namespace {
 
 constexpr uint32_t kHalfRows = 256;
 constexpr uint32_t kHalfWords = kHalfRows / 64;
-constexpr uint32_t kByteRows = 32;  // rows whose bins or leaf numbers fill a register
 constexpr uint32_t kParts = kHalfRows / kByteRows;
-
-__m256i load(const void* p) {
-  return _mm256_load_si256(static_cast<const __m256i*>(p));
-}
-void store(void* p, __m256i value) {
-  _mm256_store_si256(static_cast<__m256i*>(p), value);
-}
-
-__m256i load_twice(const uint8_t* p) {
-  return _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(p)));
-}
 
 // ---- conditions ------------------------------------------------------------------------------
 
@@ -61,21 +50,6 @@ void compare_ranks(const SliceColumn& column, const uint8_t* bins, uint64_t* out
       store(out + i * kSliceWords + half * kHalfWords, bits);
     }
   }
-}
-
-// Bit `bin` of a 256-bit table: two shuffles fetch byte bin / 8, a third makes the mask of bit bin % 8.
-__m256i look_up_bits(const uint8_t* table, __m256i bin_u8x32) {
-  const __m256i bit_of = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201ull));
-  const __m256i mask =
-      _mm256_shuffle_epi8(bit_of, _mm256_and_si256(bin_u8x32, _mm256_set1_epi8(7)));
-  const __m256i byte = _mm256_and_si256(_mm256_srli_epi16(bin_u8x32, 3), _mm256_set1_epi8(31));
-  const __m128i* half = reinterpret_cast<const __m128i*>(table);
-  const __m256i low = _mm256_broadcastsi128_si256(_mm_loadu_si128(half));
-  const __m256i high = _mm256_broadcastsi128_si256(_mm_loadu_si128(half + 1));
-  const __m256i bits =
-      _mm256_blendv_epi8(_mm256_shuffle_epi8(low, byte), _mm256_shuffle_epi8(high, byte),
-                         _mm256_cmpgt_epi8(byte, _mm256_set1_epi8(15)));
-  return _mm256_cmpeq_epi8(_mm256_and_si256(bits, mask), mask);
 }
 
 void look_up_tables(const SliceColumn& column, const uint8_t* bins, uint64_t* out) {
@@ -200,7 +174,9 @@ void read_tree(const SliceModel& model, const SliceGroup& group, uint32_t t, con
   for (uint32_t half = 0; half < 2; ++half) {
     const uint64_t* slots = task.slots + slice_slot(kDigits, t, 0) * kSliceWords;
     const uint64_t* conditions = task.conditions + half * kHalfWords;
-    __m256i part[kParts] = {};
+    __m256i part[kParts];
+#pragma GCC unroll 8
+    for (uint32_t p = 0; p < kParts; ++p) part[p] = _mm256_setzero_si256();
     switch (group.form) {
       case SliceForm::kAny:
         read_digits<kDigits>(slots + half * kHalfWords, part);
@@ -208,10 +184,12 @@ void read_tree(const SliceModel& model, const SliceGroup& group, uint32_t t, con
       case SliceForm::kFull: {
         __m256i from_top[kParts];
         choose_digits<kDigits>(conditions, asked, from_top);
+#pragma GCC unroll 8
         for (uint32_t p = 0; p < kDigits; ++p) part[p] = from_top[kDigits - 1 - p];
         break;
       }
       case SliceForm::kOblivious:
+#pragma GCC unroll 8
         for (uint32_t p = 0; p < kDigits; ++p) {
           part[p] = load(conditions + uint64_t{asked[kDigits - 1 - p]} * kSliceWords);
         }
@@ -251,83 +229,6 @@ void read_leaves(const SliceModel& model, const SliceGroup& group, uint32_t t,
 }
 
 // ---- leaf values -----------------------------------------------------------------------------
-
-// Leaf numbers as the indices of pshufb into each 16 entries of a plane. A number of another 16 has
-// its top bit set, which looks up zero, so that the answers only need an or.
-template <uint32_t kTables>
-struct Index {
-  __m256i part[kTables];
-
-  explicit Index(__m256i leaf) {
-    if constexpr (kTables == 1) {
-      part[0] = leaf;
-    } else {
-#pragma GCC unroll 16
-      for (uint32_t t = 0; t < kTables; ++t) {
-        const __m256i from = _mm256_xor_si256(leaf, _mm256_set1_epi8(static_cast<char>(16 * t)));
-        part[t] = _mm256_adds_epu8(from, _mm256_set1_epi8(0x70));
-      }
-    }
-  }
-};
-
-template <uint32_t kTables>
-[[gnu::always_inline]] inline __m256i look_up(const uint8_t* plane, const Index<kTables>& leaf) {
-  __m256i value = _mm256_shuffle_epi8(load_twice(plane), leaf.part[0]);
-#pragma GCC unroll 16
-  for (uint32_t t = 1; t < kTables; ++t) {
-    value = _mm256_or_si256(value, _mm256_shuffle_epi8(load_twice(plane + 16 * t), leaf.part[t]));
-  }
-  return value;
-}
-
-// Entries of the plane that so many tables are read from.
-template <uint32_t kTables>
-constexpr uint32_t kEntries = kTables <= 4 ? 64 : 256;
-
-struct Quad {
-  __m256i part[4];  // 32-bit pieces of rows 0-3, 4-7, 8-11, 12-15 of each lane
-};
-
-template <uint32_t kTables>
-[[gnu::always_inline]] inline Quad look_up_four(const uint8_t* table, const Index<kTables>& leaf) {
-  const __m256i b0 = look_up(table, leaf);
-  const __m256i b1 = look_up(table + kEntries<kTables>, leaf);
-  const __m256i b2 = look_up(table + 2 * kEntries<kTables>, leaf);
-  const __m256i b3 = look_up(table + 3 * kEntries<kTables>, leaf);
-  const __m256i low_lo = _mm256_unpacklo_epi8(b0, b1), low_hi = _mm256_unpackhi_epi8(b0, b1);
-  const __m256i high_lo = _mm256_unpacklo_epi8(b2, b3), high_hi = _mm256_unpackhi_epi8(b2, b3);
-  return {{_mm256_unpacklo_epi16(low_lo, high_lo), _mm256_unpackhi_epi16(low_lo, high_lo),
-           _mm256_unpacklo_epi16(low_hi, high_hi), _mm256_unpackhi_epi16(low_hi, high_hi)}};
-}
-
-void add(float* sums, __m256i value) {
-  _mm256_store_ps(sums, _mm256_add_ps(_mm256_load_ps(sums), _mm256_castsi256_ps(value)));
-}
-void add(double* sums, __m256i value) {
-  _mm256_store_pd(sums, _mm256_add_pd(_mm256_load_pd(sums), _mm256_castsi256_pd(value)));
-}
-
-// 32 rows.
-template <uint32_t kTables>
-[[gnu::always_inline]] inline void add_part(const uint8_t* table, const Index<kTables>& leaf,
-                                            float* sums) {
-  const Quad value = look_up_four(table, leaf);
-#pragma GCC unroll 4
-  for (uint32_t e = 0; e < 4; ++e) add(sums + 8 * e, value.part[e]);
-}
-
-template <uint32_t kTables>
-[[gnu::always_inline]] inline void add_part(const uint8_t* table, const Index<kTables>& leaf,
-                                            double* sums) {
-  const Quad low = look_up_four(table, leaf);
-  const Quad high = look_up_four(table + 4 * kEntries<kTables>, leaf);
-#pragma GCC unroll 4
-  for (uint32_t e = 0; e < 4; ++e) {
-    add(sums + 8 * e, _mm256_unpacklo_epi32(low.part[e], high.part[e]));
-    add(sums + 8 * e + 4, _mm256_unpackhi_epi32(low.part[e], high.part[e]));
-  }
-}
 
 template <uint32_t kTables, class Float>
 void add_leaves(const uint8_t* table, const uint8_t* leaves, Float* sums) {

@@ -58,12 +58,12 @@ void walk(const WalkModel& model, const WalkTask& task) {
   for (uint64_t first = 0; first < task.n_walks; first += kWalks) {
     Walker walkers[kWalks];
     for (uint64_t i = 0; i < kWalks; ++i) walkers[i] = start(task, first + i);
-    uint64_t moving = 1;
-    while (moving != 0) {
+    uint64_t moving;
+    do {  // a while loop here keeps GCC 12 from unrolling what it holds
       moving = 0;
 #pragma GCC unroll 8
       for (uint64_t i = 0; i < kWalks; ++i) moving |= take_step<kCategories>(model, walkers[i]);
-    }
+    } while (moving != 0);
     const uint64_t left = task.n_walks - first;
     for (uint64_t i = 0; i < kWalks && i < left; ++i) task.out[first + i] = walkers[i].place;
   }

@@ -53,5 +53,8 @@ void tree_walk_u16(const WalkModel& model, const WalkTask& task) noexcept;
 namespace avx512 {
 void tree_walk_u16(const WalkModel& model, const WalkTask& task) noexcept;
 }
+namespace neon {
+void tree_walk_u16(const WalkModel& model, const WalkTask& task) noexcept;
+}
 
 }  // namespace cordwood::kernels

@@ -5,8 +5,8 @@
 // is the stream of 128 bytes from the L2.
 #include <immintrin.h>
 
-#include "kernels/tree_heap/tree_heap.hpp"
 #include "kernels/tree_mask/avx512icl.hpp"
+#include "kernels/tree_mask/tree_heap.hpp"
 
 namespace cordwood::kernels::avx512icl {
 namespace {

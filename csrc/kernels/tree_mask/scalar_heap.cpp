@@ -1,5 +1,5 @@
 // tree_heap, the reference: node by node.
-#include "kernels/tree_heap/tree_heap.hpp"
+#include "kernels/tree_mask/tree_heap.hpp"
 
 namespace cordwood::kernels::scalar {
 

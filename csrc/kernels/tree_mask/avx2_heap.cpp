@@ -4,8 +4,8 @@
 // Per tree on up to 32 columns: 24 instructions for its word and 24 for the walk.
 #include <immintrin.h>
 
-#include "kernels/tree_heap/tree_heap.hpp"
 #include "kernels/tree_mask/avx2.hpp"
+#include "kernels/tree_mask/tree_heap.hpp"
 
 namespace cordwood::kernels::avx2 {
 namespace {

@@ -1,0 +1,163 @@
+"""The row `neon`, cross-built and run in an emulator.
+
+The rung *scalar kernel to every instruction set* for a processor that runs no Python here:
+``fuzz/compare_isas.cpp`` compares all rows of an AArch64 build bit for bit, and what its scalar row
+answers is compared with this machine's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import drawn
+import native_build
+from cordwood import _core
+from cordwood.pack import pack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cordwood.ir import Graph, TreeEnsemble
+
+WHY = "the row `neon` cannot be tried here"
+LINKS = [(0, 1, True), (0, 5, False), (1, 1, False), (1, 3, False), (1, 1, True), (2, 2, False),
+         (2, 1, True), (3, 1, False), (3, 7, False), (4, 1, False), (4, 3, False), (5, 2, False),
+         (9, 1, False), (10, 3, False), (11, 2, False), (8, 1, False)]  # fmt: skip
+"""Kind, columns and complement of the links that ``compare_isas.cpp`` tries, in its order."""
+
+
+def _build(root: Path, folder: str, kind: str, *targets: str) -> Path:
+    options = [
+        "-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
+        f"-DCMAKE_CXX_COMPILER={native_build.tool('aarch64-linux-gnu-g++', WHY)}",
+        "-DCMAKE_EXE_LINKER_FLAGS=-static", f"-DCMAKE_BUILD_TYPE={kind}", "-DCORDWOOD_FUZZ=ON",
+    ]  # fmt: skip
+    return native_build.build(root, folder, targets, *options)
+
+
+@pytest.fixture(scope="module")
+def cross_build(root: Path) -> Path:
+    """Build the kernels and the programs of ``fuzz/`` for AArch64."""
+    return _build(root, "neon", "Release", "cordwood_kernels", "fuzz_load", "compare_isas")
+
+
+def _run(program: Path, *arguments: str) -> str:
+    return native_build.run(native_build.tool("qemu-aarch64", WHY), str(program), *arguments)
+
+
+def _with_trees(graph: Graph, trees: TreeEnsemble) -> Graph:
+    return dataclasses.replace(graph, operators=(trees, *graph.operators[1:]))
+
+
+def _with_cuts(count: int, step: float, input_type: str) -> Graph:
+    """Return trees on one feature whose nodes have `count` different cuts."""
+    shape = drawn.Shape(seed=count, n_features=1, n_trees=count // 8 + 2, max_leaves=31,
+                        input_type=input_type, zero_missing=True, zero_band=0.1)  # fmt: skip
+    graph = drawn.make_graph(shape)
+    trees = graph.operators[0]
+    inner = trees.left >= 0
+    cuts = (np.arange(inner.sum()) % count - count // 2) * step + (1.0 if step < 1e-9 else 0.0)
+    threshold = np.zeros(len(inner))
+    threshold[inner] = cuts
+    return _with_trees(graph, dataclasses.replace(trees, threshold=threshold))
+
+
+def _graphs() -> dict[str, Graph]:
+    """Models of every form: sizes of trees, types, links, categories, and depths of the search."""
+    graphs = {}
+    for leaves in (1, 2, 3, 8, 16, 17, 32, 33, 64, 65, 128, 129, 256, 400):
+        for growth in ("random", "level", "oblivious"):
+            shape = drawn.Shape(
+                seed=leaves, n_trees=11, max_leaves=leaves, growth=growth, n_features=5,
+                n_outputs=3, head="multiclass", accumulate_type=("float32", "float64")[leaves % 2],
+                input_type=("float64", "float32")[leaves % 3 % 2], vector_leaves=leaves % 5 == 2,
+            )  # fmt: skip
+            graphs[f"{growth}{leaves}"] = drawn.make_graph(shape)
+    for rule in ("floor", "truncate", "exact"):
+        for input_type in ("float32", "float64"):
+            shape = drawn.Shape(seed=7, n_trees=20, max_leaves=40, n_features=5, head="binary",
+                                category_rule=rule, input_type=input_type)  # fmt: skip
+            graphs[f"{rule}_{input_type}"] = drawn.make_graph(shape)
+    for count in (1, 2, 3, 7, 9, 20, 40, 100, 200, 255, 256, 700):
+        for input_type in ("float32", "float64"):
+            graphs[f"cuts{count}_{input_type}"] = _with_cuts(count, 0.5, input_type)
+    graphs["cuts_with_equal_halves"] = _with_cuts(100, 2.0**-45, "float64")
+    for features, leaves in ((64, 30), (100, 60), (150, 30), (150, 60)):
+        shape = drawn.Shape(seed=3, n_trees=40, max_leaves=leaves, n_features=features)
+        graphs[f"features{features}_{leaves}"] = drawn.make_graph(shape)
+    return graphs
+
+
+def _write_models(root: Path, folder: Path) -> dict[str, tuple[bytes, np.ndarray]]:
+    models = {}
+    for golden in sorted((root / "tests" / "golden").glob("*.cord")):
+        with np.load(golden.with_suffix(".npz")) as arrays:
+            models[golden.stem] = (golden.read_bytes(), arrays["rows"].astype(np.float64))
+    for number, (name, graph) in enumerate(_graphs().items()):
+        rows = drawn.make_rows(graph.operators[0], 1100 if number % 4 == 0 else 580, seed=number)
+        models[name] = (pack(graph), np.ascontiguousarray(rows))
+    for name, (data, rows) in models.items():
+        (folder / f"{name}.cord").write_bytes(data)
+        (folder / f"{name}.rows").write_bytes(rows.tobytes())
+    return models
+
+
+def _margins() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    special = [0.0, -0.0, np.inf, -np.inf, np.nan, 5e-324, -5e-324, 1e-310, 1e308, -1e308, 709.78,
+               709.79, 710.0, -708.4, -745.13, -745.14, -746.0, 36.7, -36.8, 1e-17]  # fmt: skip
+    x = np.concatenate([rng.uniform(-750, 712, 400), rng.normal(0, 5, 401), np.repeat(special, 3)])
+    return rng.permutation(x)
+
+
+def test_all_rows_give_the_bits_of_scalar_and_of_this_machine(
+    root: Path, cross_build: Path, tmp_path: Path
+) -> None:
+    models = _write_models(root, tmp_path)
+    margins = _margins()
+    (tmp_path / "links.margins").write_bytes(margins.tobytes())
+    said = _run(cross_build / "tests/fuzz/compare_isas", str(tmp_path))
+    assert said == f"{len(models)} models and all links agree on: neon scalar\n"
+    for name, (data, rows) in models.items():
+        for target in ("margin", "leaves"):
+            mine = _core.run_trees(
+                data, rows, isa="scalar", engine="walk", leaves=target == "leaves"
+            )
+            assert (tmp_path / f"{name}.{target}").read_bytes() == mine.tobytes(), (name, target)
+    answers = []
+    for dtype in (np.float32, np.float64):
+        with np.errstate(over="ignore", under="ignore"):
+            given = margins.astype(dtype)
+        for kind, columns, complement in LINKS:
+            x = given[: len(given) // columns * columns].reshape(-1, columns)
+            answers.append(_core.link(x, isa="scalar", kind=kind, scale=0.9, offset=0.25,
+                                      complement=complement).tobytes())  # fmt: skip
+    assert (tmp_path / "links.answers").read_bytes() == b"".join(answers)
+
+
+def test_hard_rows_give_the_same_bits(root: Path, cross_build: Path) -> None:
+    golden = root / "tests" / "golden"
+    said = _run(cross_build / "tests/fuzz/fuzz_load", "-max_total_time=0", str(golden))
+    assert said.endswith("no fault found\n")
+
+
+def test_kernel_objects_have_no_weak_symbol(root: Path, cross_build: Path) -> None:
+    nm = native_build.tool("aarch64-linux-gnu-nm", WHY)
+    debug = _build(root, "neon-debug", "Debug", "cordwood_kernels")
+    for folder in (cross_build, debug):
+        objects = native_build.kernel_objects(folder)
+        assert any("/neon.cpp" in str(path) for path in objects)
+        for path in objects:
+            native_build.check_symbols(nm, path)
+
+
+def test_nothing_is_fused(cross_build: Path) -> None:
+    objdump = native_build.tool("aarch64-linux-gnu-objdump", WHY)
+    for path in native_build.kernel_objects(cross_build):
+        code = native_build.run(objdump, "-d", "--no-show-raw-insn", str(path))
+        assert not re.findall(r"\t(f?n?m(?:add|sub)|fml[as]l?2?)\t.*[vds]\d", code), path
