@@ -259,6 +259,10 @@ SlicePlan::SlicePlan(const format::TreeArrays& arrays, const SliceConditions& co
 void SlicePlan::add_group(const format::TreeArrays& arrays, const SliceConditions& conditions,
                           kernels::SliceGroup group, std::vector<Tree>& trees) {
   group.n_trees = static_cast<uint32_t>(trees.size());
+  for (uint32_t t = 0; t < group.n_trees; ++t) {
+    // Tables of leaf values are of one size in a group.
+    group.tree_digits[t] = static_cast<uint8_t>(group.digits > 6 ? group.digits : trees[t].digits);
+  }
   if (!groups_.empty()) {
     const kernels::SliceGroup& last = groups_.back();
     group.first_plane = last.first_plane + uint64_t{last.n_trees} * arrays.attributes.leaf_width *
@@ -290,6 +294,7 @@ void SlicePlan::add_operations(const format::TreeArrays& arrays, const SliceCond
   const uint32_t slots = (1u << group.digits) - 1;
   for (uint32_t i = 0; i < slots; ++i) {  // one node of each tree in turn
     for (uint32_t t = 0; t < group.n_trees; ++t) {
+      if (i >= (1u << group.tree_digits[t]) - 1) continue;
       operations_.push_back(i < shape[t].size() ? operation(shape[t][i], group.digits, t,
                                                             conditions.of(shape[t][i].node))
                                                 : clear(group.digits, t, i));

@@ -172,7 +172,7 @@ void read_tree(const SliceModel& model, const SliceGroup& group, uint32_t t, con
   const uint32_t* asked =
       model.asked + group.first + uint64_t{t} * slice_asked(group.form, kDigits);
   for (uint32_t half = 0; half < 2; ++half) {
-    const uint64_t* slots = task.slots + slice_slot(kDigits, t, 0) * kSliceWords;
+    const uint64_t* slots = task.slots + slice_slot(group.digits, t, 0) * kSliceWords;
     const uint64_t* conditions = task.conditions + half * kHalfWords;
     __m256i part[kParts];
 #pragma GCC unroll 8
@@ -206,7 +206,7 @@ void read_tree(const SliceModel& model, const SliceGroup& group, uint32_t t, con
 // Leaves of tree `t` of a group.
 void read_leaves(const SliceModel& model, const SliceGroup& group, uint32_t t,
                  const SliceTask& task, uint8_t* leaves) {
-  switch (group.digits) {
+  switch (group.tree_digits[t]) {
     case 1:
       return read_tree<1>(model, group, t, task, leaves);
     case 2:
@@ -290,7 +290,7 @@ void sum(const SliceModel& model, const SliceTask& task) {
     for (uint32_t t = 0; t < group.n_trees; ++t) {
       read_leaves(model, group, t, task, task.leaves);
       for (uint32_t w = 0; w < model.leaf_width; ++w, table += table_bytes) {
-        add_leaves(table, group.digits, task.leaves,
+        add_leaves(table, group.tree_digits[t], task.leaves,
                    sums + uint64_t{model.tree_output[group.first_tree + t] + w} * kSliceRows);
       }
     }

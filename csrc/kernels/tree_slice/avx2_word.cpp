@@ -169,7 +169,7 @@ void read_tree(const SliceModel& model, const SliceGroup& group, uint32_t t, con
       model.asked + group.first + uint64_t{t} * slice_asked(group.form, kDigits);
   switch (group.form) {
     case SliceForm::kAny:
-      read_digits<kDigits>(task.slots + slice_slot(kDigits, t, 0), digit);
+      read_digits<kDigits>(task.slots + slice_slot(group.digits, t, 0), digit);
       break;
     case SliceForm::kFull: {
       __m128i from_top[kSliceMaxDigits];
@@ -192,7 +192,7 @@ void read_tree(const SliceModel& model, const SliceGroup& group, uint32_t t, con
 template <uint32_t kRows>
 void read_leaves(const SliceModel& model, const SliceGroup& group, uint32_t t,
                  const SliceTask& task, uint8_t* leaves) {
-  switch (group.digits) {
+  switch (group.tree_digits[t]) {
     case 1:
       return read_tree<kRows, 1>(model, group, t, task, leaves);
     case 2:
@@ -261,7 +261,7 @@ void sum_rows(const SliceModel& model, const SliceTask& task) {
       read_leaves<kRows>(model, group, t, task, task.leaves);
       Float* out = sums + uint64_t{model.tree_output[group.first_tree + t]} * kSliceWordRows;
       for (uint32_t w = 0; w < model.leaf_width; ++w, table += table_bytes, out += kSliceWordRows) {
-        add_leaves<kRows>(table, group.digits, task.leaves, out);
+        add_leaves<kRows>(table, group.tree_digits[t], task.leaves, out);
       }
     }
   }

@@ -136,7 +136,7 @@ __m512i read_tree(const SliceModel& model, const SliceGroup& group, uint32_t t,
       model.asked + group.first + uint64_t{t} * slice_asked(group.form, kDigits);
   switch (group.form) {
     case SliceForm::kAny:
-      read_digits<kDigits>(task.slots + slice_slot(kDigits, t, 0), from_top);
+      read_digits<kDigits>(task.slots + slice_slot(group.digits, t, 0), from_top);
       break;
     case SliceForm::kFull:
       choose_digits<kDigits>(task.conditions, asked, from_top);
@@ -162,7 +162,7 @@ __m512i read_tree(const SliceModel& model, const SliceGroup& group, uint32_t t,
 template <Order kOrder>
 __m512i read_leaves(const SliceModel& model, const SliceGroup& group, uint32_t t,
                     const SliceTask& task) {
-  switch (group.digits) {
+  switch (group.tree_digits[t]) {
     case 1:
       return read_tree<kOrder, 1>(model, group, t, task);
     case 2:

@@ -1,4 +1,4 @@
-// Leaf values by byte planes on AVX-512: what blocks and words of rows have in common.
+// Category sets and leaf values by byte planes, on AVX-512 with VBMI.
 #pragma once
 
 #include <immintrin.h>
@@ -14,6 +14,26 @@ namespace {
 [[gnu::always_inline]] inline void store(void* p, __m512i value) {
   _mm512_store_si512(p, value);
 }
+
+// Bit `bin` of a 256-bit table, 64 bins at once: vpermb fetches byte bin / 8, a shuffle makes the mask of
+// bit bin % 8.
+class BinBits {
+ public:
+  explicit BinBits(__m512i bin_u8x64)
+      : byte_(_mm512_and_si512(_mm512_srli_epi16(bin_u8x64, 3), _mm512_set1_epi8(31))),
+        bit_(_mm512_shuffle_epi8(_mm512_set1_epi64(static_cast<long long>(0x8040201008040201ull)),
+                                 _mm512_and_si512(bin_u8x64, _mm512_set1_epi8(7)))) {}
+
+  [[gnu::always_inline]] uint64_t in(const uint8_t* table) const {
+    const __m512i bytes =
+        _mm512_broadcast_i64x4(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(table)));
+    return _mm512_test_epi8_mask(_mm512_permutexvar_epi8(byte_, bytes), bit_);
+  }
+
+ private:
+  __m512i byte_;
+  __m512i bit_;
+};
 
 // Pairs of neighbouring planes, unpacked: twice the element, half the rows in each register.
 struct Pair {

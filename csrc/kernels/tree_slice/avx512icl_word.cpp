@@ -48,17 +48,11 @@ void compare_ranks(const SliceColumn& column, const uint8_t* bins, uint32_t* out
   }
 }
 
-// Bit `bin` of a 256-bit table: vpermb fetches byte bin / 8, a shuffle makes the mask of bit bin % 8.
 template <class Word>
 void look_up_tables(const SliceColumn& column, const uint8_t* bins, Word* out) {
-  const __m512i bit_of = _mm512_set1_epi64(static_cast<long long>(0x8040201008040201ull));
-  const __m512i bin = load(bins);
-  const __m512i byte = _mm512_and_si512(_mm512_srli_epi16(bin, 3), _mm512_set1_epi8(31));
-  const __m512i mask = _mm512_shuffle_epi8(bit_of, _mm512_and_si512(bin, _mm512_set1_epi8(7)));
+  const BinBits bits(load(bins));
   for (uint32_t i = 0; i < column.n_tables; ++i) {
-    const __m512i table = _mm512_broadcast_i64x4(
-        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(column.tables + 32 * i)));
-    out[i] = static_cast<Word>(_mm512_test_epi8_mask(_mm512_permutexvar_epi8(byte, table), mask));
+    out[i] = static_cast<Word>(bits.in(column.tables + 32 * i));
   }
 }
 
@@ -161,7 +155,7 @@ __m512i read_tree(const SliceModel& model, const SliceGroup& group, uint32_t t,
       model.asked + group.first + uint64_t{t} * slice_asked(group.form, kDigits);
   switch (group.form) {
     case SliceForm::kAny:
-      read_digits<kDigits>(slots + slice_slot(kDigits, t, 0), digit);
+      read_digits<kDigits>(slots + slice_slot(group.digits, t, 0), digit);
       break;
     case SliceForm::kFull: {
       __m128i from_top[8];
@@ -184,7 +178,7 @@ __m512i read_tree(const SliceModel& model, const SliceGroup& group, uint32_t t,
 template <class Word>
 __m512i read_leaves(const SliceModel& model, const SliceGroup& group, uint32_t t,
                     const Word* conditions, const Word* slots) {
-  switch (group.digits) {
+  switch (group.tree_digits[t]) {
     case 1:
       return read_tree<1>(model, group, t, conditions, slots);
     case 2:

@@ -155,7 +155,7 @@ void read_tree(const SliceModel& model, const SliceGroup& group, uint32_t t, con
                uint8_t* leaves) {
   const uint32_t* asked =
       model.asked + group.first + uint64_t{t} * slice_asked(group.form, kDigits);
-  const uint64_t* slots = task.slots + slice_slot(kDigits, t, 0) * kSliceWords;
+  const uint64_t* slots = task.slots + slice_slot(group.digits, t, 0) * kSliceWords;
   for (uint32_t quarter = 0; quarter < kQuarters; ++quarter) {
     const uint64_t* conditions = task.conditions + quarter * kQuarterWords;
     uint8x16_t part[kParts];
@@ -190,7 +190,7 @@ void read_tree(const SliceModel& model, const SliceGroup& group, uint32_t t, con
 // Leaves of tree `t` of a group.
 void read_leaves(const SliceModel& model, const SliceGroup& group, uint32_t t,
                  const SliceTask& task, uint8_t* leaves) {
-  switch (group.digits) {
+  switch (group.tree_digits[t]) {
     case 1:
       return read_tree<1>(model, group, t, task, leaves);
     case 2:
@@ -228,7 +228,7 @@ void sum(const SliceModel& model, const SliceTask& task) {
       read_leaves(model, group, t, task, task.leaves);
       Float* out = sums + uint64_t{model.tree_output[group.first_tree + t]} * kSliceRows;
       for (uint32_t w = 0; w < model.leaf_width; ++w, table += table_bytes, out += kSliceRows) {
-        add_all_leaves(table, group.digits, task.leaves, task.n_rows, out);
+        add_all_leaves(table, group.tree_digits[t], task.leaves, task.n_rows, out);
       }
     }
   }

@@ -135,7 +135,7 @@ void read_tree(const SliceModel& model, const SliceGroup& group, uint32_t t, con
       model.asked + group.first + uint64_t{t} * slice_asked(group.form, kDigits);
   switch (group.form) {
     case SliceForm::kAny:
-      read_digits<kDigits>(task.slots + slice_slot(kDigits, t, 0), digit);
+      read_digits<kDigits>(task.slots + slice_slot(group.digits, t, 0), digit);
       break;
     case SliceForm::kFull: {
       uint8x8_t from_top[kSliceMaxDigits];
@@ -157,7 +157,7 @@ void read_tree(const SliceModel& model, const SliceGroup& group, uint32_t t, con
 // Leaves of tree `t` of a group.
 void read_leaves(const SliceModel& model, const SliceGroup& group, uint32_t t,
                  const SliceTask& task, uint8_t* leaves) {
-  switch (group.digits) {
+  switch (group.tree_digits[t]) {
     case 1:
       return read_tree<1>(model, group, t, task, leaves);
     case 2:
@@ -195,7 +195,7 @@ void sum(const SliceModel& model, const SliceTask& task) {
       read_leaves(model, group, t, task, task.leaves);
       Float* out = sums + uint64_t{model.tree_output[group.first_tree + t]} * kSliceWordRows;
       for (uint32_t w = 0; w < model.leaf_width; ++w, table += table_bytes, out += kSliceWordRows) {
-        add_all_leaves(table, group.digits, task.leaves, task.n_rows, out);
+        add_all_leaves(table, group.tree_digits[t], task.leaves, task.n_rows, out);
       }
     }
   }

@@ -101,14 +101,14 @@ struct Slice {
   // Leaves of tree `t` of a group.
   static void read_leaves(const SliceModel& model, const SliceGroup& group, uint32_t t,
                           const SliceTask& task, uint8_t* leaves) {
-    const uint32_t digits = group.digits;
+    const uint32_t digits = group.tree_digits[t];
     const uint32_t* asked =
         model.asked + group.first + uint64_t{t} * slice_asked(group.form, digits);
     for (uint32_t word = 0; word < kWords; ++word) {
       uint64_t digit[kSliceMaxDigits] = {};
       switch (group.form) {
         case SliceForm::kAny:
-          read_digits(task.slots + slice_slot(digits, t, 0) * kWords + word, digits, digit);
+          read_digits(task.slots + slice_slot(group.digits, t, 0) * kWords + word, digits, digit);
           break;
         case SliceForm::kFull:
           choose_digits(asked, task.conditions + word, digits, digit);

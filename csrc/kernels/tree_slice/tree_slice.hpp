@@ -90,7 +90,7 @@ struct SliceGroup {
   uint32_t n_trees;
   uint32_t digits;  ///< binary digits of the group's largest leaf number, or of a place
   SliceForm form;
-  uint32_t reserved;
+  uint8_t tree_digits[kSliceTrees];  ///< of each tree; where the group has more than six, as many
   uint64_t first_plane;  ///< byte of SliceModel::planes where the group's leaf tables start
 };
 
