@@ -254,6 +254,7 @@ SlicePlan::SlicePlan(const format::TreeArrays& arrays, const SliceConditions& co
     trees.push_back(std::move(tree));
   }
   if (!trees.empty()) add_group(arrays, conditions, group, trees);
+  operations_.resize(operations_.size() + kernels::kSliceAhead);
 }
 
 void SlicePlan::add_group(const format::TreeArrays& arrays, const SliceConditions& conditions,

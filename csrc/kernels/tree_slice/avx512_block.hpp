@@ -69,6 +69,8 @@ void run_group(const SliceModel& model, const SliceGroup& group, const SliceTask
   uint64_t* slots = task.slots;
 #pragma GCC unroll 4
   for (; op != end; ++op) {
+    const uint64_t* ahead = conditions + uint64_t{op[kSliceAhead].condition} * kSliceWords;
+    _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T0);
     const __m512i condition = load(conditions + uint64_t{op->condition} * kSliceWords);
     const __m512i above = load(slots + op->above * kSliceWords);
     const __m512i below = load(slots + op->below * kSliceWords);

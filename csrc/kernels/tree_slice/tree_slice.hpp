@@ -40,6 +40,7 @@ inline constexpr uint32_t kSliceWords = kSliceRows / 64;
 inline constexpr uint32_t kSliceZeros = 0;
 inline constexpr uint32_t kSliceOnes = 1;
 inline constexpr uint32_t kSliceSlots = 2 + 255;
+inline constexpr uint32_t kSliceAhead = 24;  // operations past the last one that may be read
 
 /// Trees of a group whose leaf numbers have this many digits.
 static constexpr uint32_t slice_trees(uint32_t digits) {
