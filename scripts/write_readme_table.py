@@ -1,4 +1,4 @@
-"""Write the README's table from the stored run of the demo; no number gets there by hand."""
+"""Write the README's tables from the stored runs of demo and peers; no number gets there by hand."""
 
 from __future__ import annotations
 
@@ -11,15 +11,28 @@ from cordwood.bench.report import amount, duration, times
 from cordwood.bench.result import OURS
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULT = ROOT / "benchmarks" / "results" / "demo.json"
+RESULTS = ROOT / "benchmarks" / "results"
 README = ROOT / "README.md"
-MARKED = re.compile(r"(<!-- table of the demo -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
-LIBRARIES = {"scikit-learn": "scikit-learn", "xgboost": "XGBoost", "lightgbm": "LightGBM"}
+LIBRARIES = {
+    "catboost": "CatBoost",
+    "daal4py": "daal4py",
+    "lightgbm": "LightGBM",
+    "lleaves": "lleaves",
+    "lleaves32": "lleaves (float32)",
+    "nvforest": "nvForest",
+    "onnxruntime": "ONNX Runtime",
+    "scikit-learn": "scikit-learn",
+    "sklearn": "scikit-learn",
+    "treelite": "treelite",
+    "xgboost": "XGBoost",
+}
+
+PEER_BATCHES = (1, 32, 1024, 100_000)
 
 
-def table(run: dict[str, Any]) -> str:
-    """Return the table as Markdown: ratios first, the machine below."""
+def demo_table(run: dict[str, Any]) -> str:
+    """Return the demo's table as Markdown: ratios first, the machine below."""
     head = ["model", "file", "smaller", "one row", "faster", "100 000 rows", "faster", "load"]
     rows = [_row(stored) for stored in run["models"]]
     machine = run["machine"]
@@ -50,20 +63,66 @@ def _row(stored: dict[str, Any]) -> list[str]:
     return [*cells, duration(load[OURS])]
 
 
+def peer_table(runs: dict[str, Any]) -> str:
+    """Return the fastest of all peers, model by model and batch by batch."""
+    head = ["model", "one row", "32 rows", "1 024 rows", "100 000 rows"]
+    rows = [_peer_row(run) for run in runs.values()]
+    machine = next(iter(runs.values()))["machine"]
+    return "\n".join(
+        [
+            _line(head),
+            _line(["---"] * len(head)),
+            *(_line(row) for row in rows),
+            "",
+            "The fastest peer, how many times longer it takes, and cordwood's own time per row and tree. "
+            f"One thread of {machine['cpu']} ({machine['isa']}), CPU time.",
+            "",
+        ]
+    )
+
+
+def _peer_row(run: dict[str, Any]) -> list[str]:
+    model = run["model"]
+    batches = {batch["rows"]: batch for batch in run["batches"]}
+    return [
+        f"{LIBRARIES[model['library']]} {model['kind']}, {model['trees']} trees",
+        *(_peer_cell(batches[rows]) for rows in PEER_BATCHES),
+    ]
+
+
+def _peer_cell(batch: dict[str, Any]) -> str:
+    ours = next(line for line in batch["lines"] if line["name"] == OURS)
+    others = [line for line in batch["lines"] if line["name"] != OURS]
+    best = min(others, key=lambda line: line["ratio"]["median"])
+    ratio, each = times(best["ratio"]["median"]), ours["ns_per_row_tree"]
+    return f"{LIBRARIES[best['name']]} **{ratio}**, {each:.3g} ns"
+
+
 def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def renewed(readme: str, run: dict[str, Any]) -> str:
-    """Return the README with its table replaced."""
-    text, count = MARKED.subn(lambda found: found[1] + table(run) + found[2], readme)
-    assert count == 1, "README.md has not one pair of table markers"
-    return text
+TABLES = {"demo": demo_table, "peers": peer_table}
+
+
+MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+
+
+def stored() -> dict[str, Any]:
+    """Return the stored run behind each table."""
+    paths = {name: RESULTS / f"{name}.json" for name in TABLES}
+    return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items()}
+
+
+def renewed(readme: str, runs: dict[str, Any]) -> str:
+    """Return the README with its tables made anew."""
+    names = [found[2] for found in MARKED.finditer(readme)]
+    assert sorted(names) == sorted(TABLES), f"README.md has markers for the tables {names}"
+    return MARKED.sub(lambda found: found[1] + TABLES[found[2]](runs[found[2]]) + found[3], readme)
 
 
 def main() -> None:
-    run = json.loads(RESULT.read_text(encoding="utf-8"))
-    README.write_text(renewed(README.read_text(encoding="utf-8"), run), encoding="utf-8")
+    README.write_text(renewed(README.read_text(encoding="utf-8"), stored()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -28,29 +28,33 @@ def writer() -> ModuleType:
     return module
 
 
-def test_the_table_is_that_of_the_stored_run(writer: ModuleType) -> None:
+def test_the_tables_are_those_of_the_stored_runs(writer: ModuleType) -> None:
     readme = writer.README.read_text(encoding="utf-8")
-    run = json.loads(writer.RESULT.read_text(encoding="utf-8"))
-    assert writer.renewed(readme, run) == readme, "run scripts/write_readme_table.py"
+    assert writer.renewed(readme, writer.stored()) == readme, "run scripts/write_readme_table.py"
 
 
 def test_another_run_makes_another_table(writer: ModuleType) -> None:
     readme = writer.README.read_text(encoding="utf-8")
-    run = json.loads(writer.RESULT.read_text(encoding="utf-8"))
-    other = copy.deepcopy(run)
-    other["models"][0]["batches"][1]["lines"][1]["ratio"]["median"] = 1234.0
-    table = writer.renewed(readme, other)
-    assert "**1,234x**" in table
+    other = copy.deepcopy(writer.stored())
+    other["demo"]["models"][0]["batches"][1]["lines"][1]["ratio"]["median"] = 1234.0
+    for line in other["peers"]["A"]["batches"][0]["lines"]:
+        line["ratio"]["median"] *= 4321.0
+    tables = writer.renewed(readme, other)
+    assert "**1,234x**" in tables
     assert "**1,234x**" not in readme
-    with pytest.raises(AssertionError, match="not one pair of table markers"):
-        writer.renewed("no table", run)
+    assert tables.count("\n") == readme.count("\n")
+    assert tables.splitlines() != writer.renewed(readme, writer.stored()).splitlines()
+    with pytest.raises(AssertionError, match="markers for the tables"):
+        writer.renewed("no table", other)
 
 
-def test_the_stored_run_was_checked(writer: ModuleType) -> None:
-    run = json.loads(writer.RESULT.read_text(encoding="utf-8"))
-    assert len(run["models"]) >= 5
-    for model in run["models"]:
+def test_the_stored_runs_were_checked(writer: ModuleType) -> None:
+    runs = writer.stored()
+    assert len(runs["demo"]["models"]) >= 5
+    for model in runs["demo"]["models"]:
         assert model["verify"]["identical"]
+    assert sorted(runs["peers"]) == list("ABCDEFG")
+    for model in [*runs["demo"]["models"], *runs["peers"].values()]:
         assert model["agreements"]["cordwood"]["holds"]
         assert model["threads"] == 1
 
@@ -68,7 +72,7 @@ def test_the_demo_fits_one_screen(writer: ModuleType) -> None:
         "    print(*demo.lines(model), sep='\\n')"
     )
     run = subprocess.run(
-        [sys.executable, "-c", script, str(writer.RESULT)],
+        [sys.executable, "-c", script, str(writer.RESULTS / "demo.json")],
         cwd=ROOT / "scripts",
         capture_output=True,
         text=True,

@@ -24,7 +24,7 @@ ENGINES = ("slice", "walk")
 LENGTHS = (0, 1, 7, 8, 9, 15, 16, 17, 31, 33, 48, 49, 63, 65, 511, 512, 513, 1100)
 
 # Around half a word of rows, a word, and the most rows that words take.
-WORD_LENGTHS = (1, 7, 31, 32, 33, 63, 64, 65, 320, 321, 600)
+WORD_LENGTHS = (1, 7, 10, 11, 31, 32, 33, 63, 64, 65, 192, 193, 600)
 
 
 def assert_same_bits(given: np.ndarray, expected: np.ndarray) -> None:

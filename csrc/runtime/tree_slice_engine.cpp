@@ -22,8 +22,8 @@ using kernels::kSliceWordRows;
 // How a batch, or the rest of one, is taken. A block costs the same for one row and for 512, a word the
 // same for one and for 64; tree_heap and tree_mask cost by the row. On Zen 5 they meet at about these
 // numbers of rows, for trees of 31 leaves and of 64.
-constexpr uint64_t kMostSingleRows = 12;
-constexpr uint64_t kMostWordRows = 320;
+constexpr uint64_t kMostSingleRows = 10;
+constexpr uint64_t kMostWordRows = 192;
 constexpr uint64_t kTaskBlocks = 16;
 
 // Rows that are loaded and binned at a time, so that their values never leave the L1.

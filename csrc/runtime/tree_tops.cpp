@@ -116,13 +116,13 @@ Result<TreeTops> TreeTops::build(const format::TreeArrays& arrays) noexcept {
   });
 }
 
-void TreeTops::run(const KernelRow& kernels, const uint8_t* bins, uint8_t* exits,
-                   std::span<std::byte> block) const noexcept {
+void TreeTops::run(const KernelRow& kernels, uint64_t block_rows, const uint8_t* bins,
+                   uint8_t* exits, std::span<std::byte> block) const noexcept {
   Scratch scratch(block);
   kernels::SliceTask task{};
   task.bins = bins;
-  task.conditions = scratch.take<uint64_t>(size_t{conditions_.count()} * kernels::kSliceWords);
-  task.slots = scratch.take<uint64_t>(kernels::kSliceSlots * kernels::kSliceWords);
+  task.conditions = scratch.take<uint64_t>(size_t{conditions_.count()} * kernels::kSliceWords + 1);
+  task.slots = scratch.take<uint64_t>(kernels::kSliceSlots * kernels::kSliceWords + 1);
   task.spare = scratch.take<double>(kSliceRows);
   task.leaves = exits;
   const kernels::SliceModel model{conditions_.columns().data(),
@@ -135,12 +135,14 @@ void TreeTops::run(const KernelRow& kernels, const uint8_t* bins, uint8_t* exits
                                   static_cast<uint32_t>(slice_.groups().size()),
                                   conditions_.count(),
                                   0};
-  kernels.tree_slice_leaves(model, task);
+  task.n_rows = static_cast<uint32_t>(block_rows);
+  (block_rows == kSliceRows ? kernels.tree_slice_leaves : kernels.tree_slice_word_leaves)(model,
+                                                                                          task);
 }
 
 size_t TreeTops::scratch_bytes() const noexcept {
-  return Scratch::bytes_for<uint64_t>(size_t{conditions_.count()} * kernels::kSliceWords) +
-         Scratch::bytes_for<uint64_t>(kernels::kSliceSlots * kernels::kSliceWords) +
+  return Scratch::bytes_for<uint64_t>(size_t{conditions_.count()} * kernels::kSliceWords + 1) +
+         Scratch::bytes_for<uint64_t>(kernels::kSliceSlots * kernels::kSliceWords + 1) +
          Scratch::bytes_for<double>(kSliceRows);
 }
 

@@ -30,8 +30,9 @@ class TreeTops {
   /// Columns to bin, eight bits wide.
   [[nodiscard]] const TreeColumns& columns() const noexcept { return columns_; }
 
-  /// Exit of each row from each top, by number: `exits` is [n_trees][512].
-  void run(const KernelRow& kernels, const uint8_t* bins, uint8_t* exits,
+  /// Exit of each row from each top, by number. `bins` is [columns][block_rows] and `exits`
+  /// [n_trees][block_rows], where `block_rows` is 512 or 64 (tree_slice).
+  void run(const KernelRow& kernels, uint64_t block_rows, const uint8_t* bins, uint8_t* exits,
            std::span<std::byte> scratch) const noexcept;
 
   /// Where walks go on below the exits of a tree, by exit number: places of tree_walk.

@@ -24,7 +24,12 @@ constexpr uint64_t kMostChunkRows = 65536;
 constexpr uint64_t kChunkBytes = 12u << 20;
 
 // Below this many rows the tops of trees are walked, too.
-constexpr uint64_t kFewRows = 32;
+constexpr uint64_t kFewRows = 8;
+
+// Rows of a block of tree_slice that the tops of so many rows go through.
+constexpr uint64_t top_rows(uint64_t n_rows) {
+  return n_rows <= kernels::kSliceWordRows ? kernels::kSliceWordRows : kBlock;
+}
 
 // Walks that are handed to the kernel together, at least: fewer rows go through several trees at a time,
 // so that its lanes stay full and misses overlap.
@@ -126,13 +131,14 @@ class WalkEngine final : public TreeEngine {
   struct Chunk {
     const uint16_t* bins;  ///< C order [n_rows, n_columns]
     uint64_t n_rows;
-    const uint8_t* exits;  ///< [blocks][n_trees][kBlock] from the tops; null: walks start at roots
+    const uint8_t* exits;  ///< [blocks][n_trees][top_rows] of the tops; null: walks start at roots
     uint64_t* places;      ///< scratch [max(n_rows, kWalksTogether)]
     uint32_t* rows;        ///< scratch [kWalksTogether]
   };
 
   [[nodiscard]] uint64_t exit_bytes(uint64_t n_rows) const noexcept {
-    return (n_rows + kBlock - 1) / kBlock * kBlock * attributes_.n_trees;
+    const uint64_t block = top_rows(n_rows);
+    return (n_rows + block - 1) / block * block * attributes_.n_trees;
   }
 
   [[nodiscard]] size_t n_columns() const noexcept { return columns_.columns().size(); }
@@ -158,8 +164,8 @@ class WalkEngine final : public TreeEngine {
         CORDWOOD_RETURN_IF_FAILED(loader_.load(few, values, block_rows));
         bin_block(few.n_rows, values, block_rows, column, bins + row * n_columns());
         if (tops) {
-          leave_tops(few.n_rows, values, block_rows, top_bins, exits + row * attributes_.n_trees,
-                     scratch.rest(block));
+          leave_tops(few.n_rows, values, block_rows, top_rows(part.n_rows), top_bins,
+                     exits + row * attributes_.n_trees, scratch.rest(block));
         }
       }
       work(Chunk{bins, part.n_rows, exits, places, row_numbers});
@@ -178,13 +184,13 @@ class WalkEngine final : public TreeEngine {
     }
   }
 
-  void leave_tops(uint64_t n_rows, const Input* values, uint64_t stride, uint8_t* bins,
-                  uint8_t* exits, std::span<std::byte> scratch) const noexcept {
+  void leave_tops(uint64_t n_rows, const Input* values, uint64_t stride, uint64_t block_rows,
+                  uint8_t* bins, uint8_t* exits, std::span<std::byte> scratch) const noexcept {
     const std::vector<kernels::BinColumn>& rules = tops_->columns().columns();
     for (size_t c = 0; c < rules.size(); ++c) {
-      bin(values + rules[c].feature * stride, n_rows, rules[c], bins + c * kBlock);
+      bin(values + rules[c].feature * stride, n_rows, rules[c], bins + c * block_rows);
     }
-    tops_->run(kernels_, bins, exits, scratch);
+    tops_->run(kernels_, block_rows, bins, exits, scratch);
   }
 
   void bin_row(const float* values, uint16_t* bins) const noexcept {
@@ -260,9 +266,10 @@ class WalkEngine final : public TreeEngine {
 
   void start_below_top(const Chunk& chunk, uint64_t tree, uint64_t* starts) const noexcept {
     const uint64_t* places = tops_->places_below(tree);
-    for (uint64_t first = 0; first < chunk.n_rows; first += kBlock) {
-      const uint8_t* exits = chunk.exits + first * attributes_.n_trees + tree * kBlock;
-      const uint64_t count = std::min(kBlock, chunk.n_rows - first);
+    const uint64_t block = top_rows(chunk.n_rows);
+    for (uint64_t first = 0; first < chunk.n_rows; first += block) {
+      const uint8_t* exits = chunk.exits + first * attributes_.n_trees + tree * block;
+      const uint64_t count = std::min(block, chunk.n_rows - first);
       for (uint64_t row = 0; row < count; ++row) starts[first + row] = places[exits[row]];
     }
   }

@@ -95,18 +95,19 @@ template <class Word>
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
 }
 
-// Digits of the exit leaf, as tree_slice on blocks reads them.
+// Digits of the exit leaf, as tree_slice on blocks reads them; in general registers, because a wider load
+// of words that have just been stored would wait until they are written.
 template <uint32_t kDigits, class Word>
 [[gnu::always_inline]] inline void read_digits(const Word* slots, __m128i* digit) {
-  __m128i above = _mm_setzero_si128();
+  Word above = 0;
 #pragma GCC unroll 8
   for (uint32_t i = 0; i < kDigits; ++i) {
     const uint32_t p = kDigits - 1 - i;
 #pragma GCC unroll 32
     for (uint32_t node = (1u << p) - 1; node < (1u << kDigits) - 1; node += 2u << p) {
-      above = _mm_xor_si128(above, word(slots + node));
+      above ^= slots[node];
     }
-    digit[p] = above;
+    digit[p] = _mm_cvtsi64_si128(static_cast<long long>(above));
   }
 }
 
