@@ -1,4 +1,4 @@
-"""Write the README's tables from the stored runs of demo and peers; no number gets there by hand."""
+"""Write the README's tables from stored runs; no number gets there by hand."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def peer_table(runs: dict[str, Any]) -> str:
             _line(["---"] * len(head)),
             *(_line(row) for row in rows),
             "",
-            "The fastest peer, how many times longer it takes, and cordwood's own time per row and tree. "
-            f"One thread of {machine['cpu']} ({machine['isa']}), CPU time.",
+            "The fastest peer, how many times longer it takes, and cordwood's own time per row and "
+            f"tree. One thread of {machine['cpu']} ({machine['isa']}), CPU time.",
             "",
         ]
     )
