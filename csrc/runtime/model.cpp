@@ -10,14 +10,13 @@ namespace {
 
 /// Row-trees that are worth a thread of their own: waking one costs some 40 microseconds.
 ///
-/// Measured on two quiet cores of an EPYC, float64 rows of 20 features. Both bounds lie well above the
-/// point where two threads break even.
-///  - The slice engine (100 trees of 31 leaves) spends 0.8 ns on a row-tree with AVX-512, 1.2 with
-///    AVX2. Two threads break even at 50,000 row-trees each; they are 1.5 times as fast as one at
-///    150,000, and 1.9 times at 5,000,000.
+/// Measured on two quiet cores of an EPYC. Both bounds lie above the point where two threads break even.
+///  - The slice engine spends 0.1 to 0.4 ns on a row-tree with AVX-512, two to three times that with
+///    AVX2. For 500 trees of 31 leaves (0.25 ns) two threads break even at 170,000 row-trees each; they
+///    are 1.4 times as fast as one at 500,000, and 1.9 times at 4,000,000.
 ///  - The walk engine (100 trees of 3,000 leaves) spends 20 to 60 ns. Two threads are 1.4 times as fast
 ///    as one at 6,400 row-trees each, and 1.9 times at 200,000.
-constexpr uint64_t kSliceWorkPerThread = 1u << 17;
+constexpr uint64_t kSliceWorkPerThread = 1u << 19;
 constexpr uint64_t kWalkWorkPerThread = 1u << 14;
 
 uint64_t work_per_thread(const Program& program) noexcept {

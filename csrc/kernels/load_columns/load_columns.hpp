@@ -32,6 +32,7 @@ using LoadColumns = void (*)(const LoadTask& task) noexcept;
   }
 
 CORDWOOD_DECLARE_LOAD_COLUMNS(scalar)
+CORDWOOD_DECLARE_LOAD_COLUMNS(avx2)
 CORDWOOD_DECLARE_LOAD_COLUMNS(avx512)
 #undef CORDWOOD_DECLARE_LOAD_COLUMNS
 
