@@ -84,8 +84,9 @@ def peer_table(runs: dict[str, Any]) -> str:
 def _peer_row(run: dict[str, Any]) -> list[str]:
     model = run["model"]
     batches = {batch["rows"]: batch for batch in run["batches"]}
+    names = dict.fromkeys([LIBRARIES[model["library"]], model["kind"]])  # one, where both are alike
     return [
-        f"{LIBRARIES[model['library']]} {model['kind']}, {model['trees']} trees",
+        f"{' '.join(names)}, {model['trees']} trees",
         *(_peer_cell(batches[rows]) for rows in PEER_BATCHES),
     ]
 
