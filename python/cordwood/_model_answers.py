@@ -88,7 +88,8 @@ class Answers:
         start_iteration : int, default=0
             First boosting iteration that answers; below 0 means 0.
         num_iteration : int, optional
-            Number of iterations; none, 0 or less means through the last.
+            Number of iterations; none, 0 or less, or more than there are means through the last,
+            as with LightGBM.
 
         Returns
         -------

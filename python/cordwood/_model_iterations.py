@@ -43,8 +43,8 @@ class Iterations:
         iteration_range : tuple of int, or None
             First iteration and one past the last; an end of 0 means through the last.
         start_iteration, num_iteration : int or None
-            First iteration and their number; a start below 0 means 0, a number of None or up to 0
-            means through the last.
+            First iteration and their number; a start below 0 means 0, and a number of None, up to
+            0, or of more than there are means through the last.
 
         Raises
         ------
@@ -93,14 +93,13 @@ class Iterations:
         return begin, end
 
     def _counted(self, start: int, number: int) -> tuple[int, int]:
-        end = start + number if number > 0 else self.count
-        if not start <= end <= self.count:
+        if start > self.count:
             message = (
-                f"start_iteration is {start} and num_iteration {number}, expected a range that "
-                f"ends by {self.count}: the model has {self.count} iterations"
+                f"start_iteration is {start}, expected at most {self.count}: the model has "
+                f"{self.count} iterations"
             )
             raise InputError(message)
-        return start, end
+        return start, min(start + number, self.count) if number > 0 else self.count
 
 
 def _whole(given: Any, name: str) -> int:
