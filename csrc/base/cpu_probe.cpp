@@ -49,6 +49,7 @@ constexpr uint32_t kAvx512bw = bit(30);
 constexpr uint32_t kAvx512vl = bit(31);
 // Leaf 7, ecx.
 constexpr uint32_t kAvx512vbmi = bit(1);
+constexpr uint32_t kAvx512vbmi2 = bit(6);
 constexpr uint32_t kGfni = bit(8);
 constexpr uint32_t kAvx512vnni = bit(11);
 // XCR0: registers that the operating system saves across a switch of threads.
@@ -82,7 +83,8 @@ bool cpu_has_avx512() noexcept {
 }
 
 bool cpu_has_avx512icl() noexcept {
-  return cpu_has_avx512() && has_all(cpuid(7).ecx, kAvx512vbmi | kGfni | kAvx512vnni);
+  return cpu_has_avx512() &&
+         has_all(cpuid(7).ecx, kAvx512vbmi | kAvx512vbmi2 | kGfni | kAvx512vnni);
 }
 
 #else

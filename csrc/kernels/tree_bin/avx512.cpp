@@ -220,7 +220,7 @@ void bin_rows(const typename Isa::Scalar* values, uint64_t n_rows, const BinColu
 template <class Isa, class Bin>
 void bin_column(const typename Isa::Scalar* values, uint64_t n_rows, const BinColumn& column,
                 Bin* bins) {
-  if (column.keys != nullptr && bin_by_keys(values, n_rows, column, bins)) return;
+  if (column.keys != nullptr && bin_by_keys<AddSign>(values, n_rows, column, bins)) return;
   switch (column.depth) {
     case 4:
       return bin_rows<Isa, 4>(values, n_rows, column, bins);

@@ -75,9 +75,16 @@ template <uint32_t kLevel>
   }
 }
 
+// How a slot takes the answer, the sign of `smaller`, as its last bit.
+struct AddSign {
+  [[gnu::always_inline]] static __m512i append(__m512i slot, __m512i smaller) {
+    return _mm512_add_epi32(_mm512_add_epi32(slot, slot), _mm512_srli_epi32(smaller, 31));
+  }
+};
+
 // To the right where the cut is smaller. The difference tells so by its sign where both numbers have the
 // same one; where they have not, the cut does. 0xB2 is that choice, of cut, key and difference.
-template <uint32_t kDepth, uint32_t kLevel = 0>
+template <class Append, uint32_t kDepth, uint32_t kLevel = 0>
 [[gnu::always_inline]] inline void search(const int32_t* keys, const Sets& key, Sets& slot,
                                           Sets& least) {
   if constexpr (kLevel < kDepth) {
@@ -86,11 +93,10 @@ template <uint32_t kDepth, uint32_t kLevel = 0>
     for (unsigned i = 0; i < kSets; ++i) {
       const __m512i difference = _mm512_sub_epi32(cut.of[i], key.of[i]);
       const __m512i smaller = _mm512_ternarylogic_epi32(cut.of[i], key.of[i], difference, 0xB2);
-      slot.of[i] = _mm512_add_epi32(_mm512_add_epi32(slot.of[i], slot.of[i]),
-                                    _mm512_srli_epi32(smaller, 31));
+      slot.of[i] = Append::append(slot.of[i], smaller);
       least.of[i] = _mm512_min_epu32(least.of[i], difference);
     }
-    search<kDepth, kLevel + 1>(keys, key, slot, least);
+    search<Append, kDepth, kLevel + 1>(keys, key, slot, least);
   }
 }
 
@@ -188,7 +194,7 @@ template <class Bin>
   }
 }
 
-template <bool kBand, uint32_t kDepth, class Float, class Bin>
+template <class Append, bool kBand, uint32_t kDepth, class Float, class Bin>
 void search_rows(const Float* values, uint64_t n_rows, const BinColumn& column, Bin* bins) {
   using Sixteen = typename SixteenOf<Float>::Type;
   const __m512i first_rank = _mm512_set1_epi32(1 << kDepth);
@@ -206,7 +212,7 @@ void search_rows(const Float* values, uint64_t n_rows, const BinColumn& column, 
     }
     Sets slot = all_sets(1);
     Sets least = all_sets(-1);
-    search<kDepth>(column.keys, key, slot, least);
+    search<Append, kDepth>(column.keys, key, slot, least);
     uint64_t equal = 0;
 #pragma GCC unroll 4
     for (unsigned i = 0; i < kSets; ++i) {
@@ -222,36 +228,36 @@ void search_rows(const Float* values, uint64_t n_rows, const BinColumn& column, 
   }
 }
 
-template <uint32_t kDepth, class Float, class Bin>
+template <class Append, uint32_t kDepth, class Float, class Bin>
 bool search_depth(const Float* values, uint64_t n_rows, const BinColumn& column, Bin* bins) {
   if (column.zero_band < 0.0) {
-    search_rows<false, kDepth>(values, n_rows, column, bins);
+    search_rows<Append, false, kDepth>(values, n_rows, column, bins);
   } else {
-    search_rows<true, kDepth>(values, n_rows, column, bins);
+    search_rows<Append, true, kDepth>(values, n_rows, column, bins);
   }
   return true;
 }
 
 /// False where the column has another depth than these.
-template <class Float, class Bin>
+template <class Append, class Float, class Bin>
 bool bin_by_keys(const Float* values, uint64_t n_rows, const BinColumn& column, Bin* bins) {
   switch (column.depth) {
     case 1:
-      return search_depth<1>(values, n_rows, column, bins);
+      return search_depth<Append, 1>(values, n_rows, column, bins);
     case 2:
-      return search_depth<2>(values, n_rows, column, bins);
+      return search_depth<Append, 2>(values, n_rows, column, bins);
     case 3:
-      return search_depth<3>(values, n_rows, column, bins);
+      return search_depth<Append, 3>(values, n_rows, column, bins);
     case 4:
-      return search_depth<4>(values, n_rows, column, bins);
+      return search_depth<Append, 4>(values, n_rows, column, bins);
     case 5:
-      return search_depth<5>(values, n_rows, column, bins);
+      return search_depth<Append, 5>(values, n_rows, column, bins);
     case 6:
-      return search_depth<6>(values, n_rows, column, bins);
+      return search_depth<Append, 6>(values, n_rows, column, bins);
     case 7:
-      return search_depth<7>(values, n_rows, column, bins);
+      return search_depth<Append, 7>(values, n_rows, column, bins);
     case 8:
-      return search_depth<8>(values, n_rows, column, bins);
+      return search_depth<Append, 8>(values, n_rows, column, bins);
     default:
       return false;
   }

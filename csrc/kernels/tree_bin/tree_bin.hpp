@@ -81,6 +81,7 @@ void tree_bin_row_f64_u16(const double* row, const BinColumn* columns, uint32_t 
 CORDWOOD_DECLARE_TREE_BIN(scalar)
 CORDWOOD_DECLARE_TREE_BIN(avx2)
 CORDWOOD_DECLARE_TREE_BIN(avx512)
+CORDWOOD_DECLARE_TREE_BIN(avx512icl)
 CORDWOOD_DECLARE_TREE_BIN(neon)
 #undef CORDWOOD_DECLARE_TREE_BIN
 
