@@ -11,11 +11,6 @@
 namespace cordwood::kernels::avx512 {
 namespace {
 
-// Rows are asked for this long before they are read: between two calls for neighbouring rows the
-// processor's own look-ahead has come to a halt. An address past the last row does no harm.
-constexpr uint64_t kRowsAhead = 64;
-constexpr uint64_t kLineBytes = 64;
-
 // Below this many rows a square is mostly empty.
 constexpr uint64_t kFewRows = 4;
 
@@ -142,8 +137,8 @@ void load(const LoadTask& task) {
     const char* first =
         static_cast<const char*>(task.rows) + static_cast<int64_t>(row) * task.row_stride;
     for (uint64_t i = 0; i < kSide; ++i) {
-      const char* ahead = first + static_cast<int64_t>(kRowsAhead + i) * task.row_stride;
-      for (uint64_t at = 0; at < task.n_features * sizeof(Source); at += kLineBytes) {
+      const char* ahead = first + static_cast<int64_t>(kLoadRowsAhead + i) * task.row_stride;
+      for (uint64_t at = 0; at < task.n_features * sizeof(Source); at += kLoadLineBytes) {
         _mm_prefetch(ahead + at, _MM_HINT_T0);
       }
     }

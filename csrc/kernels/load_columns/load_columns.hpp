@@ -20,6 +20,11 @@ struct LoadTask {
   uint64_t stride;
 };
 
+// Rows are asked for this long before they are read: between two calls for neighbouring rows the
+// processor's own look-ahead has come to a halt. An address past the last row does no harm.
+inline constexpr uint64_t kLoadRowsAhead = 64;
+inline constexpr uint64_t kLoadLineBytes = 64;
+
 using LoadColumns = void (*)(const LoadTask& task) noexcept;
 
 // Named by the type read and the type written.

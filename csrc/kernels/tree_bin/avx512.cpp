@@ -98,16 +98,9 @@ struct F32 {
     const Vector there = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), m, position, listed, 4);
     return _mm512_mask_cmp_ps_mask(m, there, value, _CMP_EQ_OQ);
   }
-  // Narrowing under a mask is slow where it goes to memory: whole registers go without.
-  static void store(uint8_t* out, Mask m, __m512i bin) {
-    if (m == 0xFFFF)
-      return _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_cvtepi32_epi8(bin));
-    _mm512_mask_cvtepi32_storeu_epi8(out, m, bin);
-  }
-  static void store(uint16_t* out, Mask m, __m512i bin) {
-    if (m == 0xFFFF)
-      return _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_cvtepi32_epi16(bin));
-    _mm512_mask_cvtepi32_storeu_epi16(out, m, bin);
+  template <class Bin>
+  static void store(Bin* out, Mask m, __m512i bin) {
+    put(out, m, bin);
   }
 };
 
