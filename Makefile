@@ -42,6 +42,10 @@ test: $(MADE)/extra-test $(MADE)/build
 
 test-full: $(MADE)/extra-test $(MADE)/build
 	CORDWOOD_HYPOTHESIS=full $(PYTHON) -m pytest -m 'slow or not slow' $(ARGS)
+	for isa in $$($(PYTHON) -c 'import cordwood; print(*cordwood.available_isas())'); do \
+	  CORDWOOD_ISA=$$isa $(PYTHON) -m pytest -q \
+	    tests/test_kernels_*.py tests/test_runtime_*.py tests/test_model_*.py || exit 1; \
+	done
 
 # The oldest source libraries that are supported; PY may be a Python from 3.10 to 3.12.
 test-sources: $(MADE)/venv
