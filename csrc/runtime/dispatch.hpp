@@ -12,6 +12,7 @@
 #include "kernels/tree_mask/tree_mask.hpp"
 #include "kernels/tree_slice/tree_slice.hpp"
 #include "kernels/tree_walk/tree_walk.hpp"
+#include "runtime/dispatch_arrays.hpp"
 
 namespace cordwood::runtime {
 
@@ -20,6 +21,7 @@ struct KernelRow {
   const char* name;
   bool (*probe)() noexcept;
   bool slice_pays;  ///< whether tree_slice and tree_mask beat tree_walk here (docs/kernels.md)
+  const ArrayKernels* arrays;
   kernels::LinkF32 link_f32;
   kernels::LinkF64 link_f64;
   kernels::LinkF32 logit_f32;
