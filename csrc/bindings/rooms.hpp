@@ -9,6 +9,7 @@ void register_encode(pybind11::module_& m);
 void register_format(pybind11::module_& m);
 void register_kernels(pybind11::module_& m);
 void register_model(pybind11::module_& m);
+void register_products(pybind11::module_& m);
 void register_trees(pybind11::module_& m);
 
 }  // namespace cordwood::bindings

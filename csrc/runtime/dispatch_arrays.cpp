@@ -2,8 +2,16 @@
 
 namespace cordwood::runtime {
 
+#if defined(CORDWOOD_WITH_AVX512ICL)
+constexpr ArrayKernels kArraysAvx512icl{
+    .quantize_rows_f32 = kernels::avx512icl::quantize_rows_f32,
+    .qmatmul_s8 = kernels::avx512icl::qmatmul_s8,
+};
+#endif
+
 constexpr ArrayKernels kArraysScalar{
     .quantize_rows_f32 = kernels::scalar::quantize_rows_f32,
+    .qmatmul_s8 = kernels::scalar::qmatmul_s8,
 };
 
 }  // namespace cordwood::runtime

@@ -2,14 +2,19 @@
 // instruction-set row of runtime/dispatch.cpp, which says which row takes which.
 #pragma once
 
+#include "kernels/qmatmul/qmatmul.hpp"
 #include "kernels/quantize_rows/quantize_rows.hpp"
 
 namespace cordwood::runtime {
 
 struct ArrayKernels {
   kernels::QuantizeRowsF32 quantize_rows_f32;
+  kernels::QmatmulS8 qmatmul_s8;
 };
 
 extern const ArrayKernels kArraysScalar;
+#if defined(CORDWOOD_WITH_AVX512ICL)
+extern const ArrayKernels kArraysAvx512icl;
+#endif
 
 }  // namespace cordwood::runtime

@@ -67,7 +67,7 @@ uint64_t quantize_rows_f32(const QuantizeRows& task) noexcept {
       const uint64_t end = group + 1 == n_sums ? task.n_inputs : first + task.sum_group;
       int32_t sum = 0;
       for (uint64_t k = first; k < end; ++k) sum += codes[k];
-      task.sums[row * n_sums + group] = sum;
+      task.sums[row * n_sums + group] = sum * task.sum_factor;
     }
   }
   return task.n_rows;

@@ -1,0 +1,149 @@
+// Products of arrays with quantised matrices.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "bindings/errors.hpp"
+#include "bindings/kernel_row.hpp"
+#include "bindings/rooms.hpp"
+#include "runtime/dispatch.hpp"
+#include "runtime/qmatmul_run.hpp"
+#include "runtime/thread_limits.hpp"
+
+namespace cordwood::bindings {
+namespace {
+
+namespace py = pybind11;
+
+template <class T>
+using Packed = py::array_t<T, py::array::c_style>;
+/// Activations and what is added to them; converted where they are not float32 already.
+using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
+
+template <class T>
+std::span<const T> view(const Packed<T>& array) {
+  return {array.data(), static_cast<std::size_t>(array.size())};
+}
+
+/// The kernels of a named row, or of the process's own.
+const runtime::ArrayKernels& kernels_of(const std::optional<std::string>& isa) {
+  if (isa) return *kernel_row(*isa).arrays;
+  const auto row = runtime::active_row();
+  throw_unless_ok(row.status());
+  return *(*row)->arrays;
+}
+
+/// The limits that an activation cuts the answer to.
+struct Cut {
+  float low;
+  float high;
+  uint32_t cut;
+};
+
+/// A weight matrix ready to multiply. Immutable, shared freely between threads.
+class QuantizedMatrix {
+ public:
+  QuantizedMatrix(const Packed<uint8_t>& payload, const Packed<float>& scales,
+                  const std::optional<Packed<uint8_t>>& zeros, uint32_t bits, uint64_t group_size,
+                  uint64_t n_inputs) {
+    const runtime::PackedCodes codes{
+        .payload = view(payload),
+        .scales = view(scales),
+        .zeros = zeros ? view(*zeros) : std::span<const uint8_t>{},
+        .bits = bits,
+        .group_size = group_size,
+        .n_outputs = payload.ndim() == 2 ? static_cast<uint64_t>(payload.shape(0)) : 0,
+        .n_inputs = n_inputs};
+    Result<runtime::QmatmulPlan> plan = [&] {
+      const py::gil_scoped_release release;
+      return runtime::QmatmulPlan::build(codes);
+    }();
+    throw_unless_ok(plan.status());
+    plan_ = std::move(plan).value();
+  }
+
+  py::array matmul(const Floats& x, const std::optional<Floats>& bias,
+                   const std::optional<Floats>& residual, const std::optional<Cut>& cut,
+                   const std::optional<Floats>& out, float static_scale, uint64_t scale_group,
+                   unsigned threads, const std::optional<std::string>& isa) const {
+    const auto n_outputs = static_cast<py::ssize_t>(plan_.n_outputs());
+    check(x, "x", {-1, static_cast<py::ssize_t>(plan_.n_inputs())});
+    if (bias) check(*bias, "bias", {n_outputs});
+    if (residual) check(*residual, "residual", {x.shape(0), n_outputs});
+    const Floats answer = out ? *out : Floats({x.shape(0), n_outputs});
+    check(answer, "out", {x.shape(0), n_outputs});
+    const auto limit = runtime::resolve_threads(threads);
+    throw_unless_ok(limit.status());
+    const runtime::QmatmulCall call{.x = x.data(),
+                                    .x_stride = plan_.n_inputs(),
+                                    .n_rows = static_cast<uint64_t>(x.shape(0)),
+                                    .end = {.out = const_cast<float*>(answer.data()),
+                                            .bias = bias ? bias->data() : nullptr,
+                                            .residual = residual ? residual->data() : nullptr,
+                                            .out_stride = plan_.n_outputs(),
+                                            .residual_stride = plan_.n_outputs(),
+                                            .n_outputs = plan_.n_outputs(),
+                                            .low = cut ? cut->low : 0.0f,
+                                            .high = cut ? cut->high : 0.0f,
+                                            .cut = cut ? cut->cut : 0u},
+                                    .scale_group = scale_group,
+                                    .static_scale = static_scale,
+                                    .threads = *limit};
+    throw_unless_ok(run(call, kernels_of(isa)));
+    return answer;
+  }
+
+  [[nodiscard]] uint64_t n_bytes() const noexcept { return plan_.n_bytes(); }
+
+ private:
+  static void check(const Floats& array, const char* name,
+                    std::initializer_list<py::ssize_t> shape) {
+    const auto wanted = static_cast<py::ssize_t>(shape.size());
+    bool fits = array.ndim() == wanted;
+    for (py::ssize_t axis = 0; fits && axis < wanted; ++axis) {
+      const py::ssize_t size = shape.begin()[axis];
+      fits = size < 0 || array.shape(axis) == size;
+    }
+    if (fits) return;
+    throw_status(fail(CORDWOOD_STATUS_shape_mismatch, name,
+                      "{} dimensions, the last of {}; expected {}, the last of {}", array.ndim(),
+                      array.ndim() == 0 ? 0 : array.shape(array.ndim() - 1), wanted,
+                      shape.begin()[wanted - 1]));
+  }
+
+  Status run(const runtime::QmatmulCall& call, const runtime::ArrayKernels& kernels) const {
+    // Scratch of this thread, kept warm; any matrix may use it, one call at a time.
+    thread_local runtime::QmatmulContext context;
+    const py::gil_scoped_release release;
+    return runtime::run_qmatmul(context, plan_, call, kernels);
+  }
+
+  runtime::QmatmulPlan plan_;
+};
+
+}  // namespace
+
+void register_products(py::module_& m) {
+  py::class_<Cut>(m, "Cut", "Limits that an activation cuts answers to.")
+      .def(py::init([](float low, float high) { return Cut{low, high, 1}; }), py::arg("low"),
+           py::arg("high"));
+  py::class_<QuantizedMatrix>(m, "QuantizedMatrix",
+                              "A quantised weight matrix laid out for products.")
+      .def(py::init<const Packed<uint8_t>&, const Packed<float>&,
+                    const std::optional<Packed<uint8_t>>&, uint32_t, uint64_t, uint64_t>(),
+           py::arg("payload"), py::arg("scales"), py::arg("zeros"), py::kw_only(), py::arg("bits"),
+           py::arg("group_size"), py::arg("n_inputs"))
+      .def("matmul", &QuantizedMatrix::matmul, py::arg("x"), py::arg("bias") = py::none(),
+           py::arg("residual") = py::none(), py::arg("cut") = py::none(),
+           py::arg("out") = py::none(), py::arg("static_scale") = 0.0f, py::arg("scale_group") = 0,
+           py::arg("threads") = 0, py::arg("isa") = py::none(),
+           "Multiply rows of activations, quantised on the fly.")
+      .def_property_readonly("nbytes", &QuantizedMatrix::n_bytes,
+                             "Bytes of weights, scales and zero points as laid out.");
+}
+
+}  // namespace cordwood::bindings

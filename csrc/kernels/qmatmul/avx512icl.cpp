@@ -1,0 +1,397 @@
+// qmatmul with vpdpbusd: a tile of rows by 32 outputs stays in registers for whole groups.
+//
+// A step of a tile is two loads of weights, one broadcast of four activations a row, and two
+// multiply-adds a row. The processor takes two loads and two multiply-adds a cycle, so from four rows
+// on the multiply-adds bind. A matrix of one group has tiles of 12 rows (24 sums). With several
+// groups, 6 rows keep 12 integer sums and 12 float sums; a group ends with a convert and an fma for
+// each, one fma on the multiply-adds' ports for 16 of them at 64 inputs: 94 % is the bound. Weights of
+// 4 bits are taken apart in registers, 6 cheap instructions for 24 multiply-adds; those of 2 and 3 bits
+// are expanded in L1 for all rows. For one row memory binds: weights are asked for a kilobyte ahead.
+#include <immintrin.h>
+
+#include <cstring>
+
+#include "kernels/qmatmul/qmatmul.hpp"
+
+namespace cordwood::kernels::avx512icl {
+namespace {
+
+/// Rows of a tile: with one group of integers in registers, or with integers and floats.
+constexpr uint32_t kWholeRows = 12;
+constexpr uint32_t kGroupRows = 6;
+/// Weights are asked for so far ahead: the processor's own streams end with a page.
+constexpr uint64_t kAheadBytes = 1024;
+
+/// Sums carry their lanes' type: held as __m512i, GCC 12 keeps each of them twice in a loop.
+using i32x16 = int32_t __attribute__((vector_size(64)));
+
+struct Pair {
+  i32x16 low;   // outputs 0 to 15
+  i32x16 high;  // outputs 16 to 31
+};
+
+i32x16 add_products(i32x16 sum, __m512i codes, __m512i inputs) noexcept {
+  return reinterpret_cast<i32x16>(
+      _mm512_dpbusd_epi32(reinterpret_cast<__m512i>(sum), codes, inputs));
+}
+
+__m512i load(const void* from) noexcept {
+  return _mm512_loadu_si512(from);
+}
+
+__m512i four_inputs(const int8_t* codes) noexcept {
+  int32_t word;
+  std::memcpy(&word, codes, sizeof word);
+  return _mm512_set1_epi32(word);
+}
+
+void ask_ahead(const uint8_t* steps) noexcept {
+  _mm_prefetch(reinterpret_cast<const char*>(steps + kAheadBytes), _MM_HINT_T0);
+  _mm_prefetch(reinterpret_cast<const char*>(steps + kAheadBytes + 64), _MM_HINT_T0);
+}
+
+/// Adds the steps of expanded weights to the sums of R rows.
+template <uint32_t R>
+[[gnu::always_inline]] inline void add_steps(const uint8_t* steps, uint32_t n_steps,
+                                             const int8_t* codes, uint64_t stride,
+                                             Pair (&sums)[R]) noexcept {
+  for (uint32_t step = 0; step < n_steps; ++step) {
+    const __m512i low = load(steps);
+    const __m512i high = load(steps + 64);
+    ask_ahead(steps);
+#pragma GCC unroll 12
+    for (uint32_t row = 0; row < R; ++row) {
+      const __m512i inputs = four_inputs(codes + row * stride);
+      sums[row].low = add_products(sums[row].low, low, inputs);
+      sums[row].high = add_products(sums[row].high, high, inputs);
+    }
+    steps += kStepBytes;
+    codes += kStepInputs;
+  }
+}
+
+/// The same for 4-bit weights as they are stored, two steps at a time.
+template <uint32_t R>
+[[gnu::always_inline]] inline void add_nibbles(const uint8_t* steps, uint32_t n_steps,
+                                               const int8_t* codes, uint64_t stride,
+                                               Pair (&sums)[R]) noexcept {
+  const __m512i nibble = _mm512_set1_epi8(15);
+  constexpr bool kApart = R <= 3;  // fewer sums would wait for one another
+  Pair odd_sums[R]{};
+  for (uint32_t step = 0; step < n_steps; step += 2) {
+    const __m512i low = load(steps);
+    const __m512i high = load(steps + 64);
+    ask_ahead(steps);
+    const __m512i even_low = _mm512_and_si512(low, nibble);
+    const __m512i even_high = _mm512_and_si512(high, nibble);
+    const __m512i odd_low = _mm512_and_si512(_mm512_srli_epi16(low, 4), nibble);
+    const __m512i odd_high = _mm512_and_si512(_mm512_srli_epi16(high, 4), nibble);
+#pragma GCC unroll 12
+    for (uint32_t row = 0; row < R; ++row) {
+      const __m512i first = four_inputs(codes + row * stride);
+      const __m512i second = four_inputs(codes + row * stride + kStepInputs);
+      sums[row].low = add_products(sums[row].low, even_low, first);
+      sums[row].high = add_products(sums[row].high, even_high, first);
+      Pair& odd = kApart ? odd_sums[row] : sums[row];
+      odd.low = add_products(odd.low, odd_low, second);
+      odd.high = add_products(odd.high, odd_high, second);
+    }
+    steps += kStepBytes;
+    codes += 2 * kStepInputs;
+  }
+  if (!kApart) return;
+#pragma GCC unroll 12
+  for (uint32_t row = 0; row < R; ++row) {
+    sums[row].low += odd_sums[row].low;
+    sums[row].high += odd_sums[row].high;
+  }
+}
+
+struct FloatPair {
+  __m512 low;
+  __m512 high;
+};
+
+/// Consecutive groups of a panel whose weights are at hand.
+struct Chunk {
+  const uint8_t* steps;  ///< expanded, or as stored where `nibbles`
+  const float* scales;
+  const uint8_t* zeros;  ///< null where symmetric
+  uint64_t first_input;
+  uint32_t first_group;
+  uint32_t n_groups;
+  uint32_t group_steps;  ///< of every group but the last of the chunk
+  uint32_t last_steps;
+  bool nibbles;
+};
+
+/// What zero points add to the sums of a row, negative.
+Pair start_sums(const int32_t* sum, const uint8_t* zeros) noexcept {
+  const auto minus = reinterpret_cast<i32x16>(_mm512_set1_epi32(*sum));
+  if (zeros == nullptr) return {minus, minus};
+  const auto widen = [](const uint8_t* from) {
+    return reinterpret_cast<i32x16>(
+        _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+  };
+  return {widen(zeros) * minus, widen(zeros + 16) * minus};
+}
+
+FloatPair scales_of(const QmatmulRows& rows, uint32_t n_groups, uint32_t row, uint32_t group,
+                    const float* scales) noexcept {
+  FloatPair scale{_mm512_loadu_ps(scales), _mm512_loadu_ps(scales + 16)};
+  if (rows.group_scales != 0) {
+    const __m512 own = _mm512_set1_ps(rows.scales[uint64_t{row} * n_groups + group]);
+    scale = {_mm512_mul_ps(scale.low, own), _mm512_mul_ps(scale.high, own)};
+  }
+  return scale;
+}
+
+/// Scaled integers added to floats; the first group's begin them.
+FloatPair add_scaled(FloatPair sum, Pair whole, FloatPair scale, bool first) noexcept {
+  const FloatPair numbers{_mm512_cvtepi32_ps(reinterpret_cast<__m512i>(whole.low)),
+                          _mm512_cvtepi32_ps(reinterpret_cast<__m512i>(whole.high))};
+  if (first)
+    return {_mm512_mul_ps(numbers.low, scale.low), _mm512_mul_ps(numbers.high, scale.high)};
+  return {_mm512_fmadd_ps(numbers.low, scale.low, sum.low),
+          _mm512_fmadd_ps(numbers.high, scale.high, sum.high)};
+}
+
+/// A panel's place in the answer.
+struct Columns {
+  uint64_t first;
+  __mmask16 low;
+  __mmask16 high;
+};
+
+__m512 finish_half(const Qmatmul& task, __m512 y, uint32_t row, uint64_t at,
+                   __mmask16 lanes) noexcept {
+  const QmatmulEnd& end = task.end;
+  if (task.rows.group_scales == 0) {
+    const __m512 scale = _mm512_set1_ps(task.rows.scales[row]);
+    y = end.bias != nullptr ? _mm512_fmadd_ps(y, scale, _mm512_maskz_loadu_ps(lanes, end.bias + at))
+                            : _mm512_mul_ps(y, scale);
+  } else if (end.bias != nullptr) {
+    y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(lanes, end.bias + at));
+  }
+  if (end.residual != nullptr) {
+    y = _mm512_add_ps(y,
+                      _mm512_maskz_loadu_ps(lanes, end.residual + row * end.residual_stride + at));
+  }
+  if (end.cut != 0) {
+    y = _mm512_max_ps(y, _mm512_set1_ps(end.low));
+    y = _mm512_min_ps(y, _mm512_set1_ps(end.high));
+  }
+  return y;
+}
+
+/// Scales, bias, residual, cut, for the columns of a panel that there are.
+void finish(const Qmatmul& task, FloatPair sum, uint32_t row, const Columns& columns) noexcept {
+  float* out = task.end.out + row * task.end.out_stride + columns.first;
+  _mm512_mask_storeu_ps(out, columns.low,
+                        finish_half(task, sum.low, row, columns.first, columns.low));
+  if (columns.high == 0) return;
+  _mm512_mask_storeu_ps(out + 16, columns.high,
+                        finish_half(task, sum.high, row, columns.first + 16, columns.high));
+}
+
+/// Sums of a panel's earlier groups, [row][output].
+class Sums {
+ public:
+  Sums(float* scratch, bool first, bool last) noexcept
+      : scratch_(scratch), first_(first), last_(last) {}
+  [[nodiscard]] FloatPair get(uint32_t row) const noexcept {
+    const float* sums = scratch_ + uint64_t{row} * kPanelOutputs;
+    return first_ ? FloatPair{} : FloatPair{_mm512_load_ps(sums), _mm512_load_ps(sums + 16)};
+  }
+  void put(const Qmatmul& task, FloatPair sum, uint32_t row,
+           const Columns& columns) const noexcept {
+    if (last_) return finish(task, sum, row, columns);
+    float* sums = scratch_ + uint64_t{row} * kPanelOutputs;
+    _mm512_store_ps(sums, sum.low);
+    _mm512_store_ps(sums + 16, sum.high);
+  }
+  [[nodiscard]] bool first() const noexcept { return first_; }
+
+ private:
+  float* scratch_;
+  bool first_;
+  bool last_;
+};
+
+template <uint32_t R>
+[[gnu::always_inline]] inline void add_group(const Chunk& chunk, const uint8_t* steps,
+                                             uint32_t n_steps, const int8_t* codes, uint64_t stride,
+                                             Pair (&whole)[R]) noexcept {
+  if constexpr (R <= kGroupRows) {
+    if (chunk.nibbles) return add_nibbles<R>(steps, n_steps, codes, stride, whole);
+  }
+  add_steps<R>(steps, n_steps, codes, stride, whole);
+}
+
+/// A chunk of one group for R rows.
+template <uint32_t R>
+void run_whole(const Qmatmul& task, const Chunk& chunk, const Sums& sums, const Columns& columns,
+               uint32_t row) noexcept {
+  const QmatmulRows& rows = task.rows;
+  const uint32_t n_groups = task.weights.n_groups;
+  Pair whole[R];
+#pragma GCC unroll 12
+  for (uint32_t r = 0; r < R; ++r) {
+    whole[r] =
+        start_sums(rows.sums + uint64_t{row + r} * n_groups + chunk.first_group, chunk.zeros);
+  }
+  const int8_t* codes = rows.codes + row * rows.code_stride + chunk.first_input;
+  add_group<R>(chunk, chunk.steps, chunk.last_steps, codes, rows.code_stride, whole);
+#pragma GCC unroll 12
+  for (uint32_t r = 0; r < R; ++r) {
+    const FloatPair scale = scales_of(rows, n_groups, row + r, chunk.first_group, chunk.scales);
+    sums.put(task, add_scaled(sums.get(row + r), whole[r], scale, sums.first()), row + r, columns);
+  }
+}
+
+/// A chunk of several groups for R rows: their floats stay in registers.
+template <uint32_t R>
+void run_groups(const Qmatmul& task, const Chunk& chunk, const Sums& sums, const Columns& columns,
+                uint32_t row) noexcept {
+  const QmatmulRows& rows = task.rows;
+  const uint32_t n_groups = task.weights.n_groups;
+  FloatPair sum[R];
+#pragma GCC unroll 12
+  for (uint32_t r = 0; r < R; ++r) sum[r] = sums.get(row + r);
+  const int8_t* codes = rows.codes + row * rows.code_stride + chunk.first_input;
+  const uint8_t* steps = chunk.steps;
+  const uint64_t step_bytes = chunk.nibbles ? kStepBytes / 2 : kStepBytes;
+  for (uint32_t g = 0; g < chunk.n_groups; ++g) {
+    const uint32_t group = chunk.first_group + g;
+    const uint32_t n_steps = g + 1 == chunk.n_groups ? chunk.last_steps : chunk.group_steps;
+    const uint8_t* zeros = chunk.zeros != nullptr ? chunk.zeros + g * kPanelOutputs : nullptr;
+    const float* scales = chunk.scales + g * kPanelOutputs;
+    Pair whole[R];
+#pragma GCC unroll 12
+    for (uint32_t r = 0; r < R; ++r) {
+      whole[r] = start_sums(rows.sums + uint64_t{row + r} * n_groups + group, zeros);
+    }
+    add_group<R>(chunk, steps, n_steps, codes, rows.code_stride, whole);
+#pragma GCC unroll 12
+    for (uint32_t r = 0; r < R; ++r) {
+      sum[r] = add_scaled(sum[r], whole[r], scales_of(rows, n_groups, row + r, group, scales),
+                          sums.first() && g == 0);
+    }
+    steps += n_steps * step_bytes;
+    codes += n_steps * kStepInputs;
+  }
+#pragma GCC unroll 12
+  for (uint32_t r = 0; r < R; ++r) sums.put(task, sum[r], row + r, columns);
+}
+
+using Tile = void (*)(const Qmatmul&, const Chunk&, const Sums&, const Columns&,
+                      uint32_t row) noexcept;
+
+constexpr Tile kWholeTiles[] = {nullptr,      run_whole<1>, run_whole<2>,  run_whole<3>,
+                                run_whole<4>, run_whole<5>, run_whole<6>,  run_whole<7>,
+                                run_whole<8>, run_whole<9>, run_whole<10>, run_whole<11>,
+                                run_whole<12>};
+constexpr Tile kGroupTiles[] = {nullptr,       run_groups<1>, run_groups<2>, run_groups<3>,
+                                run_groups<4>, run_groups<5>, run_groups<6>};
+
+/// All rows, in tiles as even as can be.
+void run_chunk(const Qmatmul& task, const Chunk& chunk, const Sums& sums,
+               const Columns& columns) noexcept {
+  const bool whole = chunk.n_groups == 1 && !chunk.nibbles;
+  const uint32_t most = whole ? kWholeRows : kGroupRows;
+  const uint32_t n_rows = task.rows.n_rows;
+  const uint32_t n_tiles = (n_rows + most - 1) / most;
+  uint32_t row = 0;
+  for (uint32_t tile = 0; tile < n_tiles; ++tile) {
+    const uint32_t count = (n_rows - row + n_tiles - tile - 1) / (n_tiles - tile);
+    (whole ? kWholeTiles : kGroupTiles)[count](task, chunk, sums, columns, row);
+    row += count;
+  }
+}
+
+/// Steps of 4, 3 or 2 bits to bytes.
+void expand(const uint8_t* packed, uint32_t bits, uint32_t n_steps, uint8_t* steps) noexcept {
+  const auto store = [&](uint32_t step, uint32_t half, __m512i codes) {
+    _mm512_store_si512(steps + uint64_t{step} * kStepBytes + half, codes);
+  };
+  const auto row = [&](uint32_t index, uint32_t half) {
+    return load(packed + uint64_t{index} * kStepBytes + half);
+  };
+  for (uint32_t half = 0; half < kStepBytes; half += 64) {
+    if (bits == 4) {
+      const __m512i mask = _mm512_set1_epi8(15);
+      for (uint32_t step = 0; step < n_steps; step += 2) {
+        const __m512i codes = row(step / 2, half);
+        store(step, half, _mm512_and_si512(codes, mask));
+        store(step + 1, half, _mm512_and_si512(_mm512_srli_epi16(codes, 4), mask));
+      }
+      continue;
+    }
+    const __m512i mask = _mm512_set1_epi8(3);
+    const __m512i top = _mm512_set1_epi8(4);
+    for (uint32_t step = 0; step < n_steps; step += 8) {
+      const uint32_t first = bits == 3 ? step / 8 * 3 : step / 4;
+      const __m512i high = bits == 3 ? row(first + 2, half) : _mm512_setzero_si512();
+#pragma GCC unroll 8
+      for (uint32_t i = 0; i < 8; ++i) {
+        const __m512i low =
+            _mm512_and_si512(_mm512_srli_epi16(row(first + i / 4, half), i % 4 * 2), mask);
+        // Bit i of `high` to bit 2: up for the first two, down for the others.
+        const __m512i bit = i < 2 ? _mm512_slli_epi16(high, 2 - i) : _mm512_srli_epi16(high, i - 2);
+        store(step + i, half, bits == 3 ? _mm512_or_si512(low, _mm512_and_si512(bit, top)) : low);
+      }
+    }
+  }
+}
+
+/// Groups that are expanded together.
+uint32_t groups_at_hand(const QmatmulWeights& weights, bool expands) noexcept {
+  if (!expands) return weights.n_groups;
+  const uint32_t fit = kExpandSteps / weights.group_steps;
+  return fit < 1 ? 1 : fit < weights.n_groups ? fit : weights.n_groups;
+}
+
+void run_panel(const Qmatmul& task, uint64_t panel) noexcept {
+  const QmatmulWeights& weights = task.weights;
+  auto* sums = static_cast<float*>(task.scratch);
+  auto* expanded = reinterpret_cast<uint8_t*>(sums + uint64_t{task.rows.n_rows} * kPanelOutputs);
+  const bool nibbles = weights.bits == 4;
+  const bool expands = weights.bits != 8 && !nibbles;
+  const uint32_t at_hand = groups_at_hand(weights, expands);
+  const uint64_t first = panel * kPanelOutputs;
+  const uint64_t left = task.end.n_outputs - first;
+  const uint32_t lanes = left >= kPanelOutputs ? 0xFFFFFFFFu : (uint32_t{1} << left) - 1u;
+  const Columns columns{first, static_cast<__mmask16>(lanes), static_cast<__mmask16>(lanes >> 16)};
+  const uint8_t* steps = weights.panels + panel * weights.panel_bytes;
+  uint64_t first_input = 0;
+  for (uint32_t group = 0; group < weights.n_groups; group += at_hand) {
+    const uint64_t at = (panel * weights.n_groups + group) * kPanelOutputs;
+    const bool last = group + at_hand >= weights.n_groups;
+    const uint32_t n_groups = last ? weights.n_groups - group : at_hand;
+    const uint32_t last_steps = last ? weights.last_steps : weights.group_steps;
+    const uint32_t n_steps = (n_groups - 1) * weights.group_steps + last_steps;
+    if (expands) expand(steps, weights.bits, n_steps, expanded);
+    run_chunk(task,
+              {.steps = expands ? expanded : steps,
+               .scales = weights.scales + at,
+               .zeros = weights.zeros != nullptr ? weights.zeros + at : nullptr,
+               .first_input = first_input,
+               .first_group = group,
+               .n_groups = n_groups,
+               .group_steps = weights.group_steps,
+               .last_steps = last_steps,
+               .nibbles = nibbles},
+              Sums(sums, group == 0, last), columns);
+    steps += uint64_t{n_steps} * kStepBytes * weights.bits / 8;
+    first_input += uint64_t{n_steps} * kStepInputs;
+  }
+}
+
+}  // namespace
+
+void qmatmul_s8(const Qmatmul& task) noexcept {
+  const uint64_t n_panels = (task.end.n_outputs + kPanelOutputs - 1) / kPanelOutputs;
+  for (uint64_t panel = 0; panel < n_panels; ++panel) run_panel(task, panel);
+}
+
+}  // namespace cordwood::kernels::avx512icl

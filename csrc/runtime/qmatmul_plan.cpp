@@ -1,0 +1,152 @@
+#include "runtime/qmatmul_plan.hpp"
+
+#include <algorithm>
+
+namespace cordwood::runtime {
+namespace {
+
+using kernels::kMaxGroupSteps;
+using kernels::kPanelOutputs;
+using kernels::kStepBytes;
+using kernels::kStepInputs;
+
+constexpr uint64_t kRoundInputs = 32;  // 8 steps: the least that all widths of codes share
+constexpr uint64_t kMaxGroupInputs = uint64_t{kMaxGroupSteps} * kStepInputs;
+constexpr uint64_t kMaxInputs = uint64_t{1} << 31;
+
+constexpr uint64_t divide_up(uint64_t a, uint64_t b) noexcept {
+  return a / b + (a % b != 0);
+}
+
+constexpr uint64_t bytes_of_output(uint64_t n_inputs, uint32_t bits) noexcept {
+  return divide_up(n_inputs * bits, 8);
+}
+
+Status check(const PackedCodes& codes) noexcept {
+  const bool known = codes.bits == 8 || (codes.bits >= 2 && codes.bits <= 4);
+  if (!known || codes.n_outputs == 0 || codes.n_inputs == 0 || codes.n_inputs > kMaxInputs ||
+      codes.group_size % kRoundInputs != 0 || codes.group_size > kMaxGroupInputs) {
+    return fail(CORDWOOD_STATUS_shape_mismatch, "quantised matrix",
+                "{} outputs, {} inputs, {} bits, groups of {}", codes.n_outputs, codes.n_inputs,
+                codes.bits, codes.group_size);
+  }
+  const uint64_t n_groups = codes.group_size == 0 ? 1 : divide_up(codes.n_inputs, codes.group_size);
+  const uint64_t n_scales = codes.n_outputs * n_groups;
+  const uint64_t n_bytes = codes.n_outputs * bytes_of_output(codes.n_inputs, codes.bits);
+  if (codes.payload.size() != n_bytes || codes.scales.size() != n_scales ||
+      (!codes.zeros.empty() && codes.zeros.size() != n_scales)) {
+    return fail(CORDWOOD_STATUS_shape_mismatch, "quantised matrix",
+                "{} bytes of codes and {} scales; expected {} and {}", codes.payload.size(),
+                codes.scales.size(), n_bytes, n_scales);
+  }
+  return {};
+}
+
+/// Four codes of an output, a byte each, the first lowest; zeros past the last input.
+uint32_t four_codes(const PackedCodes& codes, const uint8_t* output, uint64_t first) noexcept {
+  uint32_t four = 0;
+  const uint64_t count =
+      first >= codes.n_inputs ? 0 : std::min<uint64_t>(4, codes.n_inputs - first);
+  for (uint64_t i = 0; i < count; ++i) {
+    const uint64_t bit = (first + i) * codes.bits;
+    const uint64_t last_byte = (bit + codes.bits - 1) / 8;
+    const uint32_t low = output[bit / 8];
+    const uint32_t high = last_byte == bit / 8 ? 0u : output[last_byte];
+    const uint32_t code = ((low | high << 8) >> (bit % 8)) & ((1u << codes.bits) - 1u);
+    four |= code << (8 * i);
+  }
+  return four;
+}
+
+/// Adds a step of one output, given as bytes, to its place in a group of packed steps.
+void put_step(uint8_t* steps, uint32_t bits, uint64_t step, uint32_t output,
+              uint32_t four) noexcept {
+  for (uint32_t input = 0; input < kStepInputs; ++input) {
+    const uint32_t code = (four >> (8 * input)) & 255u;
+    const auto add = [&](uint64_t row, uint32_t value) {
+      uint8_t& byte = steps[row * kStepBytes + output * kStepInputs + input];
+      byte = static_cast<uint8_t>(byte | value);
+    };
+    switch (bits) {
+      case 8:
+        add(step, code);
+        break;
+      case 4:
+        add(step / 2, code << (step % 2 * 4));
+        break;
+      case 2:
+        add(step / 4, code << (step % 4 * 2));
+        break;
+      default:
+        add(step / 8 * 3 + step % 8 / 4, (code & 3u) << (step % 4 * 2));
+        add(step / 8 * 3 + 2, code >> 2 << (step % 8));
+    }
+  }
+}
+
+}  // namespace
+
+Result<QmatmulPlan> QmatmulPlan::build(const PackedCodes& codes) noexcept {
+  CORDWOOD_RETURN_IF_FAILED(check(codes));
+  return guard_memory("weights of a product", [&]() -> Result<QmatmulPlan> {
+    QmatmulPlan plan;
+    const uint64_t padded = divide_up(codes.n_inputs, kRoundInputs) * kRoundInputs;
+    const uint64_t group =
+        codes.group_size != 0 ? codes.group_size : std::min(padded, kMaxGroupInputs);
+    const uint64_t n_groups = divide_up(padded, group);
+    plan.bits_ = codes.bits;
+    plan.n_outputs_ = codes.n_outputs;
+    plan.n_inputs_ = codes.n_inputs;
+    plan.n_panels_ = divide_up(codes.n_outputs, kPanelOutputs);
+    plan.n_groups_ = static_cast<uint32_t>(n_groups);
+    plan.group_steps_ = static_cast<uint32_t>(group / kStepInputs);
+    plan.last_steps_ = static_cast<uint32_t>((padded - (n_groups - 1) * group) / kStepInputs);
+    plan.panel_bytes_ = padded * kPanelOutputs * codes.bits / 8;
+    // Kernels ask for memory a little ahead of what they read, never read it.
+    plan.panels_.resize(plan.n_panels_ * plan.panel_bytes_);
+    plan.scales_.resize(plan.n_panels_ * n_groups * kPanelOutputs);
+    if (!codes.zeros.empty()) plan.zeros_.resize(plan.scales_.size());
+    for (uint64_t panel = 0; panel < plan.n_panels_; ++panel) plan.lay_panel(codes, panel);
+    return plan;
+  });
+}
+
+void QmatmulPlan::lay_panel(const PackedCodes& codes, uint64_t panel) noexcept {
+  const uint64_t output_bytes = bytes_of_output(codes.n_inputs, codes.bits);
+  const uint64_t source_groups = codes.scales.size() / codes.n_outputs;
+  const uint64_t first = panel * kPanelOutputs;
+  const uint64_t count = std::min<uint64_t>(kPanelOutputs, codes.n_outputs - first);
+  for (uint64_t group = 0; group < n_groups_; ++group) {
+    const uint64_t first_step = group * group_steps_;
+    uint8_t* steps = panels_.data() + panel * panel_bytes_ + first_step * kStepBytes * bits_ / 8;
+    const uint32_t n_steps = group + 1 == n_groups_ ? last_steps_ : group_steps_;
+    for (uint64_t step = 0; step < n_steps; ++step) {
+      for (uint32_t output = 0; output < count; ++output) {
+        const uint8_t* bytes = codes.payload.data() + (first + output) * output_bytes;
+        put_step(steps, bits_, step, output,
+                 four_codes(codes, bytes, (first_step + step) * kStepInputs));
+      }
+    }
+    for (uint64_t output = 0; output < count; ++output) {
+      // Pieces of an output without groups share its scale.
+      const uint64_t from = (first + output) * source_groups + (codes.group_size != 0 ? group : 0);
+      const uint64_t to = (panel * n_groups_ + group) * kPanelOutputs + output;
+      scales_[to] = codes.scales[from];
+      if (!zeros_.empty()) zeros_[to] = codes.zeros[from];
+    }
+  }
+}
+
+kernels::QmatmulWeights QmatmulPlan::weights_from(uint64_t panel) const noexcept {
+  const uint64_t at = panel * n_groups_ * kPanelOutputs;
+  return {.panels = panels_.data() + panel * panel_bytes_,
+          .scales = scales_.data() + at,
+          .zeros = zeros_.empty() ? nullptr : zeros_.data() + at,
+          .panel_bytes = panel_bytes_,
+          .n_groups = n_groups_,
+          .group_steps = group_steps_,
+          .last_steps = last_steps_,
+          .bits = bits_};
+}
+
+}  // namespace cordwood::runtime

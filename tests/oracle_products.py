@@ -1,0 +1,107 @@
+"""What a product with quantised weights is, in NumPy, from docs/quantization.md alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PIECE = 65536
+TINY = np.float32(2.0**-100)
+TOP = np.float32(127)
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Activations as signed codes: codes[row, input], scales[row, group]."""
+
+    codes: NDArray[np.int64]
+    scales: NDArray[np.float32]
+    grouped: bool
+
+
+def fma(
+    a: NDArray[np.float32], b: NDArray[np.float32], c: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Multiply and add float32 with one rounding.
+
+    The product is exact in float64. Where adding `c` there rounds, the sum is put on the odd
+    neighbour, so that the last rounding, to float32, sees that something was lost.
+    """
+    product = a.astype(np.float64) * b.astype(np.float64)
+    addend = c.astype(np.float64)
+    total = product + addend
+    # The error of the sum (Knuth's two-sum).
+    back = total - product
+    error = (product - (total - back)) + (addend - back)
+    toward = np.where(error > 0, np.inf, -np.inf)
+    even = (total.view(np.int64) & 1) == 0
+    lost = (error != 0) & even & np.isfinite(total)
+    odd = np.where(lost, np.nextafter(total, toward), total)
+    return np.asarray(odd, dtype=np.float32)
+
+
+def quantize_rows(
+    x: NDArray[np.float32], group: int | None = None, scale: float | None = None
+) -> Codes:
+    """Signed codes of activations, by a scale for each row or group, or by a given one."""
+    n_rows, n_inputs = x.shape
+    step = n_inputs if group is None else group
+    codes = np.zeros(x.shape, dtype=np.int64)
+    scales = np.zeros((n_rows, -(-n_inputs // step)), dtype=np.float32)
+    for row in range(n_rows):
+        for index, first in enumerate(range(0, n_inputs, step)):
+            part = x[row, first : first + step]
+            if scale is not None:
+                scales[row, index] = scale
+                reciprocal = np.float32(1) / np.float32(scale)
+            else:
+                top = np.abs(part).max()
+                if top < TINY:
+                    continue
+                scales[row, index] = top / TOP
+                reciprocal = TOP / top
+            exact = np.rint(np.clip(part * reciprocal, -TOP, TOP))
+            codes[row, first : first + step] = exact.astype(np.int64)
+    return Codes(codes, scales, grouped=group is not None)
+
+
+def multiply(
+    x: Codes,
+    codes: NDArray[np.uint8],
+    scales: NDArray[np.float32],
+    zeros: NDArray[np.uint8],
+    group: int | None,
+    *,
+    bias: NDArray[np.float32] | None = None,
+    residual: NDArray[np.float32] | None = None,
+    cut: tuple[float, float] | None = None,
+) -> NDArray[np.float32]:
+    """``x @ w.T`` and its ending: integers first, then float32 in ascending groups."""
+    n_inputs = codes.shape[1]
+    step = PIECE if group is None else group
+    total = None
+    for index, first in enumerate(range(0, n_inputs, step)):
+        own = 0 if group is None else index
+        part = codes[:, first : first + step].astype(np.int64) - zeros[:, own, None]
+        whole = (x.codes[:, first : first + step] @ part.T).astype(np.float32)
+        scale = np.broadcast_to(scales[:, own], whole.shape)
+        if x.grouped:
+            scale = scale * x.scales[:, index, None]
+        total = whole * scale if total is None else fma(whole, scale, total)
+    assert total is not None
+    if x.grouped:
+        y = total if bias is None else total + bias
+    else:
+        row = np.broadcast_to(x.scales, total.shape)
+        y = total * row if bias is None else fma(total, row, np.broadcast_to(bias, total.shape))
+    if residual is not None:
+        y = y + residual
+    if cut is not None:
+        y = np.where(y > np.float32(cut[0]), y, np.float32(cut[0]))
+        y = np.where(y < np.float32(cut[1]), y, np.float32(cut[1]))
+    return np.asarray(y, dtype=np.float32)
