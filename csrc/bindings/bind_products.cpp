@@ -66,10 +66,26 @@ class QuantizedMatrix {
     plan_ = std::move(plan).value();
   }
 
+  /// Numbers of 16 bits (bfloat16 as uint16) or float32.
+  QuantizedMatrix(const py::array& numbers, kernels::WeightKind kind) {
+    const bool fits = numbers.ndim() == 2 && (numbers.flags() & py::array::c_style) != 0;
+    const std::span<const std::byte> bytes{static_cast<const std::byte*>(numbers.data()),
+                                           static_cast<std::size_t>(numbers.nbytes())};
+    Result<runtime::QmatmulPlan> plan = [&] {
+      const py::gil_scoped_release release;
+      return runtime::QmatmulPlan::build(kind, bytes,
+                                         fits ? static_cast<uint64_t>(numbers.shape(0)) : 0,
+                                         fits ? static_cast<uint64_t>(numbers.shape(1)) : 0);
+    }();
+    throw_unless_ok(plan.status());
+    plan_ = std::move(plan).value();
+  }
+
   py::array matmul(const Floats& x, const std::optional<Floats>& bias,
                    const std::optional<Floats>& residual, const std::optional<Cut>& cut,
-                   const std::optional<Floats>& out, float static_scale, uint64_t scale_group,
-                   unsigned threads, const std::optional<std::string>& isa) const {
+                   const std::optional<Floats>& out, bool float_rows, float static_scale,
+                   uint64_t scale_group, unsigned threads,
+                   const std::optional<std::string>& isa) const {
     const auto n_outputs = static_cast<py::ssize_t>(plan_.n_outputs());
     check(x, "x", {-1, static_cast<py::ssize_t>(plan_.n_inputs())});
     if (bias) check(*bias, "bias", {n_outputs});
@@ -90,6 +106,7 @@ class QuantizedMatrix {
                                             .low = cut ? cut->low : 0.0f,
                                             .high = cut ? cut->high : 0.0f,
                                             .cut = cut ? cut->cut : 0u},
+                                    .float_rows = float_rows,
                                     .scale_group = scale_group,
                                     .static_scale = static_scale,
                                     .threads = *limit};
@@ -137,11 +154,17 @@ void register_products(py::module_& m) {
                     const std::optional<Packed<uint8_t>>&, uint32_t, uint64_t, uint64_t>(),
            py::arg("payload"), py::arg("scales"), py::arg("zeros"), py::kw_only(), py::arg("bits"),
            py::arg("group_size"), py::arg("n_inputs"))
+      .def(py::init([](const py::array& numbers, const std::string& kind) {
+             return QuantizedMatrix(numbers, kind == "bfloat16"  ? kernels::WeightKind::bfloat16
+                                             : kind == "float16" ? kernels::WeightKind::float16
+                                                                 : kernels::WeightKind::float32);
+           }),
+           py::arg("numbers"), py::kw_only(), py::arg("kind"))
       .def("matmul", &QuantizedMatrix::matmul, py::arg("x"), py::arg("bias") = py::none(),
            py::arg("residual") = py::none(), py::arg("cut") = py::none(),
-           py::arg("out") = py::none(), py::arg("static_scale") = 0.0f, py::arg("scale_group") = 0,
-           py::arg("threads") = 0, py::arg("isa") = py::none(),
-           "Multiply rows of activations, quantised on the fly.")
+           py::arg("out") = py::none(), py::arg("float_rows") = false,
+           py::arg("static_scale") = 0.0f, py::arg("scale_group") = 0, py::arg("threads") = 0,
+           py::arg("isa") = py::none(), "Multiply rows of activations, quantised on the fly.")
       .def_property_readonly("nbytes", &QuantizedMatrix::n_bytes,
                              "Bytes of weights, scales and zero points as laid out.");
 }

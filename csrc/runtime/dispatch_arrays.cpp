@@ -6,12 +6,14 @@ namespace cordwood::runtime {
 constexpr ArrayKernels kArraysAvx512icl{
     .quantize_rows_f32 = kernels::avx512icl::quantize_rows_f32,
     .qmatmul_s8 = kernels::avx512icl::qmatmul_s8,
+    .qmatmul_f32 = kernels::avx512::qmatmul_f32,
 };
 #endif
 
 constexpr ArrayKernels kArraysScalar{
     .quantize_rows_f32 = kernels::scalar::quantize_rows_f32,
     .qmatmul_s8 = kernels::scalar::qmatmul_s8,
+    .qmatmul_f32 = kernels::scalar::qmatmul_f32,
 };
 
 }  // namespace cordwood::runtime

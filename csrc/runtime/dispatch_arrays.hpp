@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/qmatmul/qmatmul.hpp"
+#include "kernels/qmatmul/qmatmul_f32.hpp"
 #include "kernels/quantize_rows/quantize_rows.hpp"
 
 namespace cordwood::runtime {
@@ -10,6 +11,7 @@ namespace cordwood::runtime {
 struct ArrayKernels {
   kernels::QuantizeRowsF32 quantize_rows_f32;
   kernels::QmatmulS8 qmatmul_s8;
+  kernels::QmatmulF32Kernel qmatmul_f32;
 };
 
 extern const ArrayKernels kArraysScalar;

@@ -1,6 +1,7 @@
 #include "runtime/qmatmul_plan.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 namespace cordwood::runtime {
 namespace {
@@ -111,6 +112,35 @@ Result<QmatmulPlan> QmatmulPlan::build(const PackedCodes& codes) noexcept {
   });
 }
 
+Result<QmatmulPlan> QmatmulPlan::build(kernels::WeightKind kind, std::span<const std::byte> numbers,
+                                       uint64_t n_outputs, uint64_t n_inputs) noexcept {
+  const uint64_t width = kind == kernels::WeightKind::float32 ? 4 : 2;
+  if (n_outputs == 0 || n_inputs == 0 || n_inputs > kMaxInputs ||
+      numbers.size() != n_outputs * n_inputs * width) {
+    return fail(CORDWOOD_STATUS_shape_mismatch, "weights",
+                "{} bytes for {} outputs and {} inputs of {} bytes", numbers.size(), n_outputs,
+                n_inputs, width);
+  }
+  return guard_memory("weights of a product", [&]() -> Result<QmatmulPlan> {
+    QmatmulPlan plan;
+    plan.kind_ = kind;
+    plan.n_outputs_ = n_outputs;
+    plan.n_inputs_ = n_inputs;
+    plan.n_panels_ = divide_up(n_outputs, kPanelOutputs);
+    plan.panel_bytes_ = n_inputs * kPanelOutputs * width;
+    plan.panels_.resize(plan.n_panels_ * plan.panel_bytes_);
+    for (uint64_t output = 0; output < n_outputs; ++output) {
+      const std::byte* from = numbers.data() + output * n_inputs * width;
+      uint8_t* to = plan.panels_.data() + output / kPanelOutputs * plan.panel_bytes_ +
+                    output % kPanelOutputs * width;
+      for (uint64_t input = 0; input < n_inputs; ++input) {
+        std::memcpy(to + input * kPanelOutputs * width, from + input * width, width);
+      }
+    }
+    return plan;
+  });
+}
+
 void QmatmulPlan::lay_panel(const PackedCodes& codes, uint64_t panel) noexcept {
   const uint64_t output_bytes = bytes_of_output(codes.n_inputs, codes.bits);
   const uint64_t source_groups = codes.scales.size() / codes.n_outputs;
@@ -138,7 +168,7 @@ void QmatmulPlan::lay_panel(const PackedCodes& codes, uint64_t panel) noexcept {
 }
 
 kernels::QmatmulWeights QmatmulPlan::weights_from(uint64_t panel) const noexcept {
-  const uint64_t at = panel * n_groups_ * kPanelOutputs;
+  const uint64_t at = panel * n_groups_ * kPanelOutputs;  // 0 where there are no scales
   return {.panels = panels_.data() + panel * panel_bytes_,
           .scales = scales_.data() + at,
           .zeros = zeros_.empty() ? nullptr : zeros_.data() + at,

@@ -1,11 +1,11 @@
-// A matrix of codes, laid out in panels for kernels/qmatmul.
+// A matrix of weights, laid out in panels for kernels/qmatmul.
 #pragma once
 
 #include <cstdint>
 #include <span>
 
 #include "base/result.hpp"
-#include "kernels/qmatmul/qmatmul.hpp"
+#include "kernels/qmatmul/qmatmul_f32.hpp"
 #include "runtime/aligned.hpp"
 
 namespace cordwood::runtime {
@@ -26,9 +26,14 @@ class QmatmulPlan {
   /// Fails where sizes do not fit one another or memory could not be had.
   static Result<QmatmulPlan> build(const PackedCodes& codes) noexcept;
 
+  /// The same for numbers of 16 or 32 bits, [output][input].
+  static Result<QmatmulPlan> build(kernels::WeightKind kind, std::span<const std::byte> numbers,
+                                   uint64_t n_outputs, uint64_t n_inputs) noexcept;
+
   /// Weights from this panel on.
   [[nodiscard]] kernels::QmatmulWeights weights_from(uint64_t panel) const noexcept;
 
+  [[nodiscard]] kernels::WeightKind kind() const noexcept { return kind_; }
   [[nodiscard]] uint64_t n_outputs() const noexcept { return n_outputs_; }
   [[nodiscard]] uint64_t n_inputs() const noexcept { return n_inputs_; }
   [[nodiscard]] uint64_t n_panels() const noexcept { return n_panels_; }
@@ -50,6 +55,7 @@ class QmatmulPlan {
  private:
   void lay_panel(const PackedCodes& codes, uint64_t panel) noexcept;
 
+  kernels::WeightKind kind_ = kernels::WeightKind::codes;
   AlignedVector<uint8_t> panels_;
   AlignedVector<float> scales_;
   AlignedVector<uint8_t> zeros_;

@@ -23,6 +23,7 @@ constexpr uint64_t kRowGap = 64;
 /// A thread is worth waking for so much work: it takes some ten microseconds to arrive.
 constexpr double kThreadMicroseconds = 20.0;
 constexpr double kProductsPerMicrosecond = 450e3;
+constexpr double kFloatProductsPerMicrosecond = 110e3;
 constexpr double kWeightBytesPerMicrosecond = 100e3;
 /// Pieces a thread gets where there is much to do, so that a slow one is not waited for.
 constexpr double kPieceMicroseconds = 100.0;
@@ -39,6 +40,11 @@ struct CodedRows {
   uint64_t stride;
   uint64_t row_scales;  // scales of a row
 };
+
+/// Whether the product itself is of floats.
+bool uses_floats(const QmatmulPlan& plan, const QmatmulCall& call) noexcept {
+  return call.float_rows || plan.kind() != kernels::WeightKind::codes;
+}
 
 /// A batch on its way through the pool.
 struct Batch {
@@ -102,23 +108,35 @@ void Batch::multiply(unsigned slot, uint64_t piece) const noexcept {
   if (end.bias != nullptr) end.bias += column;
   if (end.residual != nullptr) end.residual += row * end.residual_stride + column;
   end.n_outputs = std::min(piece_panels * kPanelOutputs, plan.n_outputs() - column);
-  kernels.qmatmul_s8(
-      {.weights = plan.weights_from(panel),
-       .rows = {.codes = rows.codes + first * rows.stride,
-                .scales = rows.scales + first * rows.row_scales,
-                .sums = rows.sums + first * plan.n_groups(),
-                .code_stride = rows.stride,
-                .n_rows = static_cast<uint32_t>(std::min(kBlockRows, n_rows - first)),
-                .group_scales = call.scale_group != 0 ? 1u : 0u},
-       .end = end,
-       .scratch = scratch.arena(slot).data()});
+  const auto block_rows = static_cast<uint32_t>(std::min(kBlockRows, n_rows - first));
+  if (uses_floats(plan, call)) {
+    return kernels.qmatmul_f32({.kind = plan.kind(),
+                                .weights = plan.weights_from(panel),
+                                .x = call.x + row * call.x_stride,
+                                .x_stride = call.x_stride,
+                                .n_inputs = plan.n_inputs(),
+                                .n_rows = block_rows,
+                                .end = end,
+                                .scratch = scratch.arena(slot).data()});
+  }
+  kernels.qmatmul_s8({.weights = plan.weights_from(panel),
+                      .rows = {.codes = rows.codes + first * rows.stride,
+                               .scales = rows.scales + first * rows.row_scales,
+                               .sums = rows.sums + first * plan.n_groups(),
+                               .code_stride = rows.stride,
+                               .n_rows = block_rows,
+                               .group_scales = call.scale_group != 0 ? 1u : 0u},
+                      .end = end,
+                      .scratch = scratch.arena(slot).data()});
 }
 
 /// Microseconds that one thread needs, roughly: the greater of arithmetic and memory.
-double estimate(const QmatmulPlan& plan, uint64_t n_rows) noexcept {
+double estimate(const QmatmulPlan& plan, const QmatmulCall& call, uint64_t n_rows) noexcept {
   const double products = static_cast<double>(plan.n_outputs()) *
                           static_cast<double>(plan.n_inputs()) * static_cast<double>(n_rows);
-  return std::max(products / kProductsPerMicrosecond,
+  const double rate =
+      uses_floats(plan, call) ? kFloatProductsPerMicrosecond : kProductsPerMicrosecond;
+  return std::max(products / rate,
                   static_cast<double>(plan.n_bytes()) / kWeightBytesPerMicrosecond);
 }
 
@@ -141,7 +159,9 @@ Result<CodedRows> reserve_rows(Arena& arena, const QmatmulPlan& plan, const Qmat
 }
 
 Status run_batch(Batch& batch, unsigned threads, double microseconds) noexcept {
-  if (threads > 1 && batch.n_rows >= 2 * kCodeRows) {
+  if (uses_floats(batch.plan, batch.call)) {
+    // Rows are multiplied as they are.
+  } else if (threads > 1 && batch.n_rows >= 2 * kCodeRows) {
     CORDWOOD_RETURN_IF_FAILED(
         run_tasks(threads, divide_up(batch.n_rows, kCodeRows), &batch, Batch::make_codes));
   } else {
@@ -166,13 +186,16 @@ Status run_qmatmul(QmatmulContext& context, const QmatmulPlan& plan, const Qmatm
                    const ArrayKernels& kernels) noexcept {
   const uint64_t batch_rows = std::min(call.n_rows, kBatchRows);
   if (batch_rows == 0) return {};
-  const double microseconds = estimate(plan, batch_rows);
+  const double microseconds = estimate(plan, call, batch_rows);
   const auto threads = static_cast<unsigned>(
       std::clamp(microseconds / kThreadMicroseconds, 1.0, static_cast<double>(call.threads)));
-  const uint64_t scratch_bytes =
-      kernels::qmatmul_scratch_bytes(std::min(batch_rows, kBlockRows), plan.group_steps());
-  CORDWOOD_RETURN_IF_FAILED(context.scratch.reserve(threads, scratch_bytes));
-  const Result<CodedRows> rows = reserve_rows(context.rows, plan, call, batch_rows);
+  const uint64_t block_rows = std::min(batch_rows, kBlockRows);
+  const bool floats = uses_floats(plan, call);
+  CORDWOOD_RETURN_IF_FAILED(context.scratch.reserve(
+      threads, floats ? kernels::qmatmul_f32_scratch_bytes(block_rows)
+                      : kernels::qmatmul_scratch_bytes(block_rows, plan.group_steps())));
+  const Result<CodedRows> rows =
+      floats ? CodedRows{} : reserve_rows(context.rows, plan, call, batch_rows);
   if (!rows.ok()) return rows.status();
   for (uint64_t first = 0; first < call.n_rows; first += batch_rows) {
     Batch batch{.plan = plan,

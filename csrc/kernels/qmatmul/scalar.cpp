@@ -2,30 +2,10 @@
 #include <cmath>
 
 #include "kernels/qmatmul/qmatmul.hpp"
+#include "kernels/qmatmul/step.h"
 
 namespace cordwood::kernels::scalar {
 namespace {
-
-/// Code of an input (0 to 3 of `step`) of an output; `steps` is where the group begins.
-uint32_t code_at(const uint8_t* steps, uint32_t bits, uint32_t step, uint32_t place) noexcept {
-  const auto byte = [&](uint32_t row) -> uint32_t {
-    return steps[uint64_t{row} * kStepBytes + place];
-  };
-  switch (bits) {
-    case 8:
-      return byte(step);
-    case 4:
-      return (byte(step / 2) >> (step % 2 * 4)) & 15u;
-    case 2:
-      return (byte(step / 4) >> (step % 4 * 2)) & 3u;
-    default: {
-      const uint32_t first = step / 8 * 3;
-      const uint32_t within = step % 8;
-      const uint32_t low = (byte(first + within / 4) >> (within % 4 * 2)) & 3u;
-      return low | ((byte(first + 2) >> within) & 1u) << 2;
-    }
-  }
-}
 
 /// Sum of code * activation over a group.
 int32_t dot(const uint8_t* steps, uint32_t bits, uint32_t n_steps, uint32_t output,
@@ -33,7 +13,7 @@ int32_t dot(const uint8_t* steps, uint32_t bits, uint32_t n_steps, uint32_t outp
   int32_t sum = 0;
   for (uint32_t step = 0; step < n_steps; ++step) {
     for (uint32_t input = 0; input < kStepInputs; ++input) {
-      const uint32_t code = code_at(steps, bits, step, output * kStepInputs + input);
+      const uint32_t code = cordwood_qmatmul_code(steps, bits, step, output * kStepInputs + input);
       sum += static_cast<int32_t>(code) * codes[step * kStepInputs + input];
     }
   }
