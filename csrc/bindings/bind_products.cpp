@@ -145,10 +145,13 @@ class QuantizedMatrix {
 }  // namespace
 
 void register_products(py::module_& m) {
-  py::class_<Cut>(m, "Cut", "Limits that an activation cuts answers to.")
+  py::class_<Cut>(m, "Cut", py::is_final(),
+                  py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
+                  "Limits that an activation cuts answers to.")
       .def(py::init([](float low, float high) { return Cut{low, high, 1}; }), py::arg("low"),
            py::arg("high"));
-  py::class_<QuantizedMatrix>(m, "QuantizedMatrix",
+  py::class_<QuantizedMatrix>(m, "QuantizedMatrix", py::is_final(),
+                              py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
                               "A quantised weight matrix laid out for products.")
       .def(py::init<const Packed<uint8_t>&, const Packed<float>&,
                     const std::optional<Packed<uint8_t>>&, uint32_t, uint64_t, uint64_t>(),

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any, Literal, final
+from typing import Any, Literal, final, overload
 
 import numpy as np
 from typing_extensions import Buffer
@@ -81,6 +81,42 @@ def encode_ranks(
 ) -> tuple[np.ndarray, bytes, int]: ...
 def expand_trees(buffer: Buffer, operator_index: int) -> dict[str, Any]: ...
 def inspect(buffer: Buffer) -> dict[str, Any]: ...
+
+@final
+class Cut:
+    def __init__(self, low: float, high: float) -> None: ...
+
+@final
+class QuantizedMatrix:
+    @overload
+    def __init__(
+        self,
+        payload: np.ndarray,
+        scales: np.ndarray,
+        zeros: np.ndarray | None,
+        *,
+        bits: int,
+        group_size: int,
+        n_inputs: int,
+    ) -> None: ...
+    @overload
+    def __init__(self, numbers: np.ndarray, *, kind: str) -> None: ...
+    def matmul(
+        self,
+        x: np.ndarray,
+        bias: np.ndarray | None = ...,
+        residual: np.ndarray | None = ...,
+        cut: Cut | None = ...,
+        out: np.ndarray | None = ...,
+        float_rows: bool = ...,
+        static_scale: float = ...,
+        scale_group: int = ...,
+        threads: int = ...,
+        isa: str | None = ...,
+    ) -> np.ndarray: ...
+    @property
+    def nbytes(self) -> int: ...
+
 def link(
     margin: np.ndarray,
     *,

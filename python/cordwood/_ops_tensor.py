@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Bits = Literal[8, 4, 3, 2]
 ScaleType = Literal["float32", "float16"]
 
+BYTE = 8
 GROUP_STEP = 32
 MAX_GROUP = 65536
 
@@ -42,8 +43,8 @@ def check_group_size(group_size: int | None) -> None:
 class QuantizedTensor:
     """A matrix of weights in few bits: packed codes, scales, zero points.
 
-    Made by :func:`cordwood.ops.quantize` or from codes of one's own by :meth:`from_codes`. Its arrays
-    are read-only. ``docs/quantization.md`` defines what they mean.
+    Made by :func:`cordwood.ops.quantize`, or from codes of one's own by :meth:`from_codes`. Its
+    arrays are read-only. ``docs/quantization.md`` defines what they mean.
 
     Attributes
     ----------
@@ -177,7 +178,7 @@ class QuantizedTensor:
 
 
 def count_groups(n_inputs: int, group_size: int | None) -> int:
-    """Groups of an output of `n_inputs` inputs."""
+    """Count the groups of an output of `n_inputs` inputs."""
     return 1 if group_size is None else -(-n_inputs // group_size)
 
 
@@ -190,17 +191,15 @@ def expand_groups(values: NDArray[Any], n_inputs: int, group_size: int | None) -
 
 def pack_codes(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
     """Pack codes of a row after one another, from the lowest bit of each byte up."""
-    if bits == 8:
+    if bits == BYTE:
         return np.array(codes, dtype=np.uint8, order="C")
     planes = np.unpackbits(codes.astype(np.uint8)[..., None], axis=-1, bitorder="little")
-    return np.packbits(
-        planes[..., :bits].reshape(codes.shape[0], -1), axis=1, bitorder="little"
-    )
+    return np.packbits(planes[..., :bits].reshape(codes.shape[0], -1), axis=1, bitorder="little")
 
 
 def unpack_codes(payload: NDArray[np.uint8], bits: int, n_inputs: int) -> NDArray[np.uint8]:
     """Undo :func:`pack_codes`."""
-    if bits == 8:
+    if bits == BYTE:
         return payload
     planes = np.unpackbits(payload, axis=1, bitorder="little", count=n_inputs * bits)
     weights = (1 << np.arange(bits)).astype(np.uint8)
@@ -211,7 +210,7 @@ def _check_codes(codes: NDArray[Any], bits: int, axis: int) -> None:
     if axis not in (0, 1):
         message = f"axis is {axis}; outputs are on axis 0 or axis 1"
         raise InputError(message)
-    if codes.ndim != 2 or codes.dtype != np.uint8 or 0 in codes.shape:
+    if codes.ndim != len(("output", "input")) or codes.dtype != np.uint8 or 0 in codes.shape:
         message = (
             f"codes has dtype {codes.dtype} and shape {codes.shape}; "
             "expected uint8 of two dimensions, (n_outputs, n_inputs), neither of them 0"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import operator
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from cordwood._model_calls import Calls
 from cordwood._model_sklearn import SklearnProtocol
 from cordwood._model_stages import StagedAnswers
 from cordwood._rows import RowsDoor
+from cordwood._threads import check_threads
 from cordwood.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ __all__ = ["Model"]
 
 Check = Literal["all", "structure"]
 Device = Literal["cpu", "cuda"]
-
-_MAX_THREADS: Final = 1024
 
 
 class Model(Answers, StagedAnswers, SklearnProtocol):
@@ -92,7 +90,7 @@ class Model(Answers, StagedAnswers, SklearnProtocol):
         threads: int | None = None,
         check: Check = "all",
     ) -> None:
-        self._requested_threads = _check_threads(threads)
+        self._requested_threads = check_threads(threads)
         if check not in {"all", "structure"}:
             message = f"check is {check!r}, expected 'all' or 'structure'"
             raise InputError(message)
@@ -261,20 +259,6 @@ class Model(Answers, StagedAnswers, SklearnProtocol):
 
 def _restore(data: bytes, device: Device, threads: int | None) -> Model:
     return Model(data, device=device, threads=threads)
-
-
-def _check_threads(threads: Any) -> int | None:
-    if threads is None:
-        return None
-    if not isinstance(threads, bool | np.bool_):
-        try:
-            count = operator.index(threads)
-        except TypeError:
-            count = 0
-        if 1 <= count <= _MAX_THREADS:
-            return count
-    message = f"threads is {threads!r}, expected a whole number from 1 to {_MAX_THREADS}, or None"
-    raise InputError(message)
 
 
 def _label_arrays(given: Any) -> np.ndarray | list[np.ndarray] | None:

@@ -1,5 +1,5 @@
 // qmatmul, plainly: one output of one row at a time.
-#include <cmath>
+#include <math.h>
 
 #include "kernels/qmatmul/qmatmul.hpp"
 #include "kernels/qmatmul/step.h"
@@ -37,7 +37,7 @@ float sum_groups(const QmatmulWeights& weights, const QmatmulRows& rows, uint64_
     float scale = weights.scales[at];
     if (rows.group_scales != 0) scale *= rows.scales[row_group];
     sum = group == 0 ? static_cast<float>(whole) * scale
-                     : std::fma(static_cast<float>(whole), scale, sum);
+                     : fmaf(static_cast<float>(whole), scale, sum);
     steps += uint64_t{n_steps} * kStepBytes * weights.bits / 8;
     codes += n_steps * kStepInputs;
   }
@@ -49,7 +49,7 @@ void finish(const Qmatmul& task, float sum, uint64_t output, uint32_t row) noexc
   float y = sum;
   if (task.rows.group_scales == 0) {
     const float scale = task.rows.scales[row];
-    y = end.bias != nullptr ? std::fma(sum, scale, end.bias[output]) : sum * scale;
+    y = end.bias != nullptr ? fmaf(sum, scale, end.bias[output]) : sum * scale;
   } else if (end.bias != nullptr) {
     y = sum + end.bias[output];
   }

@@ -1,5 +1,5 @@
 // qmatmul_f32, plainly: one output of one row at a time.
-#include <cmath>
+#include <math.h>
 #include <cstring>
 
 #include "kernels/qmatmul/qmatmul_f32.hpp"
@@ -71,7 +71,7 @@ void qmatmul_f32(const QmatmulF32& task) noexcept {
       const float* x = task.x + row * task.x_stride;
       float y = 0.0f;
       for (uint64_t input = 0; input < task.n_inputs; ++input) {
-        y = std::fma(x[input], weight(task, panel, within, input), y);
+        y = fmaf(x[input], weight(task, panel, within, input), y);
       }
       if (end.bias != nullptr) y += end.bias[output];
       if (end.residual != nullptr) y += end.residual[row * end.residual_stride + output];

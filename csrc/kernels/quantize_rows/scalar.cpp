@@ -1,5 +1,5 @@
 // quantize_rows, plainly: the definition that every other row equals.
-#include <cmath>
+#include <math.h>
 
 #include "kernels/quantize_rows/quantize_rows.hpp"
 
@@ -17,7 +17,7 @@ struct Range {
 float largest(const float* x, Range range) noexcept {
   float top = 0.0f;
   for (uint64_t k = range.first; k < range.end; ++k) {
-    const float magnitude = std::fabs(x[k]);
+    const float magnitude = fabsf(x[k]);
     if (!(magnitude <= 0x1.fffffep127f)) return INFINITY;
     if (magnitude > top) top = magnitude;
   }
@@ -25,7 +25,7 @@ float largest(const float* x, Range range) noexcept {
 }
 
 int8_t encode(float value, float reciprocal) noexcept {
-  const float code = std::nearbyintf(value * reciprocal);
+  const float code = nearbyintf(value * reciprocal);
   return static_cast<int8_t>(code < -kTop ? -kTop : code > kTop ? kTop : code);
 }
 

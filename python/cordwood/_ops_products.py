@@ -1,0 +1,194 @@
+"""Products with quantised and dense weight matrices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from cordwood import _core
+from cordwood._ops_dense import DenseTensor
+from cordwood._ops_tensor import GROUP_STEP, QuantizedTensor
+from cordwood._threads import check_threads
+from cordwood.errors import InputError, InputTypeError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+Activation = Literal["relu", "relu6"]
+Activations = Literal["int8", "float32"]
+
+_MATRIX = 2
+_CUTS = {
+    None: None,
+    "relu": _core.Cut(0.0, np.inf),
+    "relu6": _core.Cut(0.0, 6.0),
+}
+
+
+def qmatmul(  # noqa: PLR0913 - what a product is made of, each by its name
+    x: ArrayLike,
+    weights: QuantizedTensor | DenseTensor,
+    *,
+    bias: ArrayLike | None = None,
+    residual: ArrayLike | None = None,
+    activation: Activation | None = None,
+    activations: Activations = "int8",
+    activation_group: int | None = None,
+    activation_scale: float | None = None,
+    out: NDArray[np.float32] | None = None,
+    threads: int | None = None,
+) -> NDArray[np.float32]:
+    """Multiply rows by a packed weight matrix: ``activation(x @ w.T + bias + residual)``.
+
+    Integers are summed exactly and floats in one fixed order, so that every instruction set, batch
+    and number of threads gives the same bits.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., n_inputs)
+        Activations. C-ordered float32 is read in place, all else is converted to it once.
+    weights : QuantizedTensor or DenseTensor
+        From :func:`quantize` or :func:`pack_dense`. Laid out for the processor at the first product
+        and kept so.
+    bias : array_like, shape (n_outputs,), optional
+        Added to every row.
+    residual : array_like, shape (..., n_outputs), optional
+        Added after the bias.
+    activation : {"relu", "relu6"}, optional
+        Applied last.
+    activations : {"int8", "float32"}
+        How quantised weights meet `x`: ``"int8"`` quantises each row on the fly, ``"float32"``
+        leaves it as it is and turns the weights into float32 on their way. Dense weights always
+        meet float32.
+    activation_group : int, optional
+        Inputs that share an activation scale; the weights' own `group_size`. Left out, a row has
+        one scale.
+    activation_scale : float, optional
+        One scale for all of `x`, known beforehand (static quantisation): values past 127 of it
+        saturate.
+    out : ndarray of float32, shape (..., n_outputs), optional
+        C-ordered array to write to.
+    threads : int, optional
+        Most threads that may work; all permitted cores where left out. Small products use one.
+
+    Returns
+    -------
+    ndarray of float32, shape (..., n_outputs)
+
+    Raises
+    ------
+    InputTypeError
+        If `x` does not hold real numbers.
+    InputError
+        If shapes do not fit, `x` holds NaN or an infinity (with int8 activations), or an option is
+        not one of those above.
+
+    Notes
+    -----
+    ``docs/quantization.md`` defines every step. Integer weights without a group keep sums exact in
+    int32; longer outputs than 65 536 inputs are summed in pieces.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import cordwood as cw
+    >>> w = np.array([[1.0, -1.0], [0.5, 0.25]], dtype=np.float32)
+    >>> cw.ops.qmatmul(np.float32([[2.0, 1.0]]), cw.ops.pack_dense(w, "float32"))
+    array([[1.  , 1.25]], dtype=float32)
+    """
+    matrix = getattr(weights, "_prepared", {}).get("cpu") or _prepare(weights)
+    rows = _as_floats(x, "x")
+    lead = rows.shape[:-1]
+    if rows.ndim != _MATRIX:
+        if rows.ndim == 0:
+            message = "x has no dimension; expected the last one to be the inputs"
+            raise InputError(message)
+        rows = rows.reshape(-1, rows.shape[-1])
+    if activation not in _CUTS:
+        message = f"activation is {activation!r}; expected None, 'relu' or 'relu6'"
+        raise InputError(message)
+    if activations not in ("int8", "float32"):
+        message = f"activations is {activations!r}; expected 'int8' or 'float32'"
+        raise InputError(message)
+    y: NDArray[np.float32] = matrix.matmul(
+        rows,
+        None if bias is None else _as_floats(bias, "bias"),
+        None if residual is None else _flat(_as_floats(residual, "residual"), weights.n_outputs),
+        _CUTS[activation],
+        None if out is None else _check_out(out, (*lead, weights.n_outputs)),
+        activations == "float32",
+        0.0 if activation_scale is None else _check_scale(activation_scale),
+        0 if activation_group is None else _check_group(activation_group, weights),
+        check_threads(threads) or 0,
+    )
+    if out is not None:
+        return out
+    return y if len(lead) == 1 else y.reshape(*lead, weights.n_outputs)
+
+
+def _prepare(weights: QuantizedTensor | DenseTensor) -> _core.QuantizedMatrix:
+    """Lay weights out for the processor; two threads may both do so, and agree."""
+    if isinstance(weights, QuantizedTensor):
+        matrix = _core.QuantizedMatrix(
+            weights.payload,
+            weights.scales.astype(np.float32, copy=False),
+            weights.zero_points,
+            bits=weights.bits,
+            group_size=weights.group_size or 0,
+            n_inputs=weights.n_inputs,
+        )
+    elif isinstance(weights, DenseTensor):
+        matrix = _core.QuantizedMatrix(weights.numbers, kind=weights.dtype)
+    else:
+        message = (
+            f"weights is a {type(weights).__name__}; expected what ops.quantize or "
+            "ops.pack_dense returns"
+        )
+        raise InputTypeError(message)
+    weights._prepared["cpu"] = matrix
+    return matrix
+
+
+def _as_floats(values: ArrayLike, name: str) -> NDArray[np.float32]:
+    if type(values) is np.ndarray and values.dtype == np.float32:
+        return values
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        message = f"{name} has dtype {array.dtype}; expected real numbers"
+        raise InputTypeError(message)
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32, copy=False)
+
+
+def _flat(rows: NDArray[np.float32], n_columns: int) -> NDArray[np.float32]:
+    flat = rows.ndim == _MATRIX or rows.shape[-1] != n_columns
+    return rows if flat else rows.reshape(-1, n_columns)
+
+
+def _check_out(out: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    fits = isinstance(out, np.ndarray) and out.dtype == np.float32 and out.shape == shape
+    if not fits or not out.flags.c_contiguous or not out.flags.writeable:
+        kind = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        message = f"out is {kind}; expected a writable C-ordered float32 array of shape {shape}"
+        raise InputError(message)
+    flat: NDArray[np.float32] = out.reshape(-1, shape[-1])
+    return flat
+
+
+def _check_scale(scale: float) -> float:
+    if not (np.isfinite(scale) and scale >= 2.0**-100):
+        message = f"activation_scale is {scale}; expected a finite number of at least 2**-100"
+        raise InputError(message)
+    return float(scale)
+
+
+def _check_group(group: int, weights: QuantizedTensor | DenseTensor) -> int:
+    own = weights.group_size if isinstance(weights, QuantizedTensor) else None
+    if own is None or group != own:
+        message = (
+            f"activation_group is {group} and the weights' group_size is {own}; "
+            f"expected both to be the same multiple of {GROUP_STEP}"
+        )
+        raise InputError(message)
+    return group
