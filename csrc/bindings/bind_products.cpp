@@ -145,6 +145,24 @@ class QuantizedMatrix {
 }  // namespace
 
 void register_products(py::module_& m) {
+  m.def(
+      "multiply_adds",
+      [](uint64_t rounds) {
+        const runtime::ArrayKernels& kernels = kernels_of(std::nullopt);
+        const py::gil_scoped_release release;
+        return kernels.multiply_adds(rounds);
+      },
+      py::arg("rounds"), "Run byte multiply-adds on registers; return operations done.");
+  m.def(
+      "read_bytes",
+      [](const Packed<uint8_t>& block) {
+        const runtime::ArrayKernels& kernels = kernels_of(std::nullopt);
+        const auto n_bytes = static_cast<uint64_t>(block.size()) / 256 * 256;
+        const uint8_t* bytes = block.data();
+        const py::gil_scoped_release release;
+        return kernels.read_bytes(bytes, n_bytes);
+      },
+      py::arg("block"), "Load a block of memory once, in order.");
   py::class_<Cut>(m, "Cut", py::is_final(),
                   py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
                   "Limits that an activation cuts answers to.")

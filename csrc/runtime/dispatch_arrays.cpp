@@ -7,6 +7,8 @@ constexpr ArrayKernels kArraysAvx512icl{
     .quantize_rows_f32 = kernels::avx512icl::quantize_rows_f32,
     .qmatmul_s8 = kernels::avx512icl::qmatmul_s8,
     .qmatmul_f32 = kernels::avx512::qmatmul_f32,
+    .multiply_adds = kernels::avx512icl::multiply_adds,
+    .read_bytes = kernels::avx512icl::read_bytes,
 };
 #endif
 
@@ -14,6 +16,8 @@ constexpr ArrayKernels kArraysScalar{
     .quantize_rows_f32 = kernels::scalar::quantize_rows_f32,
     .qmatmul_s8 = kernels::scalar::qmatmul_s8,
     .qmatmul_f32 = kernels::scalar::qmatmul_f32,
+    .multiply_adds = kernels::scalar::multiply_adds,
+    .read_bytes = kernels::scalar::read_bytes,
 };
 
 }  // namespace cordwood::runtime

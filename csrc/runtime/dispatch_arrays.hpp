@@ -2,6 +2,7 @@
 // instruction-set row of runtime/dispatch.cpp, which says which row takes which.
 #pragma once
 
+#include "kernels/limits/limits.hpp"
 #include "kernels/qmatmul/qmatmul.hpp"
 #include "kernels/qmatmul/qmatmul_f32.hpp"
 #include "kernels/quantize_rows/quantize_rows.hpp"
@@ -12,6 +13,8 @@ struct ArrayKernels {
   kernels::QuantizeRowsF32 quantize_rows_f32;
   kernels::QmatmulS8 qmatmul_s8;
   kernels::QmatmulF32Kernel qmatmul_f32;
+  kernels::MultiplyAdds multiply_adds;
+  kernels::ReadBytes read_bytes;
 };
 
 extern const ArrayKernels kArraysScalar;
