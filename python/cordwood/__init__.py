@@ -27,6 +27,7 @@ from cordwood.recipe import Recipe
 from cordwood.verify import verify
 
 if TYPE_CHECKING:
+    from cordwood import ops
     from cordwood.verify import Report
 
 __all__ = [
@@ -52,15 +53,20 @@ __all__ = [
     "available_isas",
     "compress",
     "load",
+    "ops",
     "verify",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Bring `Report` when asked for: who only predicts does not wait for verification."""
+    """Bring `Report` and `ops` when asked for: who only predicts does not wait for them."""
     if name == "Report":
         from cordwood.verify import Report
 
         return Report
+    if name == "ops":
+        import importlib
+
+        return importlib.import_module("cordwood.ops")
     message = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(message)

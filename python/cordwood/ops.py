@@ -1,0 +1,26 @@
+"""The kernels for people who hold arrays: quantise weights, and decide which ones matter."""
+
+from __future__ import annotations
+
+from cordwood._ops_awq import ScaledWeights, awq, smooth_scales
+from cordwood._ops_bias import correct_bias
+from cordwood._ops_gptq import gptq
+from cordwood._ops_hessian import hessian
+from cordwood._ops_quantize import dequantize, quantize
+from cordwood._ops_scores import sparsegpt, sparsegpt_scores, wanda_scores
+from cordwood._ops_tensor import QuantizedTensor
+
+__all__ = [
+    "QuantizedTensor",
+    "ScaledWeights",
+    "awq",
+    "correct_bias",
+    "dequantize",
+    "gptq",
+    "hessian",
+    "quantize",
+    "smooth_scales",
+    "sparsegpt",
+    "sparsegpt_scores",
+    "wanda_scores",
+]
