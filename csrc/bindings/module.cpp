@@ -14,4 +14,5 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   cordwood::bindings::register_model(m);
   cordwood::bindings::register_products(m);
   cordwood::bindings::register_trees(m);
+  cordwood::bindings::register_weights(m);
 }

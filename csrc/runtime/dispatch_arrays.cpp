@@ -7,8 +7,43 @@ constexpr ArrayKernels kArraysAvx512icl{
     .quantize_rows_f32 = kernels::avx512icl::quantize_rows_f32,
     .qmatmul_s8 = kernels::avx512icl::qmatmul_s8,
     .qmatmul_f32 = kernels::avx512::qmatmul_f32,
+    .weight_ranges_f32 = kernels::avx512::weight_ranges_f32,
+    .encode_weights_f32 = kernels::avx512::encode_weights_f32,
+    .decode_weights_f32 = kernels::avx512::decode_weights_f32,
+    .stream_floats = kernels::avx512::stream_floats,
+    .end_stream = kernels::avx512::end_stream,
     .multiply_adds = kernels::avx512icl::multiply_adds,
     .read_bytes = kernels::avx512icl::read_bytes,
+};
+#endif
+
+#if defined(CORDWOOD_WITH_AVX512)
+constexpr ArrayKernels kArraysAvx512{
+    .quantize_rows_f32 = kernels::scalar::quantize_rows_f32,
+    .qmatmul_s8 = kernels::scalar::qmatmul_s8,
+    .qmatmul_f32 = kernels::avx512::qmatmul_f32,
+    .weight_ranges_f32 = kernels::avx512::weight_ranges_f32,
+    .encode_weights_f32 = kernels::avx512::encode_weights_f32,
+    .decode_weights_f32 = kernels::avx512::decode_weights_f32,
+    .stream_floats = kernels::avx512::stream_floats,
+    .end_stream = kernels::avx512::end_stream,
+    .multiply_adds = kernels::scalar::multiply_adds,
+    .read_bytes = kernels::scalar::read_bytes,
+};
+#endif
+
+#if defined(CORDWOOD_WITH_AVX2)
+constexpr ArrayKernels kArraysAvx2{
+    .quantize_rows_f32 = kernels::scalar::quantize_rows_f32,
+    .qmatmul_s8 = kernels::scalar::qmatmul_s8,
+    .qmatmul_f32 = kernels::scalar::qmatmul_f32,
+    .weight_ranges_f32 = kernels::avx2::weight_ranges_f32,
+    .encode_weights_f32 = kernels::avx2::encode_weights_f32,
+    .decode_weights_f32 = kernels::avx2::decode_weights_f32,
+    .stream_floats = kernels::avx2::stream_floats,
+    .end_stream = kernels::avx2::end_stream,
+    .multiply_adds = kernels::scalar::multiply_adds,
+    .read_bytes = kernels::scalar::read_bytes,
 };
 #endif
 
@@ -16,6 +51,11 @@ constexpr ArrayKernels kArraysScalar{
     .quantize_rows_f32 = kernels::scalar::quantize_rows_f32,
     .qmatmul_s8 = kernels::scalar::qmatmul_s8,
     .qmatmul_f32 = kernels::scalar::qmatmul_f32,
+    .weight_ranges_f32 = kernels::scalar::weight_ranges_f32,
+    .encode_weights_f32 = kernels::scalar::encode_weights_f32,
+    .decode_weights_f32 = kernels::scalar::decode_weights_f32,
+    .stream_floats = kernels::scalar::stream_floats,
+    .end_stream = kernels::scalar::end_stream,
     .multiply_adds = kernels::scalar::multiply_adds,
     .read_bytes = kernels::scalar::read_bytes,
 };

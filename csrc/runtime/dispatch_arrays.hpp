@@ -6,20 +6,29 @@
 #include "kernels/qmatmul/qmatmul.hpp"
 #include "kernels/qmatmul/qmatmul_f32.hpp"
 #include "kernels/quantize_rows/quantize_rows.hpp"
+#include "kernels/quantize_weights/quantize_weights.hpp"
 
 namespace cordwood::runtime {
 
 struct ArrayKernels {
+  // products
   kernels::QuantizeRowsF32 quantize_rows_f32;
   kernels::QmatmulS8 qmatmul_s8;
   kernels::QmatmulF32Kernel qmatmul_f32;
+  // weights
+  kernels::WeightRangesF32 weight_ranges_f32;
+  kernels::EncodeWeightsF32 encode_weights_f32;
+  kernels::DecodeWeightsF32 decode_weights_f32;
+  kernels::StreamFloats stream_floats;
+  kernels::EndStream end_stream;
+  // what benchmarks hold them against
   kernels::MultiplyAdds multiply_adds;
   kernels::ReadBytes read_bytes;
 };
 
 extern const ArrayKernels kArraysScalar;
-#if defined(CORDWOOD_WITH_AVX512ICL)
+extern const ArrayKernels kArraysAvx2;
+extern const ArrayKernels kArraysAvx512;
 extern const ArrayKernels kArraysAvx512icl;
-#endif
 
 }  // namespace cordwood::runtime

@@ -65,8 +65,8 @@ def __getattr__(name: str) -> Any:
 
         return Report
     if name == "ops":
-        from importlib import import_module
+        import importlib
 
-        return import_module("cordwood.ops")
+        return importlib.import_module("cordwood.ops")
     message = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(message)

@@ -71,6 +71,17 @@ def decode_differences(data: Buffer, element_bytes: int, count: int) -> bytes: .
 def decode_planes(data: Buffer, element_bytes: int, count: int) -> bytes: ...
 def encode_differences(data: Buffer, element_bytes: int) -> bytes: ...
 def devices() -> dict[str, str | None]: ...
+def decode_weights(
+    payload: np.ndarray,
+    scales: np.ndarray,
+    zeros: np.ndarray | None,
+    out: np.ndarray,
+    *,
+    bits: int,
+    group_size: int,
+    threads: int = ...,
+    isa: str = ...,
+) -> None: ...
 def encode_planes(data: Buffer, element_bytes: int) -> bytes: ...
 def encode_ranks(
     is_inner: np.ndarray,
@@ -79,11 +90,22 @@ def encode_ranks(
     column_size: np.ndarray,
     column_ordered: np.ndarray,
 ) -> tuple[np.ndarray, bytes, int]: ...
+def encode_weights(
+    w: np.ndarray,
+    scales: np.ndarray,
+    zeros: np.ndarray | None,
+    *,
+    axis: int,
+    bits: int,
+    group_size: int,
+    threads: int = ...,
+    isa: str = ...,
+) -> np.ndarray: ...
 def expand_trees(buffer: Buffer, operator_index: int) -> dict[str, Any]: ...
 def inspect(buffer: Buffer) -> dict[str, Any]: ...
-
 def multiply_adds(rounds: int) -> int: ...
 def read_bytes(block: np.ndarray) -> int: ...
+
 @final
 class Cut:
     def __init__(self, low: float, high: float) -> None: ...
@@ -130,6 +152,17 @@ def link(
 ) -> np.ndarray: ...
 def live_workers() -> int: ...
 def permitted_cores() -> int: ...
+def quantize_weights(
+    w: np.ndarray,
+    *,
+    axis: int,
+    bits: int,
+    group_size: int,
+    symmetric: bool,
+    half_scales: bool,
+    threads: int = ...,
+    isa: str = ...,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]: ...
 def register_backend(capsule: object) -> None: ...
 def resolve_threads(requested: int) -> int: ...
 def run_trees(

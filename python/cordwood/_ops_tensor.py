@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 Bits = Literal[8, 4, 3, 2]
 ScaleType = Literal["float32", "float16"]
 
-BYTE = 8
 GROUP_STEP = 32
 MAX_GROUP = 65536
+_BYTE_BITS = 8
 
 
 def check_bits(bits: int) -> None:
@@ -43,7 +43,7 @@ def check_group_size(group_size: int | None) -> None:
 class QuantizedTensor:
     """A matrix of weights in few bits: packed codes, scales, zero points.
 
-    Made by :func:`cordwood.ops.quantize`, or from codes of one's own by :meth:`from_codes`. Its
+    Made by :func:`cordwood.ops.quantize` or from codes of one's own by :meth:`from_codes`. Its
     arrays are read-only. ``docs/quantization.md`` defines what they mean.
 
     Attributes
@@ -130,6 +130,10 @@ class QuantizedTensor:
                 array.flags.writeable = False
         return cls(payload, scales, zero_points, bits, group_size, n_outputs, n_inputs, axis)
 
+    def with_axis(self, axis: int) -> QuantizedTensor:
+        """Return the same outputs as they would lie along another axis of the original array."""
+        return replace(self, axis=axis, _prepared={})
+
     @property
     def shape(self) -> tuple[int, int]:
         """Shape of the array that was quantised."""
@@ -191,7 +195,7 @@ def expand_groups(values: NDArray[Any], n_inputs: int, group_size: int | None) -
 
 def pack_codes(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
     """Pack codes of a row after one another, from the lowest bit of each byte up."""
-    if bits == BYTE:
+    if bits == _BYTE_BITS:
         return np.array(codes, dtype=np.uint8, order="C")
     planes = np.unpackbits(codes.astype(np.uint8)[..., None], axis=-1, bitorder="little")
     return np.packbits(planes[..., :bits].reshape(codes.shape[0], -1), axis=1, bitorder="little")
@@ -199,7 +203,7 @@ def pack_codes(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
 
 def unpack_codes(payload: NDArray[np.uint8], bits: int, n_inputs: int) -> NDArray[np.uint8]:
     """Undo :func:`pack_codes`."""
-    if bits == BYTE:
+    if bits == _BYTE_BITS:
         return payload
     planes = np.unpackbits(payload, axis=1, bitorder="little", count=n_inputs * bits)
     weights = (1 << np.arange(bits)).astype(np.uint8)
@@ -210,7 +214,7 @@ def _check_codes(codes: NDArray[Any], bits: int, axis: int) -> None:
     if axis not in (0, 1):
         message = f"axis is {axis}; outputs are on axis 0 or axis 1"
         raise InputError(message)
-    if codes.ndim != len(("output", "input")) or codes.dtype != np.uint8 or 0 in codes.shape:
+    if codes.ndim != 2 or codes.dtype != np.uint8 or 0 in codes.shape:  # noqa: PLR2004
         message = (
             f"codes has dtype {codes.dtype} and shape {codes.shape}; "
             "expected uint8 of two dimensions, (n_outputs, n_inputs), neither of them 0"

@@ -2,8 +2,30 @@
 
 from __future__ import annotations
 
+from cordwood._ops_awq import ScaledWeights, awq, smooth_scales
+from cordwood._ops_bias import correct_bias
 from cordwood._ops_dense import DenseTensor, pack_dense
+from cordwood._ops_gptq import gptq
+from cordwood._ops_hessian import hessian
 from cordwood._ops_products import qmatmul
+from cordwood._ops_quantize import dequantize, quantize
+from cordwood._ops_scores import sparsegpt, sparsegpt_scores, wanda_scores
 from cordwood._ops_tensor import QuantizedTensor
 
-__all__ = ["DenseTensor", "QuantizedTensor", "pack_dense", "qmatmul"]
+__all__ = [
+    "DenseTensor",
+    "QuantizedTensor",
+    "ScaledWeights",
+    "awq",
+    "correct_bias",
+    "dequantize",
+    "gptq",
+    "hessian",
+    "pack_dense",
+    "qmatmul",
+    "quantize",
+    "smooth_scales",
+    "sparsegpt",
+    "sparsegpt_scores",
+    "wanda_scores",
+]

@@ -1,0 +1,116 @@
+"""The door of ops: arrays judged once, before any method sees them."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cordwood.errors import InputError, InputTypeError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+_MAX_THREADS = 1024
+
+
+def check_axis(axis: int) -> None:
+    """Raise unless outputs may lie on `axis`."""
+    if axis not in (0, 1):
+        message = f"axis is {axis}; outputs are on axis 0, or on axis 1 as in x @ w"
+        raise InputError(message)
+
+
+def check_matrix(values: ArrayLike, name: str, shape: str) -> NDArray[Any]:
+    """Return a matrix of float32 or float64 that kernels can read; float16 and integers widen."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        message = f"{name} makes no array: {error}; expected {shape}"
+        raise InputError(message) from error
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:  # noqa: PLR2004 - bytes of a float64
+        message = f"{name} has dtype {array.dtype}; expected float16, float32, float64 or integers"
+        raise InputTypeError(message)
+    if array.ndim != 2 or 0 in array.shape:  # noqa: PLR2004 - two dimensions
+        message = f"{name} has shape {array.shape}; expected {shape}, neither of them 0"
+        raise InputError(message)
+    wanted = np.float32 if array.dtype.itemsize < 4 else array.dtype.newbyteorder("=")  # noqa: PLR2004
+    if array.dtype.kind != "f":
+        wanted = np.float64
+    return np.require(array, wanted, "A")
+
+
+def check_weights(w: ArrayLike) -> NDArray[np.float32]:
+    """Return finite weights in float32, outputs first, C order."""
+    array = check_matrix(w, "w", "two dimensions, (n_outputs, n_inputs)")
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(array, dtype=np.float32)
+    check_finite(array, "w")
+    return array
+
+
+def check_inputs(inputs: ArrayLike, n_inputs: int) -> NDArray[Any]:
+    """Return rows that a layer has seen, finite, in float32 or float64."""
+    array = check_matrix(inputs, "inputs", f"rows of a layer's inputs, (n_rows, {n_inputs})")
+    if array.shape[1] != n_inputs:
+        message = f"inputs has shape {array.shape}; w has {n_inputs} inputs: (n_rows, {n_inputs})"
+        raise InputError(message)
+    check_finite(array, "inputs")
+    return array
+
+
+def check_vector(values: ArrayLike, name: str, size: int) -> NDArray[np.float64]:
+    """Return `size` finite numbers in float64."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.shape != (size,):
+        message = f"{name} has shape {array.shape}; expected ({size},)"
+        raise InputError(message)
+    if not np.isfinite(array).all():
+        place = int(np.flatnonzero(~np.isfinite(array))[0])
+        message = f"{name} holds {array[place]} at {place}; expected finite numbers"
+        raise InputError(message)
+    return array
+
+
+def check_share(value: float, name: str) -> float:
+    """Raise unless `value` lies from 0 to 1."""
+    if not 0.0 <= value <= 1.0:
+        message = f"{name} is {value}; expected a number from 0 to 1"
+        raise InputError(message)
+    return float(value)
+
+
+def check_positive(value: float, name: str) -> float:
+    """Raise unless `value` is finite and above 0."""
+    if not 0.0 < value < np.inf:
+        message = f"{name} is {value}; expected a finite number above 0"
+        raise InputError(message)
+    return float(value)
+
+
+def check_threads(threads: int | None) -> int:
+    """Return the number of threads; 0 where the process's own limit decides."""
+    if threads is None:
+        return 0
+    try:
+        count = operator.index(threads)
+    except TypeError:
+        count = 0
+    if not 1 <= count <= _MAX_THREADS or isinstance(threads, bool):
+        message = (
+            f"threads is {threads!r}, expected a whole number from 1 to {_MAX_THREADS}, or None"
+        )
+        raise InputError(message)
+    return count
+
+
+def check_finite(array: NDArray[Any], name: str) -> None:
+    """Raise, with its place, at the first value of a matrix that is NaN or infinite."""
+    finite = np.isfinite(array)
+    if not finite.all():
+        row, column = (int(place) for place in np.argwhere(~finite)[0])
+        message = (
+            f"{name} holds {array[row, column]} at row {row}, column {column}; it must be finite"
+        )
+        raise InputError(message)
