@@ -189,7 +189,7 @@ def test_verify_passes_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
         (["--data", "rows.npy", "--batch", "1,0"], "'0' is not a whole number of at least 1"),
         (["--data", "rows.npy", "--seconds", "nan"], "'nan' is not a number of seconds"),
         (["--data", "rows.npy", "--threads", "two"], "'two' is not a whole number"),
-        ([], "required: --data"),
+        ([], "--data with rows for it, or --ops"),
     ],
 )
 def test_bench_refuses(capsys: pytest.CaptureFixture[str], argv: list[str], words: str) -> None:

@@ -143,10 +143,15 @@ def verify(arguments: argparse.Namespace) -> Outcome:
 
 
 def bench(arguments: argparse.Namespace) -> Outcome:
-    """Time a packed file, and peers with it."""
+    """Time a packed file, or products, and peers with it."""
+    if arguments.ops:
+        return _bench_ops(arguments)
     from cordwood.bench.report import render
-    from cordwood.bench.run import fresh, library_of, run
+    from cordwood.bench.run import BATCHES, fresh, library_of, run
 
+    if arguments.file is None or arguments.data is None:
+        message = "bench needs a packed file and --data with rows for it, or --ops"
+        raise InputError(message)
     rows = read_rows(arguments.data)
     model = api.load(arguments.file, threads=arguments.threads)
     peers = tuple(arguments.vs or ())
@@ -173,11 +178,25 @@ def bench(arguments: argparse.Namespace) -> Outcome:
         rows,
         source=source,
         peers=peers,
-        batches=arguments.batch,
+        batches=arguments.batch or BATCHES,
         budget_s=arguments.seconds,
         cold=cold,
     )
     return Outcome(result.to_dict(), render(result), passed=result.passed)
+
+
+def _bench_ops(arguments: argparse.Namespace) -> Outcome:
+    """Time products with quantised weights."""
+    from cordwood.bench.ops import ROWS, SHAPES, render_ops, run_ops
+
+    result = run_ops(
+        shapes=arguments.shapes or SHAPES,
+        rows=arguments.batch or ROWS,
+        peers=tuple(name for name in arguments.vs or () if name != "cordwood"),
+        threads=arguments.threads,
+        budget_s=arguments.seconds,
+    )
+    return Outcome(result.to_dict(), render_ops(result))
 
 
 def compare(arguments: argparse.Namespace) -> Outcome:

@@ -169,10 +169,19 @@ def _add_verify(subparsers: _Subparsers) -> None:
 
 def _add_bench(subparsers: _Subparsers) -> None:
     parser = _command(
-        subparsers, "bench", commands.bench, "time a packed model, and others with it"
+        subparsers, "bench", commands.bench, "time a packed model or products, and others with it"
     )
-    parser.add_argument("file", metavar="FILE", help="packed model")
-    parser.add_argument("--data", required=True, metavar="X.npy", help="real rows")
+    parser.add_argument("file", nargs="?", metavar="FILE", help="packed model; none with --ops")
+    parser.add_argument("--data", metavar="X.npy", help="real rows, for a packed model")
+    parser.add_argument(
+        "--ops", action="store_true", help="time products with int8 and int4 weights instead"
+    )
+    parser.add_argument(
+        "--shapes",
+        type=_shapes,
+        metavar="NxK",
+        help="with --ops: comma-separated outputs x inputs (default: 1024x1024,4096x4096)",
+    )
     parser.add_argument(
         "--source",
         metavar="PATH",
@@ -184,14 +193,13 @@ def _add_bench(subparsers: _Subparsers) -> None:
         type=_names,
         metavar="PEERS",
         help="comma-separated: sklearn, xgboost, lightgbm, onnxruntime, treelite, lleaves, "
-        "lleaves32, daal4py, nvforest",
+        "lleaves32, daal4py, nvforest; with --ops: onnxruntime, openvino, torch",
     )
     parser.add_argument(
         "--batch",
         type=_counts,
-        default=(1, 32, 1024, 100_000),
         metavar="ROWS",
-        help="comma-separated rows of a call (default: 1,32,1024,100000)",
+        help="comma-separated rows of a call (default: 1,32,1024,100000; with --ops: 1,8,32,128)",
     )
     parser.add_argument("--threads", type=_count, default=1, help="for everyone (default: 1)")
     parser.add_argument(
@@ -212,6 +220,17 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _counts(text: str) -> tuple[int, ...]:
     return tuple(_count(part) for part in text.split(","))
+
+
+def _shapes(text: str) -> tuple[tuple[int, int], ...]:
+    shapes = []
+    for part in text.split(","):
+        sizes = part.lower().split("x")
+        if len(sizes) != 2:  # noqa: PLR2004 - outputs and inputs
+            message = f"{part!r} is not of the form NxK, outputs x inputs"
+            raise argparse.ArgumentTypeError(message)
+        shapes.append((_count(sizes[0]), _count(sizes[1])))
+    return tuple(shapes)
 
 
 def _count(text: str) -> int:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from cordwood._typing import AnyArray
     from cordwood.bench.machine import Machine
+    from cordwood.measure import Clock
 
 __all__ = ["ROWS", "SHAPES", "OpsLine", "OpsResult", "render_ops", "run_ops"]
 
@@ -161,12 +162,12 @@ def _candidates(
     for name in peers:
         try:
             found[name] = ops_peers.prepare(name, product)
-        except (MissingDependencyError, CannotTakeModelError) as error:
+        except (MissingDependencyError, CannotTakeModelError) as error:  # noqa: PERF203 - few
             refused[f"{name} {kind}"] = str(error)
     return found
 
 
-def _race(  # noqa: PLR0913 - one product, and what all of them share
+def _race(
     kind: str,
     product: ops_peers.Product,
     candidates: dict[str, Callable[[AnyArray], AnyArray]],
@@ -195,7 +196,7 @@ def _race(  # noqa: PLR0913 - one product, and what all of them share
     if OURS not in right:
         return
     timed = race([Candidate(n, candidates[n], blocks) for n in right], budget_s=budget_s)
-    clock = "cpu" if product.threads == 1 else "wall"
+    clock: Clock = "cpu" if product.threads == 1 else "wall"
     operations = 2.0 * n_rows * n_outputs * n_inputs
     for name in right:
         seconds = timed.timings[name].spread(clock).median
@@ -214,7 +215,7 @@ def _race(  # noqa: PLR0913 - one product, and what all of them share
 
 def _weight_error(product: ops_peers.Product) -> float:
     """Error that quantising the weights alone causes."""
-    lost = product.w - ops.dequantize(product.codes)
+    lost: AnyArray = product.w - np.asarray(ops.dequantize(product.codes))
     return float(np.linalg.norm(lost) / np.linalg.norm(product.w))
 
 
@@ -230,7 +231,9 @@ def _peak(threads: int) -> float | None:
 
 def render_ops(result: OpsResult) -> str:
     """Lay out a benchmark of products: a line for each candidate, ratios to ours."""
-    head = f"{'':<13}{'rows':>5}  {'':<12}{'a call':>9} {'ratio':>7}  {'of peak':>7} {'GB/s':>6} {'error':>6}"
+    head = (
+        f"{'rows':>6}  {'':<12}{'a call':>9} {'ratio':>7}  {'of peak':>7} {'GB/s':>6} {'error':>6}"
+    )
     lines = [result.machine.line(result.threads)]
     if result.peak_operations_s is not None:
         lines.append(f"peak: {result.peak_operations_s / 1e9:,.0f} GOP/s of byte multiply-adds")
@@ -239,10 +242,10 @@ def render_ops(result: OpsResult) -> str:
     for line in result.lines:
         if (line.kind, line.shape) != place[:2]:
             lines += ["", f"{line.kind} weights, {line.shape[0]} x {line.shape[1]}", head]
-        rows = f"{line.rows:>5}" if (line.kind, line.shape, line.rows) != place else " " * 5
+        rows = f"{line.rows:>6}" if (line.kind, line.shape, line.rows) != place else " " * 6
         share = "" if line.share is None else f"{line.share:.1%}"
         lines.append(
-            f"{'':<13}{rows}  {line.name:<12}{duration(line.seconds):>9} "
+            f"{rows}  {line.name:<12}{duration(line.seconds):>9} "
             f"{times(line.ratio.median):>7}  {share:>7} {line.weight_bytes_s / 1e9:>6.1f} "
             f"{line.error:>6.2%}"
         )

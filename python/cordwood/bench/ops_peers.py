@@ -65,8 +65,11 @@ def _onnxruntime(product: Product) -> Multiply:
     from onnx import TensorProto, helper, numpy_helper
 
     n_outputs, n_inputs = product.w.shape
+    codes = product.codes
+    tensors: dict[str, AnyArray]
+    attributes: dict[str, Any] = {}
     if product.grouped:
-        codes = product.codes
+        operator, inputs = "MatMulNBits", ["x", "w", "s"]
         attributes = {
             "K": n_inputs,
             "N": n_outputs,
@@ -76,18 +79,17 @@ def _onnxruntime(product: Product) -> Multiply:
         }
         packed = codes.payload.reshape(n_outputs, codes.n_groups, -1)
         scales = codes.scales.astype(np.float32).ravel()
-        node = ("MatMulNBits", ["x", "w", "s"], attributes)
         tensors = {"w": packed, "s": scales}
     else:
-        signed = (product.codes.codes.astype(np.int16) - 128).astype(np.int8)
+        operator, inputs = "DynamicQuantizeMatMul", ["x", "w", "s", "z"]
+        signed = (codes.codes.astype(np.int16) - 128).astype(np.int8)
         tensors = {
             "w": np.ascontiguousarray(signed.T),
-            "s": product.codes.scales.ravel().astype(np.float32),
+            "s": codes.scales.ravel().astype(np.float32),
             "z": np.zeros(n_outputs, np.int8),
         }
-        node = ("DynamicQuantizeMatMul", ["x", "w", "s", "z"], {})
     graph = helper.make_graph(
-        [helper.make_node(node[0], node[1], ["y"], domain="com.microsoft", **node[2])],
+        [helper.make_node(operator, inputs, ["y"], domain="com.microsoft", **attributes)],
         "product",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, n_inputs])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, n_outputs])],
