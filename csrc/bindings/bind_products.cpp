@@ -92,7 +92,7 @@ class QuantizedMatrix {
     if (residual) check(*residual, "residual", {x.shape(0), n_outputs});
     const Floats answer = out ? *out : Floats({x.shape(0), n_outputs});
     check(answer, "out", {x.shape(0), n_outputs});
-    const auto limit = runtime::resolve_threads(threads);
+    const auto limit = threads == 0 ? default_threads_ : runtime::resolve_threads(threads);
     throw_unless_ok(limit.status());
     const runtime::QmatmulCall call{.x = x.data(),
                                     .x_stride = plan_.n_inputs(),
@@ -140,6 +140,8 @@ class QuantizedMatrix {
   }
 
   runtime::QmatmulPlan plan_;
+  // Asked for once: reading the quota of a control group takes longer than a small product.
+  Result<unsigned> default_threads_ = runtime::resolve_threads(0);
 };
 
 }  // namespace

@@ -163,8 +163,8 @@ struct Columns {
   __mmask16 high;
 };
 
-__m512 finish_half(const Qmatmul& task, __m512 y, uint32_t row, uint64_t at,
-                   __mmask16 lanes) noexcept {
+[[gnu::always_inline]] inline __m512 finish_half(const Qmatmul& task, __m512 y, uint32_t row,
+                                                 uint64_t at, __mmask16 lanes) noexcept {
   const QmatmulEnd& end = task.end;
   if (task.rows.group_scales == 0) {
     const __m512 scale = _mm512_set1_ps(task.rows.scales[row]);
@@ -185,7 +185,8 @@ __m512 finish_half(const Qmatmul& task, __m512 y, uint32_t row, uint64_t at,
 }
 
 /// Scales, bias, residual, cut, for the columns of a panel that there are.
-void finish(const Qmatmul& task, FloatPair sum, uint32_t row, const Columns& columns) noexcept {
+[[gnu::always_inline]] inline void finish(const Qmatmul& task, FloatPair sum, uint32_t row,
+                                          const Columns& columns) noexcept {
   float* out = task.end.out + row * task.end.out_stride + columns.first;
   _mm512_mask_storeu_ps(out, columns.low,
                         finish_half(task, sum.low, row, columns.first, columns.low));
@@ -203,8 +204,8 @@ class Sums {
     const float* sums = scratch_ + uint64_t{row} * kPanelOutputs;
     return first_ ? FloatPair{} : FloatPair{_mm512_load_ps(sums), _mm512_load_ps(sums + 16)};
   }
-  void put(const Qmatmul& task, FloatPair sum, uint32_t row,
-           const Columns& columns) const noexcept {
+  [[gnu::always_inline]] inline void put(const Qmatmul& task, FloatPair sum, uint32_t row,
+                                         const Columns& columns) const noexcept {
     if (last_) return finish(task, sum, row, columns);
     float* sums = scratch_ + uint64_t{row} * kPanelOutputs;
     _mm512_store_ps(sums, sum.low);
