@@ -43,45 +43,55 @@ Status check(const PackedCodes& codes) noexcept {
   return {};
 }
 
+uint32_t load_word(const uint8_t* from) noexcept {
+  uint32_t word;
+  std::memcpy(&word, from, sizeof word);
+  return word;
+}
+
 /// Four codes of an output, a byte each, the first lowest; zeros past the last input.
 uint32_t four_codes(const PackedCodes& codes, const uint8_t* output, uint64_t first) noexcept {
+  if (first + kStepInputs <= codes.n_inputs) {
+    const uint8_t* bytes = output + first * codes.bits / 8;
+    if (codes.bits == 8) return load_word(bytes);
+    if (codes.bits == 4) {
+      const uint32_t low = bytes[0];
+      const uint32_t high = bytes[1];
+      return (low & 15u) | (low >> 4) << 8 | (high & 15u) << 16 | (high >> 4) << 24;
+    }
+  }
   uint32_t four = 0;
-  const uint64_t count =
-      first >= codes.n_inputs ? 0 : std::min<uint64_t>(4, codes.n_inputs - first);
-  for (uint64_t i = 0; i < count; ++i) {
-    const uint64_t bit = (first + i) * codes.bits;
+  const uint64_t end = std::min<uint64_t>(first + kStepInputs, codes.n_inputs);
+  for (uint64_t input = first; input < end; ++input) {
+    const uint64_t bit = input * codes.bits;
     const uint64_t last_byte = (bit + codes.bits - 1) / 8;
     const uint32_t low = output[bit / 8];
     const uint32_t high = last_byte == bit / 8 ? 0u : output[last_byte];
     const uint32_t code = ((low | high << 8) >> (bit % 8)) & ((1u << codes.bits) - 1u);
-    four |= code << (8 * i);
+    four |= code << (8 * (input - first));
   }
   return four;
 }
 
-/// Adds a step of one output, given as bytes, to its place in a group of packed steps.
+/// Puts four codes of one output where their step lies in packed steps; shifted, codes stay within
+/// their bytes.
 void put_step(uint8_t* steps, uint32_t bits, uint64_t step, uint32_t output,
               uint32_t four) noexcept {
-  for (uint32_t input = 0; input < kStepInputs; ++input) {
-    const uint32_t code = (four >> (8 * input)) & 255u;
-    const auto add = [&](uint64_t row, uint32_t value) {
-      uint8_t& byte = steps[row * kStepBytes + output * kStepInputs + input];
-      byte = static_cast<uint8_t>(byte | value);
-    };
-    switch (bits) {
-      case 8:
-        add(step, code);
-        break;
-      case 4:
-        add(step / 2, code << (step % 2 * 4));
-        break;
-      case 2:
-        add(step / 4, code << (step % 4 * 2));
-        break;
-      default:
-        add(step / 8 * 3 + step % 8 / 4, (code & 3u) << (step % 4 * 2));
-        add(step / 8 * 3 + 2, code >> 2 << (step % 8));
-    }
+  const auto add = [&](uint64_t row, uint32_t word) {
+    uint8_t* place = steps + row * kStepBytes + output * kStepInputs;
+    const uint32_t together = load_word(place) | word;
+    std::memcpy(place, &together, sizeof together);
+  };
+  switch (bits) {
+    case 8:
+      return add(step, four);
+    case 4:
+      return add(step / 2, four << (step % 2 * 4));
+    case 2:
+      return add(step / 4, four << (step % 4 * 2));
+    default:
+      add(step / 8 * 3 + step % 8 / 4, (four & 0x03030303u) << (step % 4 * 2));
+      add(step / 8 * 3 + 2, (four >> 2 & 0x01010101u) << (step % 8));
   }
 }
 

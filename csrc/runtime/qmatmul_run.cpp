@@ -25,8 +25,10 @@ constexpr double kThreadMicroseconds = 20.0;
 constexpr double kProductsPerMicrosecond = 450e3;
 constexpr double kFloatProductsPerMicrosecond = 110e3;
 constexpr double kWeightBytesPerMicrosecond = 100e3;
-/// Pieces a thread gets where there is much to do, so that a slow one is not waited for.
+/// Pieces a thread gets: several, so that one that arrives late is not waited for.
 constexpr double kPieceMicroseconds = 100.0;
+constexpr double kLeastPieces = 4.0;
+constexpr double kMostPieces = 16.0;
 
 constexpr uint64_t divide_up(uint64_t a, uint64_t b) noexcept {
   return a / b + (a % b != 0);
@@ -171,8 +173,8 @@ Status run_batch(Batch& batch, unsigned threads, double microseconds) noexcept {
     return fail(CORDWOOD_STATUS_nan_refused, "x", "row {} holds NaN or an infinity", row);
   }
   const uint64_t row_blocks = divide_up(batch.n_rows, kBlockRows);
-  const auto pieces_a_thread =
-      static_cast<uint64_t>(std::clamp(microseconds / threads / kPieceMicroseconds, 1.0, 16.0));
+  const auto pieces_a_thread = static_cast<uint64_t>(
+      std::clamp(microseconds / threads / kPieceMicroseconds, kLeastPieces, kMostPieces));
   const uint64_t wanted =
       threads == 1 ? 1 : std::max<uint64_t>(1, threads * pieces_a_thread / row_blocks);
   batch.piece_panels = divide_up(batch.plan.n_panels(), std::max<uint64_t>(wanted, 1));
