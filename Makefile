@@ -11,10 +11,10 @@ MADE   := $(VENV)/.cordwood
 # What `pip install -e .` looks at; Python files need no reinstall.
 NATIVE := pyproject.toml CMakeLists.txt $(wildcard cmake/*.cmake) $(shell find csrc -name '*.[ch]pp' -o -name '*.h')
 
-.PHONY: help build demo test test-full test-sources bench bench-peers lint format fuzz clean
+.PHONY: help build demo test test-full test-sources bench bench-peers bench-ops lint format fuzz clean
 
 help:
-	@echo "make demo | test | test-full | test-sources | bench | bench-peers | lint | format | build | fuzz | clean"
+	@echo "make demo | test | test-full | test-sources | bench | bench-peers | bench-ops | lint | format | build | fuzz | clean"
 
 $(MADE)/venv:
 	@test -x $(PYTHON) || $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 10) and \
@@ -68,6 +68,11 @@ bench-peers:
 	SKBUILD_BUILD_DIR=build/peers $(MAKE) VENV=.venv-peers \
 	  .venv-peers/.cordwood/nvforest .venv-peers/.cordwood/build
 	.venv-peers/bin/python benchmarks/bench_peers.py $(ARGS)
+
+bench-ops:
+	SKBUILD_BUILD_DIR=build/peers $(MAKE) VENV=.venv-peers \
+	  .venv-peers/.cordwood/extra-ops-peers .venv-peers/.cordwood/build
+	.venv-peers/bin/python benchmarks/bench_ops.py $(ARGS)
 
 $(MADE)/nvforest: $(MADE)/extra-peers benchmarks/nvforest.txt
 	-$(PYTHON) -m pip install -q --no-deps -r benchmarks/nvforest.txt

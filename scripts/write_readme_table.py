@@ -22,8 +22,10 @@ LIBRARIES = {
     "lleaves32": "lleaves (float32)",
     "nvforest": "nvForest",
     "onnxruntime": "ONNX Runtime",
+    "openvino": "OpenVINO",
     "scikit-learn": "scikit-learn",
     "sklearn": "scikit-learn",
+    "torch": "torch",
     "treelite": "treelite",
     "xgboost": "XGBoost",
 }
@@ -99,11 +101,45 @@ def _peer_cell(batch: dict[str, Any]) -> str:
     return f"{LIBRARIES[best['name']]} **{ratio}**, {each:.3g} ns"
 
 
+def ops_table(runs: dict[str, Any]) -> str:
+    """Return products on one thread: the fastest peer, our time, our share of the peak."""
+    run = runs["1"]
+    products: dict[tuple[str, int, int], dict[int, list[Any]]] = {}
+    for line in run["lines"]:
+        product = products.setdefault((line["kind"], *line["shape"]), {})
+        product.setdefault(line["rows"], []).append(line)
+    batches = list(next(iter(products.values())))
+    machine, peak = run["machine"], run["peak_operations_s"] / 1e9
+    return "\n".join(
+        [
+            _line(["weights", *(f"{rows} rows" if rows > 1 else "one row" for rows in batches)]),
+            _line(["---"] * (1 + len(batches))),
+            *(
+                _line([f"{kind}, {n} x {k}", *(_ops_cell(lines[rows]) for rows in batches)])
+                for (kind, n, k), lines in products.items()
+            ),
+            "",
+            "The fastest peer, how many times longer it takes, cordwood's time, and its share of "
+            f"the peak of {peak:,.0f} GOP/s. One thread of {machine['cpu']} ({machine['isa']}), "
+            "CPU time, quantising the activations included.",
+            "",
+        ]
+    )
+
+
+def _ops_cell(lines: list[Any]) -> str:
+    ours = next(line for line in lines if line["name"] == OURS)
+    others = [line for line in lines if line["name"] != OURS]
+    best = min(others, key=lambda line: line["ratio"]["median"])
+    ratio = times(best["ratio"]["median"])
+    return f"{LIBRARIES[best['name']]} **{ratio}**, {duration(ours['seconds'])}, {ours['share']:.0%}"
+
+
 def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-TABLES = {"demo": demo_table, "peers": peer_table}
+TABLES = {"demo": demo_table, "peers": peer_table, "ops": ops_table}
 
 
 MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
