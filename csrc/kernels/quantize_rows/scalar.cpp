@@ -17,7 +17,7 @@ struct Range {
 float largest(const float* x, Range range) noexcept {
   float top = 0.0f;
   for (uint64_t k = range.first; k < range.end; ++k) {
-    const float magnitude = std::fabs(x[k]);
+    const float magnitude = x[k] < 0.0f ? -x[k] : x[k];
     if (!(magnitude <= 0x1.fffffep127f)) return INFINITY;
     if (magnitude > top) top = magnitude;
   }
