@@ -85,3 +85,60 @@ def pack(codes: np.ndarray, bits: int) -> np.ndarray:
     stream = (codes[:, :, None] >> np.arange(bits) & 1).reshape(len(codes), -1)
     whole_bytes = np.pad(stream, ((0, 0), (0, -stream.shape[1] % 8)))
     return (whole_bytes.reshape(len(codes), -1, 8) * 2 ** np.arange(8)).sum(axis=2).astype(np.uint8)
+
+
+def _damped(inputs: np.ndarray, damping: float) -> np.ndarray:
+    """Return the inverse of the second moments, as methods that go input by input see them."""
+    moments = inputs.astype(np.float64).T @ inputs.astype(np.float64) / len(inputs)
+    mean = np.diagonal(moments).mean()
+    for k in range(len(moments)):
+        moments[k, k] = (moments[k, k] or mean) + damping * mean
+    return np.linalg.inv(moments)
+
+
+def _without(inverse: np.ndarray, k: int) -> np.ndarray:
+    """Take input k out of an inverse: Gaussian elimination of one row and column."""
+    return inverse - np.outer(inverse[:, k], inverse[k]) / inverse[k, k]
+
+
+def gptq(
+    w: np.ndarray, inputs: np.ndarray, bits: int, group_size: int | None, damping: float = 0.01
+) -> np.ndarray:
+    """Codes by the definition: quantise an input, let all others make up for it, take it out."""
+    inverse = _damped(inputs, damping)
+    left = w.astype(np.float64)
+    codes = np.zeros(w.shape, np.uint8)
+    for group in groups(w.shape[1], group_size):
+        scale, zero = scale_and_zero(left[:, group].astype(np.float32), bits, symmetric=True)
+        for k in range(group.start, group.stop):
+            reciprocal = np.float32(1) / scale
+            exact = left[:, k].astype(np.float32) * reciprocal
+            code = np.clip(np.rint(exact) + zero, 0, 2**bits - 1)
+            codes[:, k] = code
+            error = left[:, k] - scale * (code - zero)
+            left[:, k + 1 :] -= np.outer(error / inverse[k, k], inverse[k, k + 1 :])
+            inverse = _without(inverse, k)
+    return codes
+
+
+def sparsegpt(
+    w: np.ndarray, inputs: np.ndarray, keep: int, of: int, damping: float = 0.01
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pruned weights and mask by the definition, `keep` of every `of` neighbours."""
+    inverse = _damped(inputs, damping)
+    left = w.astype(np.float64)
+    mask = np.zeros(w.shape, bool)
+    for first in range(0, w.shape[1], of):
+        # What a weight costs when those before it are gone already: as the walk will meet it.
+        costs, ahead = [], inverse
+        for k in range(first, min(first + of, w.shape[1])):
+            costs.append(left[:, k] ** 2 / ahead[k, k])
+            ahead = _without(ahead, k)
+        for row, cost in enumerate(np.array(costs).T):
+            stay = -(-keep * len(cost) // of)
+            mask[row, first + np.argsort(-cost, kind="stable")[:stay]] = True
+        for k in range(first, min(first + of, w.shape[1])):
+            error = np.where(mask[:, k], 0.0, left[:, k])
+            left[:, k + 1 :] -= np.outer(error / inverse[k, k], inverse[k, k + 1 :])
+            inverse = _without(inverse, k)
+    return np.where(mask, left, 0.0), mask

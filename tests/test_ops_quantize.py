@@ -103,6 +103,12 @@ def test_a_tensor_prints_travels_and_keeps_its_arrays() -> None:
     assert q.nbytes == 24 * 113 + 24 * 5 * 4
     with pytest.raises(ValueError, match="read-only"):
         q.payload[0] = 0
+    zeros = np.ones((2, 1), np.uint8)
+    made = ops.QuantizedTensor.from_codes(
+        np.ones((2, 8), np.uint8), np.ones((2, 1), np.float32), zeros, bits=8
+    )
+    zeros[:] = 0  # the caller's arrays stay the caller's
+    np.testing.assert_array_equal(ops.dequantize(made), 0)
     copy = pickle.loads(pickle.dumps(q))
     np.testing.assert_array_equal(ops.dequantize(copy), ops.dequantize(q))
 

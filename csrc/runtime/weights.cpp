@@ -22,9 +22,12 @@ namespace {
 constexpr uint64_t kTaskWeights = 1u << 17;
 
 /// Inputs between choosing scales and codes: they stay in the first cache level meanwhile.
-constexpr uint64_t kPieceInputs = 1024;
+constexpr uint64_t kPieceInputs = 2048;
 constexpr uint64_t kLeastGroup = 32;
 constexpr uint64_t kPieceGroups = kPieceInputs / kLeastGroup;
+
+/// Weights that are made before they go past the caches.
+constexpr uint64_t kMadeInputs = 1024;
 
 /// What is loaded together where inputs do not lie side by side: neighbouring outputs share the page
 /// that holds one input.
@@ -43,9 +46,9 @@ uint64_t group_inputs(const WeightsForm& form, uint64_t n_inputs) noexcept {
   return form.group_size == 0 ? n_inputs : form.group_size;
 }
 
-/// Whole groups of about kPieceInputs, at most kPieceGroups of them; at least one.
-uint64_t piece_inputs(uint64_t group_size) noexcept {
-  return std::max<uint64_t>(kPieceInputs / group_size, 1) * group_size;
+/// Whole groups of at most `inputs`; at least one.
+constexpr uint64_t whole_groups(uint64_t inputs, uint64_t group_size) noexcept {
+  return std::max<uint64_t>(inputs / group_size, 1) * group_size;
 }
 
 Status refuse(float value, uint64_t output, uint64_t input) noexcept {
@@ -168,7 +171,7 @@ struct Encoding {
 
   Status encode_output(const float* w, uint64_t output) const noexcept {
     const uint64_t group_size = group_inputs(form, weights.n_inputs);
-    const uint64_t step = piece_inputs(group_size);
+    const uint64_t step = whole_groups(kPieceInputs, group_size);
     const uint64_t n_groups = count_groups(form, weights.n_inputs);
     uint8_t* payload = codes.payload + output * payload_bytes(form, weights.n_inputs);
     for (uint64_t first = 0; first < weights.n_inputs; first += step) {
@@ -273,15 +276,16 @@ struct Decoding {
     const uint64_t group_size = group_inputs(form, n_inputs);
     const uint64_t n_groups = count_groups(form, n_inputs);
     const uint8_t* payload = codes.payload + output * payload_bytes(form, n_inputs);
-    std::array<uint8_t, kPieceGroups> middles;
+    std::array<uint8_t, kMadeInputs / kLeastGroup> middles;
     middles.fill(static_cast<uint8_t>(1u << (form.bits - 1)));
-    alignas(64) std::array<float, kPieceInputs> piece;
+    alignas(64) std::array<float, kMadeInputs> piece;
     uint64_t count;
     for (uint64_t first = 0; first < n_inputs; first += count) {
       // A group that is longer than a piece goes in parts, which its scale serves alike.
       const uint64_t group_left = group_size - first % group_size;
-      count = std::min({n_inputs - first, kPieceInputs,
-                        group_size > kPieceInputs ? group_left : piece_inputs(group_size)});
+      count =
+          std::min({n_inputs - first, kMadeInputs,
+                    group_size > kMadeInputs ? group_left : whole_groups(kMadeInputs, group_size)});
       const uint64_t group = output * n_groups + first / group_size;
       float* out = w + output * n_inputs + first;
       kernels.decode_weights_f32({

@@ -1,5 +1,6 @@
 // Divisions bind here, for small groups as much as memory does: loops are written so that the
-// compiler makes vectors of them, with a choice of values in the place of every branch.
+// compiler makes vectors of them. It chooses between floats by branches, for a comparison of them may
+// trap; bits of positive ones are of the same order and do not.
 #include "runtime/weights_scale.hpp"
 
 #include <bit>
@@ -9,7 +10,8 @@ namespace cordwood::runtime {
 namespace {
 
 /// Scales below this count as zero: their reciprocal would overflow.
-constexpr float kTinyScale = 0x1p-100f;
+constexpr int32_t kTinyScale = std::bit_cast<int32_t>(0x1p-100f);
+constexpr int32_t kOne = std::bit_cast<int32_t>(1.0f);
 
 constexpr float kLargestHalf = 65504.0f;
 constexpr float kSmallestHalf = 0x1p-24f;
@@ -29,17 +31,10 @@ float round_to_half(float value) noexcept {
   return rounded < kLargestHalf ? rounded : kLargestHalf;
 }
 
-/// Rounds to the stored type, and what is too small to nothing.
-void finish_scales(uint64_t n_groups, bool half_scales, float* scales) noexcept {
-  if (half_scales) {
-    for (uint64_t g = 0; g < n_groups; ++g) {
-      scales[g] = scales[g] < kTinyScale ? 0.0f : round_to_half(scales[g]);
-    }
-  } else {
-    for (uint64_t g = 0; g < n_groups; ++g) {
-      scales[g] = scales[g] < kTinyScale ? 0.0f : scales[g];
-    }
-  }
+/// The scale, or what stands for one that is too small.
+float scale_or(float scale, int32_t other) noexcept {
+  const auto bits = std::bit_cast<int32_t>(scale);
+  return std::bit_cast<float>(bits < kTinyScale ? other : bits);
 }
 
 void choose_symmetric(const float* low, const float* high, uint64_t n_groups, uint32_t bits,
@@ -67,33 +62,40 @@ void choose_zeros(const float* low, uint64_t n_groups, uint32_t bits, const floa
   const auto top = static_cast<float>((1u << bits) - 1);
   constexpr float kRounder = 0x1.8p23f;  // adding it leaves no room for a fraction
   for (uint64_t g = 0; g < n_groups; ++g) {
-    const float scale = scales[g] > 0.0f ? scales[g] : 1.0f;
-    const float exact = -low[g] / scale;
-    const float cut = exact < top ? exact : top;
-    const float zero = (cut + kRounder) - kRounder;
-    zeros[g] = static_cast<uint8_t>(static_cast<int32_t>(scales[g] > 0.0f ? zero : 0.0f));
+    // Where the scale is 0, so is what the lowest weight rounds to.
+    const float exact = -low[g] / scale_or(scales[g], kOne);
+    const float zero = ((exact < top ? exact : top) + kRounder) - kRounder;
+    zeros[g] = static_cast<uint8_t>(static_cast<int32_t>(zero));
   }
 }
 
 }  // namespace
 
 void invert_scales(uint64_t n_groups, const GroupScales& out) noexcept {
+  const float* scales = out.scales;
+  float* reciprocals = out.reciprocals;
   for (uint64_t g = 0; g < n_groups; ++g) {
-    const bool tiny = out.scales[g] < kTinyScale;
-    const float reciprocal = 1.0f / (tiny ? 1.0f : out.scales[g]);
-    out.reciprocals[g] = tiny ? 0.0f : reciprocal;
+    const auto bits = std::bit_cast<int32_t>(scales[g]);
+    const auto inverse = std::bit_cast<int32_t>(1.0f / scale_or(scales[g], kOne));
+    reciprocals[g] = std::bit_cast<float>(bits < kTinyScale ? 0 : inverse);
   }
 }
 
 void choose_scales(const float* low, const float* high, uint64_t n_groups, const WeightsForm& form,
                    const GroupScales& out) noexcept {
+  float* scales = out.scales;
   if (form.symmetric) {
-    choose_symmetric(low, high, n_groups, form.bits, out.scales);
+    choose_symmetric(low, high, n_groups, form.bits, scales);
   } else {
-    choose_asymmetric(low, high, n_groups, form.bits, out.scales);
+    choose_asymmetric(low, high, n_groups, form.bits, scales);
   }
-  finish_scales(n_groups, form.half_scales, out.scales);
-  if (!form.symmetric) choose_zeros(low, n_groups, form.bits, out.scales, out.zeros);
+  for (uint64_t g = 0; g < n_groups; ++g) scales[g] = scale_or(scales[g], 0);
+  if (form.half_scales) {
+    for (uint64_t g = 0; g < n_groups; ++g) {
+      scales[g] = scales[g] > 0.0f ? round_to_half(scales[g]) : 0.0f;
+    }
+  }
+  if (!form.symmetric) choose_zeros(low, n_groups, form.bits, scales, out.zeros);
   invert_scales(n_groups, out);
 }
 

@@ -160,7 +160,8 @@ class _Walk:
             scale = self.scales[:, k // size]
             zero = self.zeros[:, k // size].astype(np.float64)
             w = self.left[first + i]
-            steps = np.clip(np.rint(w * reciprocals(scale)), -zero, self.form.top - zero)
+            exact = w.astype(np.float32) * reciprocals(scale)  # in float32, as every method rounds
+            steps = np.clip(np.rint(exact), -zero, self.form.top - zero)
             self.codes[k] = steps + zero
             errors[i] = (w - scale * steps) / factor[i, i]
             self.left[first + i + 1 : end] -= factor[i, i + 1 :, None] * errors[i]

@@ -123,7 +123,7 @@ class QuantizedTensor:
                     f"and values below {1 << bits}"
                 )
                 raise InputError(message)
-            zero_points = np.ascontiguousarray(zero_points, dtype=np.uint8)
+            zero_points = np.array(zero_points, dtype=np.uint8, order="C")
         payload = pack_codes(codes, bits)
         for array in (payload, scales, zero_points):
             if array is not None:

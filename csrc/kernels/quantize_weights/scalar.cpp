@@ -62,7 +62,7 @@ bool weight_ranges_f32(const WeightRanges& task) noexcept {
     float low = 0.0f;
     float high = 0.0f;
     for (uint64_t k = first; k < end; ++k) {
-      if (!(std::fabs(task.w[k]) <= kLargestFinite)) return false;
+      if (!(task.w[k] >= -kLargestFinite && task.w[k] <= kLargestFinite)) return false;
       if (task.w[k] < low) low = task.w[k];
       if (task.w[k] > high) high = task.w[k];
     }
