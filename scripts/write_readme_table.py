@@ -132,7 +132,9 @@ def _ops_cell(lines: list[Any]) -> str:
     others = [line for line in lines if line["name"] != OURS]
     best = min(others, key=lambda line: line["ratio"]["median"])
     ratio = times(best["ratio"]["median"])
-    return f"{LIBRARIES[best['name']]} **{ratio}**, {duration(ours['seconds'])}, {ours['share']:.0%}"
+    return (
+        f"{LIBRARIES[best['name']]} **{ratio}**, {duration(ours['seconds'])}, {ours['share']:.0%}"
+    )
 
 
 def _line(cells: list[str]) -> str:
