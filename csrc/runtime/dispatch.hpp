@@ -8,6 +8,7 @@
 #include "kernels/link/link.hpp"
 #include "kernels/load_columns/load_columns.hpp"
 #include "kernels/tree_bin/tree_bin.hpp"
+#include "kernels/tree_lookup/tree_lookup.hpp"
 #include "kernels/tree_mask/tree_heap.hpp"
 #include "kernels/tree_mask/tree_mask.hpp"
 #include "kernels/tree_slice/tree_slice.hpp"
@@ -19,7 +20,8 @@ namespace cordwood::runtime {
 struct KernelRow {
   const char* name;
   bool (*probe)() noexcept;
-  bool slice_pays;  ///< whether tree_slice and tree_mask beat tree_walk here (docs/kernels.md)
+  bool slice_pays;   ///< whether tree_slice and tree_mask beat tree_walk here (docs/kernels.md)
+  bool lookup_pays;  ///< whether tree_lookup beats words of tree_slice here; without, none is used
   kernels::LinkF32 link_f32;
   kernels::LinkF64 link_f64;
   kernels::LinkF32 logit_f32;
@@ -43,6 +45,9 @@ struct KernelRow {
   kernels::TreeSlice tree_slice_word_f32;
   kernels::TreeSlice tree_slice_word_f64;
   kernels::TreeSlice tree_slice_word_leaves;
+  kernels::TreeLookup tree_lookup_f32;
+  kernels::TreeLookup tree_lookup_f64;
+  kernels::TreeLookup tree_lookup_leaves;
   kernels::TreeMask tree_mask_u8;
   kernels::TreeHeap tree_heap_u8;
 };
