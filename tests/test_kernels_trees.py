@@ -120,9 +120,12 @@ def test_few_rows_of_every_form_of_tree(isa: str, growth: str, digits: int) -> N
 
 
 @pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("category_rule", ["none", "floor"])
 @pytest.mark.parametrize("n_features", [2, 25, 50, 110])
 @pytest.mark.parametrize("max_leaves", [16, 17, 30, 32])
-def test_few_rows_of_trees_of_up_to_32_leaves(isa: str, max_leaves: int, n_features: int) -> None:
+def test_few_rows_of_trees_of_up_to_32_leaves(
+    isa: str, max_leaves: int, n_features: int, category_rule: str
+) -> None:
     """One to four registers of bins, four or two trees a step, and a last step that lacks some."""
     for seed, dtype in enumerate(("float32", "float64")):
         shape = drawn.Shape(
@@ -133,6 +136,7 @@ def test_few_rows_of_trees_of_up_to_32_leaves(isa: str, max_leaves: int, n_featu
             n_features=n_features,
             n_outputs=2,
             vector_leaves=n_features == 2,
+            category_rule=category_rule,
             start="trees" if n_features == 25 else "none",
             input_type=dtype,
             accumulate_type=dtype,
@@ -165,7 +169,7 @@ def test_more_than_256_leaves_are_walked(isa: str) -> None:
 def test_categories(isa: str, engine: str, rule: str) -> None:
     shape = drawn.Shape(seed=11, n_trees=20, max_leaves=31, category_rule=rule, n_features=5)
     graph = drawn.make_graph(shape)
-    for n in (3, 513):
+    for n in (3, 20, 513):
         check(graph, drawn.make_rows(graph.trees, n, seed=n), isa, engine)
 
 

@@ -8,9 +8,9 @@
 #include "kernels/link/link.hpp"
 #include "kernels/load_columns/load_columns.hpp"
 #include "kernels/tree_bin/tree_bin.hpp"
-#include "kernels/tree_lookup/tree_lookup.hpp"
 #include "kernels/tree_mask/tree_heap.hpp"
 #include "kernels/tree_mask/tree_mask.hpp"
+#include "kernels/tree_slice/tree_lookup.hpp"
 #include "kernels/tree_slice/tree_slice.hpp"
 #include "kernels/tree_walk/tree_walk.hpp"
 
@@ -20,8 +20,10 @@ namespace cordwood::runtime {
 struct KernelRow {
   const char* name;
   bool (*probe)() noexcept;
-  bool slice_pays;   ///< whether tree_slice and tree_mask beat tree_walk here (docs/kernels.md)
-  bool lookup_pays;  ///< whether tree_lookup beats words of tree_slice here; without, none is used
+  bool slice_pays;  ///< whether tree_slice and tree_mask beat tree_walk here (docs/kernels.md)
+  /// Whether tree_lookup beats words of tree_slice here, and is used at all. It is in the reference too,
+  /// whose slice engine runs where a test asks for it.
+  bool lookup_pays;
   kernels::LinkF32 link_f32;
   kernels::LinkF64 link_f64;
   kernels::LinkF32 logit_f32;

@@ -22,11 +22,10 @@ using kernels::kSliceRows;
 using kernels::kSliceWordRows;
 
 // How a batch, or the rest of one, is taken. A block costs the same for one row and for 512, a word the
-// same for one and for 64, tree_lookup the same for one and for 16; tree_heap and tree_mask cost by the
-// row. On Zen 5 they meet at about these numbers of rows, for trees of 31 leaves and of 64.
+// same for one and for 64; tree_heap and tree_mask cost by the row. On Zen 5 they meet at about these
+// numbers of rows, for trees of 31 leaves and of 64; where tree_lookup comes between, its plan says.
 constexpr uint64_t kMostSingleRows = 10;
 constexpr uint64_t kMostWordRows = 192;
-constexpr uint64_t kMostRowsBeforeLookup = 3;
 constexpr uint64_t kTaskBlocks = 16;
 
 // Rows that are loaded and binned at a time, so that their values never leave the L1.
@@ -54,8 +53,8 @@ class SliceEngine final : public TreeEngine {
         mask_.emplace(arrays, columns_, conditions_);
       }
     }
-    if (kernels.lookup_pays) most_lookup_rows_ = LookupPlan::most_rows(arrays, columns_, slice_);
-    if (most_lookup_rows_ != 0) lookup_.emplace(arrays, columns_);
+    if (kernels.lookup_pays) lookup_rows_ = LookupPlan::rows(arrays, columns_, slice_);
+    if (lookup_rows_.most != 0) lookup_.emplace(arrays, columns_, conditions_);
     conditions_.forget_nodes();
     for (const double base : arrays.base_value) base_value_.push_back(static_cast<Sum>(base));
     leaf_numbers_ = leaf_numbers(arrays);
@@ -126,9 +125,9 @@ class SliceEngine final : public TreeEngine {
   [[nodiscard]] size_t n_columns() const noexcept { return columns_.columns().size(); }
 
   [[nodiscard]] Way way_for(uint64_t n_rows) const noexcept {
-    const uint64_t single = lookup_ ? kMostRowsBeforeLookup : kMostSingleRows;
+    const uint64_t single = lookup_ ? lookup_rows_.least - 1 : kMostSingleRows;
     if (n_rows <= single && row_by_row()) return Way::kRowByRow;
-    if (n_rows <= most_lookup_rows_) return Way::kLookup;
+    if (n_rows <= lookup_rows_.most) return Way::kLookup;
     return n_rows <= kMostWordRows ? Way::kWord : Way::kBlock;
   }
 
@@ -167,7 +166,7 @@ class SliceEngine final : public TreeEngine {
   }
 
   [[nodiscard]] size_t condition_words(Way way) const noexcept {
-    return way == Way::kLookup ? LookupPlan::kScratchWords
+    return way == Way::kLookup ? lookup_->scratch_words()
                                : size_t{conditions_.count()} * (rows_of(way) / 64) + 1;
   }
 
@@ -212,7 +211,7 @@ class SliceEngine final : public TreeEngine {
   }
 
   [[nodiscard]] kernels::LookupModel lookup_model() const noexcept {
-    return lookup_->model(attributes_, tree_output_.data(), n_columns());
+    return lookup_->model(attributes_, conditions_, tree_output_.data());
   }
 
   void sum_trees(Way way, const kernels::SliceTask& task) const noexcept {
@@ -359,7 +358,7 @@ class SliceEngine final : public TreeEngine {
   // For single rows; neither where the trees or the columns are too large for both.
   std::optional<MaskPlan> mask_;
   std::optional<HeapPlan> heap_;
-  uint64_t most_lookup_rows_ = 0;
+  LookupPlan::Rows lookup_rows_;
   std::optional<LookupPlan> lookup_;  ///< for a few rows, in place of words where it pays
   std::vector<uint32_t> tree_output_;
   std::vector<Sum> base_value_;

@@ -14,9 +14,15 @@
 //     answers of a row   63 62 61 60 ... 35 34 33 32  31 30 29 28 ... 7 6 5 4  3 2 1 0   node
 //                        table 7         table 0      table 7         table 1  table 0
 //                        second tree                  first tree
+//
+// Category nodes are answered as in tree_slice: each set that is asked for is one bit vector over rows,
+// however many trees ask. Eight of a tree's, turned, are the answers of each row in one byte, with two
+// tables of their own.
 #pragma once
 
 #include <cstdint>
+
+#include "kernels/tree_slice/tree_slice.hpp"
 
 namespace cordwood::kernels {
 
@@ -30,17 +36,28 @@ inline constexpr uint32_t kLookupTableNodes = 4;
 inline constexpr uint32_t kLookupEntries = 1u << kLookupTableNodes;
 inline constexpr uint32_t kLookupSteps = 8;  // whose answers are kept at a time
 
+/// Eight category nodes of one tree. Sets count through all columns; number n_sets, which no row is in, stands
+/// where there is no node.
+struct LookupEight {
+  uint32_t set[8];
+  uint32_t keep[2 * kLookupEntries];  ///< by the first four answers and by the last four
+};
+
 struct LookupModel {
   const uint8_t* columns;  ///< [n_steps][64] which bin the node reads; 64-byte aligned
   const uint8_t* ranks;  ///< [n_steps][64] goes right where bin > rank; 255 where there is no node
-  const uint32_t* keep;  ///< [n_trees][tree_nodes / 4][16] leaf l is bit 31 - l; 64-byte aligned
+  const uint32_t* keep;  ///< [n_steps][16][16], tree by tree; leaf l is bit 31 - l; 64-byte aligned
   /// [n_trees][leaf_width][pieces][32] leaf values in pieces of 32 bits, the least significant first;
   /// 64-byte aligned
   const uint32_t* values;
+  const SliceColumn* sets;      ///< [n_columns] whose tables are the sets
+  const LookupEight* eights;    ///< of all trees
+  const uint32_t* first_eight;  ///< [n_trees + 1]
   const uint32_t* tree_output;  ///< [n_trees] first output that the tree's leaves add to
   uint32_t n_trees;             ///< the last step may lack some
   uint32_t tree_nodes;          ///< kLookupNodes or kLookupFewNodes
   uint32_t n_columns;
+  uint32_t n_sets;
   uint32_t leaf_width;
 };
 
@@ -50,6 +67,7 @@ struct LookupTask {
   const uint8_t* bins;  ///< [n_columns][64]
   uint8_t* rows;        ///< scratch [64][kLookupMaxColumns]
   uint64_t* answers;    ///< scratch [kLookupSteps][64]
+  uint64_t* in_set;     ///< scratch [n_sets + 1]
   uint8_t* leaves;      ///< out [n_trees][64]; tree_lookup_leaves alone
   void* sums;           ///< [n_outputs][64] of the accumulate type, holding what sums start from
   uint32_t n_rows;
