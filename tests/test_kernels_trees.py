@@ -26,6 +26,9 @@ LENGTHS = (0, 1, 7, 8, 9, 15, 16, 17, 31, 33, 48, 49, 63, 65, 511, 512, 513, 110
 # Around half a word of rows, a word, and the most rows that words take.
 WORD_LENGTHS = (1, 7, 10, 11, 31, 32, 33, 63, 64, 65, 192, 193, 600)
 
+# Around the lanes of tree_lookup, its 64 rows, and the batches that come before and after it.
+LOOKUP_LENGTHS = (3, 4, 8, 9, 16, 17, 32, 33, 48, 49, 63, 64, 65, 130, 256, 257)
+
 
 def assert_same_bits(given: np.ndarray, expected: np.ndarray) -> None:
     assert given.dtype == expected.dtype
@@ -117,6 +120,42 @@ def test_few_rows_of_every_form_of_tree(isa: str, growth: str, digits: int) -> N
 
 
 @pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("category_rule", ["none", "floor"])
+@pytest.mark.parametrize("n_features", [2, 25, 50, 110])
+@pytest.mark.parametrize("max_leaves", [16, 17, 30, 32])
+def test_few_rows_of_trees_of_up_to_32_leaves(
+    isa: str, max_leaves: int, n_features: int, category_rule: str
+) -> None:
+    """One to four registers of bins, four or two trees a step, and a last step that lacks some."""
+    for seed, dtype in enumerate(("float32", "float64")):
+        shape = drawn.Shape(
+            seed=max_leaves + n_features + seed,
+            n_trees=141 + 2 * seed + n_features % 3,
+            max_leaves=max_leaves,
+            growth="skewed" if seed else "random",
+            n_features=n_features,
+            n_outputs=2,
+            vector_leaves=n_features == 2,
+            category_rule=category_rule,
+            start="trees" if n_features == 25 else "none",
+            input_type=dtype,
+            accumulate_type=dtype,
+        )
+        graph = drawn.make_graph(shape)
+        room = 16 if max_leaves <= 17 else 32
+        assert (graph.trees.left >= 0).sum() >= 0.4 * room * shape.n_trees  # or words take it
+        X = drawn.make_rows(graph.trees, max(LOOKUP_LENGTHS), seed=seed)
+        data, names, values = pack(graph), oracle.apply(graph, X), oracle.results(graph, X)
+        start = None if graph.trees.start is None else values[graph.trees.start]
+        for n in LOOKUP_LENGTHS:
+            leaves = _core.run_trees(data, X[:n], isa=isa, engine="slice", leaves=True)
+            np.testing.assert_array_equal(leaves, names[:n])
+            part = None if start is None else start[:n]
+            margin = _core.run_trees(data, X[:n], isa=isa, engine="slice", start=part)
+            assert_same_bits(margin, values[graph.trees.target][:n])
+
+
+@pytest.mark.parametrize("isa", ISAS)
 def test_more_than_256_leaves_are_walked(isa: str) -> None:
     shape = drawn.Shape(seed=3, n_trees=5, max_leaves=400, n_outputs=4, vector_leaves=True)
     graph = drawn.make_graph(shape)
@@ -130,7 +169,7 @@ def test_more_than_256_leaves_are_walked(isa: str) -> None:
 def test_categories(isa: str, engine: str, rule: str) -> None:
     shape = drawn.Shape(seed=11, n_trees=20, max_leaves=31, category_rule=rule, n_features=5)
     graph = drawn.make_graph(shape)
-    for n in (3, 513):
+    for n in (3, 20, 513):
         check(graph, drawn.make_rows(graph.trees, n, seed=n), isa, engine)
 
 

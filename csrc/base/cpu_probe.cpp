@@ -45,6 +45,7 @@ constexpr uint32_t kAvx2 = bit(5);
 constexpr uint32_t kBmi2 = bit(8);
 constexpr uint32_t kAvx512f = bit(16);
 constexpr uint32_t kAvx512dq = bit(17);
+constexpr uint32_t kAvx512cd = bit(28);
 constexpr uint32_t kAvx512bw = bit(30);
 constexpr uint32_t kAvx512vl = bit(31);
 // Leaf 7, ecx.
@@ -83,7 +84,7 @@ bool cpu_has_avx512() noexcept {
 }
 
 bool cpu_has_avx512icl() noexcept {
-  return cpu_has_avx512() &&
+  return cpu_has_avx512() && has_all(cpuid(7).ebx, kAvx512cd) &&
          has_all(cpuid(7).ecx, kAvx512vbmi | kAvx512vbmi2 | kGfni | kAvx512vnni);
 }
 

@@ -11,7 +11,8 @@ bool cpu_has_avx2() noexcept;
 /// AVX-512 F, BW, DQ and VL, with AVX2, FMA, F16C and BMI2: Skylake servers and later.
 bool cpu_has_avx512() noexcept;
 
-/// AVX-512 F, BW, DQ, VL, VBMI, VBMI2, VNNI and GFNI, with AVX2, FMA, F16C and BMI2: Ice Lake, Zen 4 and later.
+/// AVX-512 F, BW, DQ, VL, CD, VBMI, VBMI2, VNNI and GFNI, with AVX2, FMA, F16C and BMI2: Ice Lake, Zen 4 and
+/// later.
 bool cpu_has_avx512icl() noexcept;
 
 /// AdvSIMD, which every 64-bit ARM processor has that runs an operating system.

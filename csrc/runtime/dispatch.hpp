@@ -10,6 +10,7 @@
 #include "kernels/tree_bin/tree_bin.hpp"
 #include "kernels/tree_mask/tree_heap.hpp"
 #include "kernels/tree_mask/tree_mask.hpp"
+#include "kernels/tree_slice/tree_lookup.hpp"
 #include "kernels/tree_slice/tree_slice.hpp"
 #include "kernels/tree_walk/tree_walk.hpp"
 #include "runtime/dispatch_arrays.hpp"
@@ -22,6 +23,9 @@ struct KernelRow {
   bool (*probe)() noexcept;
   bool slice_pays;  ///< whether tree_slice and tree_mask beat tree_walk here (docs/kernels.md)
   const ArrayKernels* arrays;
+  /// Whether tree_lookup beats words of tree_slice here, and is used at all. It is in the reference too,
+  /// whose slice engine runs where a test asks for it.
+  bool lookup_pays;
   kernels::LinkF32 link_f32;
   kernels::LinkF64 link_f64;
   kernels::LinkF32 logit_f32;
@@ -45,6 +49,9 @@ struct KernelRow {
   kernels::TreeSlice tree_slice_word_f32;
   kernels::TreeSlice tree_slice_word_f64;
   kernels::TreeSlice tree_slice_word_leaves;
+  kernels::TreeLookup tree_lookup_f32;
+  kernels::TreeLookup tree_lookup_f64;
+  kernels::TreeLookup tree_lookup_leaves;
   kernels::TreeMask tree_mask_u8;
   kernels::TreeHeap tree_heap_u8;
 };

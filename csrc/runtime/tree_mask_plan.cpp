@@ -86,7 +86,6 @@ MaskPlan::MaskPlan(const format::TreeArrays& arrays, const TreeColumns& tree_col
   const bool small = most_leaves(arrays) <= 32;
   lanes = small ? kernels::kMaskLanes32 : kernels::kMaskLanes64;
   const uint32_t steps_at_once = 64 / lanes;
-  std::vector<std::vector<ShapedNode>> shape(lanes);
   uint32_t n_steps = 0;
   for (uint64_t first = 0; first < n_trees; first += lanes) {
     const auto in_group = static_cast<uint32_t>(std::min<uint64_t>(lanes, n_trees - first));
@@ -96,27 +95,25 @@ MaskPlan::MaskPlan(const format::TreeArrays& arrays, const TreeColumns& tree_col
     group.first_step = n_steps;
     size_t most = 0;
     for (uint32_t t = 0; t < in_group; ++t) {
-      shape_tree(arrays, first + t, shape[t]);
-      most = std::max(most, shape[t].size());
+      most = std::max<size_t>(most, leaf_count(arrays, first + t) - 1);
     }
     // Room for every node; steps that stay unused are cut below.
     const size_t base = size_t{n_steps} * lanes;
     const size_t room = base + (most + steps_at_once) * lanes;
     resize(room);
     for (uint32_t t = 0; t < in_group; ++t) {
-      for (const ShapedNode& node : shape[t]) {
-        const NodeTest test = tree_columns.test(arrays, node.node);
-        const uint64_t left =
-            ((uint64_t{2} << node.order) - 1) ^ ((uint64_t{1} << node.first_leaf) - 1);
+      visit_inner(arrays, first + t, [&](uint64_t node, uint32_t first_leaf, uint32_t last_leaf) {
+        const NodeTest test = tree_columns.test(arrays, node);
+        const uint64_t left = ((uint64_t{2} << last_leaf) - 1) ^ ((uint64_t{1} << first_leaf) - 1);
         if (test.category) {
-          category_nodes.push_back({test.column, t, conditions.table_of(node.node), ~left});
-          continue;
+          category_nodes.push_back({test.column, t, conditions.table_of(node), ~left});
+          return;
         }
         const size_t at = base + size_t{used[t]++} * lanes + t;
         columns[at] = static_cast<uint8_t>(test.column);
         ranks[at] = static_cast<uint8_t>(test.rank);
         put_keep(at, ~left);
-      }
+      });
     }
     const uint32_t longest = *std::max_element(used.begin(), used.end());
     group.n_steps = (longest + steps_at_once - 1) / steps_at_once * steps_at_once;

@@ -5,11 +5,6 @@
 namespace cordwood::runtime {
 namespace {
 
-// A left subtree of `distance - 1` nodes has this many leaves.
-uint32_t leaves_left_of(uint32_t distance) {
-  return distance / 2;
-}
-
 // Level-order positions of a tree's leaves, left to right.
 void number_by_level(const format::TreeArrays& arrays, uint64_t first, uint64_t end,
                      std::vector<int32_t>& out) {
@@ -43,7 +38,7 @@ void shape_tree(const format::TreeArrays& arrays, uint64_t tree, std::vector<Sha
     if (distance == 0) continue;
     const uint32_t middle = at.first_leaf + leaves_left_of(distance);
     const uint32_t order = middle - 1;
-    out.push_back({at.node, order, at.first_leaf, at.above, at.below});
+    out.push_back({at.node, order, at.above, at.below});
     queue.push_back({at.node + 1, at.first_leaf, order, at.below});
     queue.push_back({at.node + distance, middle, at.above, order});
   }
@@ -73,12 +68,25 @@ uint64_t most_leaves(const format::TreeArrays& arrays) noexcept {
 }
 
 std::vector<uint32_t> leaf_rows(const format::TreeArrays& arrays) {
-  std::vector<uint32_t> rows;
-  rows.reserve((arrays.right.size() + arrays.attributes.n_trees) / 2);
+  // No branch on what no processor foresees: an inner node is overwritten by what follows it.
+  std::vector<uint32_t> rows((arrays.right.size() + arrays.attributes.n_trees) / 2 + 1);
+  size_t n_leaves = 0;
   for (size_t node = 0; node < arrays.right.size(); ++node) {
-    if (arrays.right[node] == 0) rows.push_back(arrays.rank[node]);
+    rows[n_leaves] = arrays.rank[node];
+    n_leaves += static_cast<size_t>(arrays.right[node] == 0);
   }
+  rows.resize(n_leaves);
   return rows;
+}
+
+std::vector<uint32_t> first_leaves(const format::TreeArrays& arrays) {
+  std::vector<uint32_t> first;
+  uint64_t leaves = 0;
+  for (uint64_t tree = 0; tree < arrays.attributes.n_trees; ++tree) {
+    first.push_back(static_cast<uint32_t>(leaves));
+    leaves += leaf_count(arrays, tree);
+  }
+  return first;
 }
 
 std::vector<int32_t> leaf_numbers(const format::TreeArrays& arrays) {

@@ -5,9 +5,11 @@
 #include <optional>
 #include <type_traits>
 
+#include "runtime/block_sums.hpp"
 #include "runtime/load_rows.hpp"
 #include "runtime/tree_heap_plan.hpp"
 #include "runtime/tree_leaf_pass.hpp"
+#include "runtime/tree_lookup_plan.hpp"
 #include "runtime/tree_mask_plan.hpp"
 #include "runtime/tree_shape.hpp"
 #include "runtime/tree_slice_plan.hpp"
@@ -21,7 +23,7 @@ using kernels::kSliceWordRows;
 
 // How a batch, or the rest of one, is taken. A block costs the same for one row and for 512, a word the
 // same for one and for 64; tree_heap and tree_mask cost by the row. On Zen 5 they meet at about these
-// numbers of rows, for trees of 31 leaves and of 64.
+// numbers of rows, for trees of 31 leaves and of 64; where tree_lookup comes between, its plan says.
 constexpr uint64_t kMostSingleRows = 10;
 constexpr uint64_t kMostWordRows = 192;
 constexpr uint64_t kTaskBlocks = 16;
@@ -29,27 +31,7 @@ constexpr uint64_t kTaskBlocks = 16;
 // Rows that are loaded and binned at a time, so that their values never leave the L1.
 constexpr uint64_t kStrip = 64;
 
-enum class Way : uint8_t { kRowByRow, kWord, kBlock };
-
-// Sums of a block lie output by output; those of a caller row by row.
-template <class Float>
-void copy_in(const Float* start, uint64_t n_rows, uint32_t n_outputs, uint64_t stride,
-             Float* sums) {
-  for (uint64_t row = 0; row < n_rows; ++row) {
-    for (uint32_t k = 0; k < n_outputs; ++k) sums[k * stride + row] = start[row * n_outputs + k];
-  }
-}
-
-template <class Float>
-void copy_out(const Float* sums, uint64_t n_rows, uint32_t n_outputs, uint64_t stride, Float* out) {
-  if (n_outputs == 1) {
-    std::memcpy(out, sums, n_rows * sizeof(Float));
-    return;
-  }
-  for (uint64_t row = 0; row < n_rows; ++row) {
-    for (uint32_t k = 0; k < n_outputs; ++k) out[row * n_outputs + k] = sums[k * stride + row];
-  }
-}
+enum class Way : uint8_t { kRowByRow, kLookup, kWord, kBlock };
 
 /// Input is the type rows are cast to, Sum the type leaves are added in.
 template <class Input, class Sum>
@@ -71,23 +53,16 @@ class SliceEngine final : public TreeEngine {
         mask_.emplace(arrays, columns_, conditions_);
       }
     }
+    if (kernels.lookup_pays) lookup_rows_ = LookupPlan::rows(arrays, columns_, slice_);
+    if (lookup_rows_.most != 0) lookup_.emplace(arrays, columns_, conditions_);
     conditions_.forget_nodes();
     for (const double base : arrays.base_value) base_value_.push_back(static_cast<Sum>(base));
     leaf_numbers_ = leaf_numbers(arrays);
     if (needs_leaf_pass(arrays)) {
       for (const uint32_t row : leaf_rows(arrays)) leaf_rows_.push_back(static_cast<int32_t>(row));
     }
-    for (const uint32_t row : leaf_rows(arrays)) {
-      for (uint32_t w = 0; w < attributes_.leaf_width; ++w) {
-        leaf_values_.push_back(
-            static_cast<Sum>(arrays.leaf_values[uint64_t{row} * attributes_.leaf_width + w]));
-      }
-    }
-    uint32_t first_leaf = 0;
-    for (uint64_t tree = 0; tree < attributes_.n_trees; ++tree) {
-      first_leaf_.push_back(first_leaf);
-      first_leaf += static_cast<uint32_t>(leaf_count(arrays, tree));
-    }
+    leaf_values_ = leaf_values<Sum>(arrays);
+    first_leaf_ = first_leaves(arrays);
   }
 
   Status sums(const RowsView& rows, const void* start, void* out,
@@ -124,7 +99,8 @@ class SliceEngine final : public TreeEngine {
   }
 
   [[nodiscard]] size_t scratch_bytes(uint64_t n_rows) const noexcept override {
-    const size_t block = block_bytes(n_rows > kMostWordRows ? Way::kBlock : Way::kWord);
+    const size_t block = std::max(block_bytes(n_rows > kMostWordRows ? Way::kBlock : Way::kWord),
+                                  lookup_ ? block_bytes(Way::kLookup) : 0);
     if (!row_by_row()) return block;
     const size_t row = Scratch::bytes_for<Input>(columns_.features().size()) +
                        Scratch::bytes_for<uint8_t>(kernels::kMaskMaxColumns) +
@@ -140,7 +116,8 @@ class SliceEngine final : public TreeEngine {
   [[nodiscard]] uint64_t resident_bytes() const noexcept override {
     return columns_.resident_bytes() + conditions_.tables().size() + slice_.resident_bytes() +
            planes_.size() + (mask_ ? mask_->resident_bytes() : 0) +
-           (heap_ ? heap_->resident_bytes() : 0) + leaf_values_.size() * sizeof(Sum) +
+           (heap_ ? heap_->resident_bytes() : 0) + (lookup_ ? lookup_->resident_bytes() : 0) +
+           leaf_values_.size() * sizeof(Sum) +
            (leaf_numbers_.size() + leaf_rows_.size()) * sizeof(int32_t);
   }
 
@@ -148,8 +125,10 @@ class SliceEngine final : public TreeEngine {
   [[nodiscard]] size_t n_columns() const noexcept { return columns_.columns().size(); }
 
   [[nodiscard]] Way way_for(uint64_t n_rows) const noexcept {
-    if (n_rows > kMostWordRows) return Way::kBlock;
-    return n_rows <= kMostSingleRows && row_by_row() ? Way::kRowByRow : Way::kWord;
+    const uint64_t single = lookup_ ? lookup_rows_.least - 1 : kMostSingleRows;
+    if (n_rows <= single && row_by_row()) return Way::kRowByRow;
+    if (n_rows <= lookup_rows_.most) return Way::kLookup;
+    return n_rows <= kMostWordRows ? Way::kWord : Way::kBlock;
   }
 
   [[nodiscard]] bool row_by_row() const noexcept { return mask_.has_value() || heap_.has_value(); }
@@ -163,6 +142,7 @@ class SliceEngine final : public TreeEngine {
     switch (way) {
       case Way::kRowByRow:
         return kMostSingleRows;
+      case Way::kLookup:
       case Way::kWord:
         return kSliceWordRows;
       default:
@@ -185,13 +165,18 @@ class SliceEngine final : public TreeEngine {
             attributes_.leaf_width};
   }
 
+  [[nodiscard]] size_t condition_words(Way way) const noexcept {
+    return way == Way::kLookup ? lookup_->scratch_words()
+                               : size_t{conditions_.count()} * (rows_of(way) / 64) + 1;
+  }
+
   [[nodiscard]] size_t block_bytes(Way way) const noexcept {
     const uint64_t rows = rows_of(way);
     const uint64_t words = rows / 64;
     const size_t trees = std::max<size_t>(kernels::kSliceTrees, attributes_.n_trees);
     return Scratch::bytes_for<Input>(columns_.features().size() * kStrip) +
            Scratch::bytes_for<uint8_t>(n_columns() * rows) +
-           Scratch::bytes_for<uint64_t>(size_t{conditions_.count()} * words + 1) +
+           Scratch::bytes_for<uint64_t>(condition_words(way)) +
            Scratch::bytes_for<uint64_t>(kernels::kSliceSlots * words + 1) +
            Scratch::bytes_for<uint8_t>(trees * rows) +
            Scratch::bytes_for<Sum>(size_t{attributes_.n_outputs} * rows) +
@@ -215,7 +200,7 @@ class SliceEngine final : public TreeEngine {
     }
     kernels::SliceTask task{};
     task.bins = bins;
-    task.conditions = scratch.take<uint64_t>(size_t{conditions_.count()} * words + 1);
+    task.conditions = scratch.take<uint64_t>(condition_words(way));
     task.slots = scratch.take<uint64_t>(kernels::kSliceSlots * words + 1);
     task.leaves = scratch.take<uint8_t>(leaf_trees * stride);
     task.sums = scratch.take<Sum>(size_t{attributes_.n_outputs} * stride);
@@ -223,6 +208,28 @@ class SliceEngine final : public TreeEngine {
     task.n_outputs = attributes_.n_outputs;
     task.n_rows = static_cast<uint32_t>(rows.n_rows);
     return task;
+  }
+
+  [[nodiscard]] kernels::LookupModel lookup_model() const noexcept {
+    return lookup_->model(attributes_, conditions_, tree_output_.data());
+  }
+
+  void sum_trees(Way way, const kernels::SliceTask& task) const noexcept {
+    constexpr bool kSingle = std::is_same_v<Sum, float>;
+    const KernelRow& k = kernels_;
+    if (way == Way::kLookup) {
+      (kSingle ? k.tree_lookup_f32 : k.tree_lookup_f64)(lookup_model(), LookupPlan::task(task));
+    } else if (way == Way::kWord) {
+      (kSingle ? k.tree_slice_word_f32 : k.tree_slice_word_f64)(slice_model(), task);
+    } else {
+      (kSingle ? k.tree_slice_f32 : k.tree_slice_f64)(slice_model(), task);
+    }
+  }
+
+  void name_trees(Way way, const kernels::SliceTask& task) const noexcept {
+    const KernelRow& k = kernels_;
+    if (way == Way::kLookup) return k.tree_lookup_leaves(lookup_model(), LookupPlan::task(task));
+    (way == Way::kWord ? k.tree_slice_word_leaves : k.tree_slice_leaves)(slice_model(), task);
   }
 
   Status sum_block(const RowsView& rows, Way way, const Sum* start, Sum* out,
@@ -237,12 +244,7 @@ class SliceEngine final : public TreeEngine {
     }
     task->starts_differ = start != nullptr;
     if (start != nullptr) copy_in(start, rows.n_rows, n_outputs, stride, sums);
-    const bool word = way == Way::kWord;
-    if constexpr (std::is_same_v<Sum, float>) {
-      (word ? kernels_.tree_slice_word_f32 : kernels_.tree_slice_f32)(slice_model(), *task);
-    } else {
-      (word ? kernels_.tree_slice_word_f64 : kernels_.tree_slice_f64)(slice_model(), *task);
-    }
+    sum_trees(way, *task);
     copy_out(sums, rows.n_rows, n_outputs, stride, out);
     return {};
   }
@@ -252,13 +254,13 @@ class SliceEngine final : public TreeEngine {
     const uint64_t n_trees = attributes_.n_trees;
     Result<kernels::SliceTask> task = start_block(rows, way, std::max<size_t>(n_trees, 1), scratch);
     CORDWOOD_RETURN_IF_FAILED(task.status());
-    (way == Way::kWord ? kernels_.tree_slice_word_leaves : kernels_.tree_slice_leaves)(
-        slice_model(), *task);
+    name_trees(way, *task);
     for (uint64_t tree = 0; tree < n_trees; ++tree) {
       const int32_t* name = names + first_leaf_[tree];
       const uint8_t* leaf = task->leaves + tree * rows_of(way);
       int32_t* to = out.at + tree * out.tree_step;
-      const std::span<const uint8_t> at = slice_.leaf_of_place(tree);
+      const std::span<const uint8_t> at =
+          way == Way::kLookup ? std::span<const uint8_t>{} : slice_.leaf_of_place(tree);
       for (uint64_t row = 0; row < rows.n_rows; ++row) {
         to[row * out.row_step] = name[at.empty() ? leaf[row] : at[leaf[row]]];
       }
@@ -356,6 +358,8 @@ class SliceEngine final : public TreeEngine {
   // For single rows; neither where the trees or the columns are too large for both.
   std::optional<MaskPlan> mask_;
   std::optional<HeapPlan> heap_;
+  LookupPlan::Rows lookup_rows_;
+  std::optional<LookupPlan> lookup_;  ///< for a few rows, in place of words where it pays
   std::vector<uint32_t> tree_output_;
   std::vector<Sum> base_value_;
   std::vector<Sum> leaf_values_;

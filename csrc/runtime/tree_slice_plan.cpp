@@ -200,6 +200,10 @@ uint32_t SliceConditions::table_of(uint64_t node) const noexcept {
   return condition_table_[node_condition_[node]];
 }
 
+uint32_t SliceConditions::n_tables() const noexcept {
+  return static_cast<uint32_t>(tables_.size() / kTableBytes);
+}
+
 struct SlicePlan::Tree {
   kernels::SliceForm form = kernels::SliceForm::kAny;
   uint32_t digits = 0;

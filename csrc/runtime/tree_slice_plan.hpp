@@ -28,6 +28,7 @@ class SliceConditions {
   /// Membership tables of all category conditions, 32 bytes each; and the node's among them.
   [[nodiscard]] const std::vector<uint8_t>& tables() const noexcept { return tables_; }
   [[nodiscard]] uint32_t table_of(uint64_t node) const noexcept;
+  [[nodiscard]] uint32_t n_tables() const noexcept;
 
   /// Nodes are asked for while plans are built only.
   void forget_nodes() noexcept { node_condition_ = {}; }

@@ -1,4 +1,4 @@
-// Category sets and leaf values by byte planes, on AVX-512 with VBMI.
+// Category sets, digits to numbers and leaf values by byte planes, on AVX-512 with VBMI.
 #pragma once
 
 #include <immintrin.h>
@@ -34,6 +34,16 @@ class BinBits {
   __m512i byte_;
   __m512i bit_;
 };
+
+// Digit p of 64 numbers in quadword p, to the 64 numbers: byte b of the digits, the last one in front, to
+// quadword b, and an 8x8 bit transpose in each. The instruction numbers matrix rows from the top.
+[[gnu::always_inline]] inline __m512i transpose_digits(__m512i digits) {
+  const __m512i digit_byte = _mm512_set_epi64(
+      0x070f171f272f373f, 0x060e161e262e363e, 0x050d151d252d353d, 0x040c141c242c343c,
+      0x030b131b232b333b, 0x020a121a222a323a, 0x0109111921293139, 0x0008101820283038);
+  const __m512i unit = _mm512_set1_epi64(static_cast<long long>(0x8040201008040201ull));
+  return _mm512_gf2p8affine_epi64_epi8(unit, _mm512_permutexvar_epi8(digit_byte, digits), 0);
+}
 
 // Pairs of neighbouring planes, unpacked: twice the element, half the rows in each register.
 struct Pair {

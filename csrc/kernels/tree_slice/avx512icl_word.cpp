@@ -132,19 +132,12 @@ template <uint32_t kDigits, uint32_t kLevel = 0, class Word>
   }
 }
 
-// Digits of 64 rows to 64 leaf numbers: byte b of the digits, the last one in front, to quadword b,
-// and an 8x8 bit transpose in each. The instruction numbers matrix rows from the top.
-[[gnu::always_inline]] inline __m512i transpose_digits(const __m128i* d) {
+[[gnu::always_inline]] inline __m512i join_digits(const __m128i* d) {
   const __m256i low =
       _mm256_set_m128i(_mm_unpacklo_epi64(d[2], d[3]), _mm_unpacklo_epi64(d[0], d[1]));
   const __m256i high =
       _mm256_set_m128i(_mm_unpacklo_epi64(d[6], d[7]), _mm_unpacklo_epi64(d[4], d[5]));
-  const __m512i all = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
-  const __m512i digit_byte = _mm512_set_epi64(
-      0x070f171f272f373f, 0x060e161e262e363e, 0x050d151d252d353d, 0x040c141c242c343c,
-      0x030b131b232b333b, 0x020a121a222a323a, 0x0109111921293139, 0x0008101820283038);
-  const __m512i unit = _mm512_set1_epi64(static_cast<long long>(0x8040201008040201ull));
-  return _mm512_gf2p8affine_epi64_epi8(unit, _mm512_permutexvar_epi8(digit_byte, all), 0);
+  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
 template <uint32_t kDigits, class Word>
@@ -172,7 +165,7 @@ __m512i read_tree(const SliceModel& model, const SliceGroup& group, uint32_t t,
       }
       break;
   }
-  return transpose_digits(digit);
+  return transpose_digits(join_digits(digit));
 }
 
 // Leaves of tree `t` of a group.
