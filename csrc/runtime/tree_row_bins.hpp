@@ -1,0 +1,179 @@
+// The bins of an engine's rows: made from the caller's values, or copied where the caller made them
+// before. An engine is built for one of the two and asks the same way.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "format/operators.h"
+#include "runtime/dispatch.hpp"
+#include "runtime/load_rows.hpp"
+#include "runtime/rows.hpp"
+#include "runtime/tree_columns.hpp"
+
+namespace cordwood::runtime {
+
+// ---- the kernels of tree_bin, by the types they are for ----
+
+inline void bin_column(const KernelRow& kernels, const float* values, uint64_t n,
+                       const kernels::BinColumn& column, uint8_t* bins) noexcept {
+  kernels.tree_bin_f32_u8(values, n, column, bins);
+}
+inline void bin_column(const KernelRow& kernels, const double* values, uint64_t n,
+                       const kernels::BinColumn& column, uint8_t* bins) noexcept {
+  kernels.tree_bin_f64_u8(values, n, column, bins);
+}
+inline void bin_column(const KernelRow& kernels, const float* values, uint64_t n,
+                       const kernels::BinColumn& column, uint16_t* bins) noexcept {
+  kernels.tree_bin_f32_u16(values, n, column, bins);
+}
+inline void bin_column(const KernelRow& kernels, const double* values, uint64_t n,
+                       const kernels::BinColumn& column, uint16_t* bins) noexcept {
+  kernels.tree_bin_f64_u16(values, n, column, bins);
+}
+
+using BinColumns = std::span<const kernels::BinColumn>;
+
+inline void bin_one_row(const KernelRow& kernels, const float* row, BinColumns columns,
+                        uint8_t* bins) noexcept {
+  kernels.tree_bin_row_f32_u8(row, columns.data(), static_cast<uint32_t>(columns.size()), bins);
+}
+inline void bin_one_row(const KernelRow& kernels, const double* row, BinColumns columns,
+                        uint8_t* bins) noexcept {
+  kernels.tree_bin_row_f64_u8(row, columns.data(), static_cast<uint32_t>(columns.size()), bins);
+}
+inline void bin_one_row(const KernelRow& kernels, const float* row, BinColumns columns,
+                        uint16_t* bins) noexcept {
+  kernels.tree_bin_row_f32_u16(row, columns.data(), static_cast<uint32_t>(columns.size()), bins);
+}
+inline void bin_one_row(const KernelRow& kernels, const double* row, BinColumns columns,
+                        uint16_t* bins) noexcept {
+  kernels.tree_bin_row_f64_u16(row, columns.data(), static_cast<uint32_t>(columns.size()), bins);
+}
+
+// ---- bins of an engine's rows ----
+
+/// From values, cast to the type that a call names.
+class ValueBins {
+ public:
+  // Rows that are loaded and binned at a time, so that their values never leave the L1.
+  static constexpr uint64_t kStrip = 64;
+
+  /// May throw std::bad_alloc.
+  ValueBins(const cordwood_tree_attributes& attributes, std::shared_ptr<const TreeColumns> columns,
+            const KernelRow& kernels)
+      : columns_(std::move(columns)),
+        loader_(LoadRule::of(attributes), columns_->features(), kernels),
+        kernels_(kernels) {}
+
+  /// Values that `by_column` and `one_row` keep meanwhile.
+  [[nodiscard]] size_t n_values() const noexcept { return columns_->features().size() * kStrip; }
+  [[nodiscard]] uint64_t resident_bytes() const noexcept { return columns_->resident_bytes(); }
+
+  /// Column c of all rows goes to `bins + c * stride`.
+  template <class Input>
+  Status by_column(const RowsView& rows, uint64_t stride, Input* values,
+                   uint8_t* bins) const noexcept {
+    const BinColumns columns = columns_->columns();
+    for (uint64_t first = 0; first < rows.n_rows; first += kStrip) {
+      const RowsView strip = rows.slice(first, std::min(kStrip, rows.n_rows - first));
+      CORDWOOD_RETURN_IF_FAILED(loader_.load(strip, values, kStrip));
+      for (size_t c = 0; c < columns.size(); ++c) {
+        bin_column(kernels_, values + columns[c].feature * kStrip, strip.n_rows, columns[c],
+                   bins + c * stride + first);
+      }
+    }
+    return {};
+  }
+
+  /// The bins of one row, side by side.
+  template <class Input>
+  Status one_row(const RowsView& row, Input* values, uint8_t* bins) const noexcept {
+    CORDWOOD_RETURN_IF_FAILED(loader_.load(row, values, 1));
+    bin_one_row(kernels_, values, columns_->columns(), bins);
+    return {};
+  }
+
+  /// Row by row side by side, as walks read them. Leaves the values in `values`, feature i at
+  /// `i * stride`; `column` holds a bin for each row.
+  template <class Input>
+  Status by_row(const RowsView& rows, uint64_t stride, Input* values, uint16_t* column,
+                uint16_t* bins) const noexcept {
+    CORDWOOD_RETURN_IF_FAILED(loader_.load(rows, values, stride));
+    const BinColumns columns = columns_->columns();
+    if (rows.n_rows == 1 && stride == 1) {
+      bin_one_row(kernels_, values, columns, bins);
+      return {};
+    }
+    for (size_t c = 0; c < columns.size(); ++c) {
+      bin_column(kernels_, values + columns[c].feature * stride, rows.n_rows, columns[c], column);
+      for (uint64_t row = 0; row < rows.n_rows; ++row) bins[row * columns.size() + c] = column[row];
+    }
+    return {};
+  }
+
+ private:
+  std::shared_ptr<const TreeColumns> columns_;
+  RowLoader loader_;
+  KernelRow kernels_;
+};
+
+/// From bins of any strides. Whoever made them owns the tables.
+class GivenBins {
+ public:
+  GivenBins(const cordwood_tree_attributes&, const std::shared_ptr<const TreeColumns>& columns,
+            const KernelRow&)
+      : n_columns_(columns->columns().size()) {}
+
+  [[nodiscard]] size_t n_values() const noexcept { return 0; }
+  [[nodiscard]] uint64_t resident_bytes() const noexcept { return 0; }
+
+  Status by_column(const RowsView& rows, uint64_t stride, uint8_t*, uint8_t* bins) const noexcept {
+    for (size_t c = 0; c < n_columns_; ++c, bins += stride) {
+      const auto* at =
+          static_cast<const uint8_t*>(rows.data) + static_cast<int64_t>(c) * rows.column_stride;
+      if (rows.row_stride == 1) {
+        std::memcpy(bins, at, rows.n_rows);
+        continue;
+      }
+      for (uint64_t row = 0; row < rows.n_rows; ++row, at += rows.row_stride) bins[row] = *at;
+    }
+    return {};
+  }
+
+  Status one_row(const RowsView& row, uint8_t* values, uint8_t* bins) const noexcept {
+    return by_column(row, 1, values, bins);
+  }
+
+  Status by_row(const RowsView& rows, uint64_t, uint16_t*, uint16_t*,
+                uint16_t* bins) const noexcept {
+    const auto* row = static_cast<const char*>(rows.data);
+    const bool dense = rows.column_stride == sizeof(uint16_t);
+    for (uint64_t r = 0; r < rows.n_rows; ++r, row += rows.row_stride, bins += n_columns_) {
+      if (dense) {
+        std::memcpy(bins, row, n_columns_ * sizeof(uint16_t));
+        continue;
+      }
+      const char* at = row;
+      for (size_t c = 0; c < n_columns_; ++c, at += rows.column_stride) {
+        std::memcpy(bins + c, at, sizeof(uint16_t));
+      }
+    }
+    return {};
+  }
+
+ private:
+  size_t n_columns_;
+};
+
+/// What an engine for rows of type Input asks.
+template <class Input>
+using RowBins = std::conditional_t<std::is_floating_point_v<Input>, ValueBins, GivenBins>;
+
+}  // namespace cordwood::runtime
