@@ -41,9 +41,8 @@ Result<TreeBinning> TreeBinning::plan(const format::TreeArrays& arrays,
                   "the model's leaves are linear in the values, which bins do not hold; pass the "
                   "rows themselves");
     }
-    Result<TreeColumns> columns = runs_binned_by_slices(arrays)
-                                      ? TreeColumns::plan(arrays, BinWidth::k8)
-                                      : plan_walk_columns(arrays);
+    Result<TreeColumns> columns =
+        has_byte_bins(arrays) ? TreeColumns::plan(arrays, BinWidth::k8) : plan_walk_columns(arrays);
     CORDWOOD_RETURN_IF_FAILED(columns.status());
     return TreeBinning(arrays.attributes, std::move(*columns), kernels);
   });

@@ -36,7 +36,7 @@ class TreeBinning {
   }
   [[nodiscard]] uint64_t n_columns() const noexcept { return columns_->columns().size(); }
 
-  /// Bytes of a bin: 1 where the slice engine runs the trees, 2 where they are walked.
+  /// Bytes of a bin: 1 in columns of the slice engine, 2 in those of the walk engine.
   [[nodiscard]] uint32_t bin_bytes() const noexcept {
     return columns_->width() == BinWidth::k8 ? 1 : 2;
   }

@@ -84,7 +84,7 @@ bool suits_slice(const format::TreeArrays& arrays, Reason& reason) {
 
 // The whole choice of engine. Evaluating every node of a tree of up to 256 leaves for 512 rows at once
 // beats walking it wherever vectors are long; larger trees, and processors without such vectors, walk.
-// Rows that come as bins fix the engine by the shape alone: `runs_binned_by_slices`.
+// Rows of bins have byte columns where the shape alone says slice (`has_byte_bins`); these walk, too.
 bool choose_slice(const format::TreeArrays& arrays, const KernelRow& kernels, EngineChoice choice,
                   Reason& reason) {
   if (!can_slice(arrays, reason)) return false;
@@ -108,7 +108,7 @@ void divide(Sum* sums, uint64_t count, double divisor) {
 
 }  // namespace
 
-bool runs_binned_by_slices(const format::TreeArrays& arrays) {
+bool has_byte_bins(const format::TreeArrays& arrays) {
   Reason reason{};
   return can_slice(arrays, reason) && suits_slice(arrays, reason);
 }
@@ -154,8 +154,9 @@ Result<TreeOperator> TreeOperator::prepare_binned(format::TreeArrays&& arrays,
     auto state = std::make_unique<State>();
     state->attributes = arrays.attributes;
     state->n_inputs = static_cast<uint32_t>(binning.n_columns());
-    const bool slice = binning.bin_bytes() == 1;
-    state->bin_dtype = slice ? CORDWOOD_DTYPE_UINT8 : CORDWOOD_DTYPE_UINT16;
+    const bool bytes = binning.bin_bytes() == 1;
+    const bool slice = bytes && kernels.slice_pays;
+    state->bin_dtype = bytes ? CORDWOOD_DTYPE_UINT8 : CORDWOOD_DTYPE_UINT16;
     state->name = slice ? "slice" : "walk";
     explain(state->reason, "rows are bins of %llu bytes", binning.bin_bytes());
     if (needs_leaf_pass(arrays)) {
@@ -163,11 +164,18 @@ Result<TreeOperator> TreeOperator::prepare_binned(format::TreeArrays&& arrays,
       CORDWOOD_RETURN_IF_FAILED(pass.status());
       state->pass = std::move(*pass);
     }
+    const auto walk = [&](bool with_tops) {
+      return make_walk_engine(arrays, kernels, with_tops, binning.columns());
+    };
     Result<std::unique_ptr<TreeEngine>> engine =
-        slice ? make_slice_engine(arrays, kernels, binning.columns())
-              : make_walk_engine(arrays, kernels, kernels.slice_pays, binning.columns());
+        slice ? make_slice_engine(arrays, kernels, binning.columns()) : walk(kernels.slice_pays);
     CORDWOOD_RETURN_IF_FAILED(engine.status());
     state->engine = std::move(*engine);
+    if (slice && most_leaves(arrays) > kernels::kMaskMaxLeaves) {
+      Result<std::unique_ptr<TreeEngine>> few = walk(false);
+      CORDWOOD_RETURN_IF_FAILED(few.status());
+      state->few = std::move(*few);
+    }
     return TreeOperator(std::move(state));
   });
 }

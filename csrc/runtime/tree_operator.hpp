@@ -18,9 +18,10 @@ namespace cordwood::runtime {
 /// Which engine runs the trees. Forcing one is for tests and measurements: the bits are the same.
 enum class EngineChoice : uint8_t { kFastest, kSlice, kWalk };
 
-/// Whether the slice engine runs the trees where rows are bins: their shape alone says so, since bins
-/// made on one machine serve on any other.
-[[nodiscard]] bool runs_binned_by_slices(const format::TreeArrays& arrays);
+/// Whether bins of rows are bytes, in the columns of the slice engine, or have 16 bits, in those of the
+/// walk engine. The shape of the trees alone says so, since bins made on one machine serve on any
+/// other; byte bins can be walked, too.
+[[nodiscard]] bool has_byte_bins(const format::TreeArrays& arrays);
 
 class TreeBinning;
 

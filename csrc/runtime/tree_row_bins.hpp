@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
-#include <span>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -15,49 +14,10 @@
 #include "runtime/dispatch.hpp"
 #include "runtime/load_rows.hpp"
 #include "runtime/rows.hpp"
+#include "runtime/tree_bin_calls.hpp"
 #include "runtime/tree_columns.hpp"
 
 namespace cordwood::runtime {
-
-// ---- the kernels of tree_bin, by the types they are for ----
-
-inline void bin_column(const KernelRow& kernels, const float* values, uint64_t n,
-                       const kernels::BinColumn& column, uint8_t* bins) noexcept {
-  kernels.tree_bin_f32_u8(values, n, column, bins);
-}
-inline void bin_column(const KernelRow& kernels, const double* values, uint64_t n,
-                       const kernels::BinColumn& column, uint8_t* bins) noexcept {
-  kernels.tree_bin_f64_u8(values, n, column, bins);
-}
-inline void bin_column(const KernelRow& kernels, const float* values, uint64_t n,
-                       const kernels::BinColumn& column, uint16_t* bins) noexcept {
-  kernels.tree_bin_f32_u16(values, n, column, bins);
-}
-inline void bin_column(const KernelRow& kernels, const double* values, uint64_t n,
-                       const kernels::BinColumn& column, uint16_t* bins) noexcept {
-  kernels.tree_bin_f64_u16(values, n, column, bins);
-}
-
-using BinColumns = std::span<const kernels::BinColumn>;
-
-inline void bin_one_row(const KernelRow& kernels, const float* row, BinColumns columns,
-                        uint8_t* bins) noexcept {
-  kernels.tree_bin_row_f32_u8(row, columns.data(), static_cast<uint32_t>(columns.size()), bins);
-}
-inline void bin_one_row(const KernelRow& kernels, const double* row, BinColumns columns,
-                        uint8_t* bins) noexcept {
-  kernels.tree_bin_row_f64_u8(row, columns.data(), static_cast<uint32_t>(columns.size()), bins);
-}
-inline void bin_one_row(const KernelRow& kernels, const float* row, BinColumns columns,
-                        uint16_t* bins) noexcept {
-  kernels.tree_bin_row_f32_u16(row, columns.data(), static_cast<uint32_t>(columns.size()), bins);
-}
-inline void bin_one_row(const KernelRow& kernels, const double* row, BinColumns columns,
-                        uint16_t* bins) noexcept {
-  kernels.tree_bin_row_f64_u16(row, columns.data(), static_cast<uint32_t>(columns.size()), bins);
-}
-
-// ---- bins of an engine's rows ----
 
 /// From values, cast to the type that a call names.
 class ValueBins {
@@ -127,17 +87,20 @@ class ValueBins {
 /// From bins of any strides. Whoever made them owns the tables.
 class GivenBins {
  public:
+  /// May throw std::bad_alloc.
   GivenBins(const cordwood_tree_attributes&, const std::shared_ptr<const TreeColumns>& columns,
-            const KernelRow&)
-      : n_columns_(columns->columns().size()) {}
+            const KernelRow&) {
+    for (const kernels::BinColumn& column : columns->columns()) {
+      missing_.push_back(column.category != 0 ? column.missing_bin : kNoBin);
+    }
+  }
 
   [[nodiscard]] size_t n_values() const noexcept { return 0; }
   [[nodiscard]] uint64_t resident_bytes() const noexcept { return 0; }
 
   Status by_column(const RowsView& rows, uint64_t stride, uint8_t*, uint8_t* bins) const noexcept {
-    for (size_t c = 0; c < n_columns_; ++c, bins += stride) {
-      const auto* at =
-          static_cast<const uint8_t*>(rows.data) + static_cast<int64_t>(c) * rows.column_stride;
+    for (size_t c = 0; c < missing_.size(); ++c, bins += stride) {
+      const uint8_t* at = column(rows, c);
       if (rows.row_stride == 1) {
         std::memcpy(bins, at, rows.n_rows);
         continue;
@@ -153,15 +116,20 @@ class GivenBins {
 
   Status by_row(const RowsView& rows, uint64_t, uint16_t*, uint16_t*,
                 uint16_t* bins) const noexcept {
-    const auto* row = static_cast<const char*>(rows.data);
+    const size_t n_columns = missing_.size();
+    if (rows.dtype == CORDWOOD_DTYPE_UINT8) {
+      widen(rows, bins);
+      return {};
+    }
     const bool dense = rows.column_stride == sizeof(uint16_t);
-    for (uint64_t r = 0; r < rows.n_rows; ++r, row += rows.row_stride, bins += n_columns_) {
+    const auto* row = static_cast<const char*>(rows.data);
+    for (uint64_t r = 0; r < rows.n_rows; ++r, row += rows.row_stride, bins += n_columns) {
       if (dense) {
-        std::memcpy(bins, row, n_columns_ * sizeof(uint16_t));
+        std::memcpy(bins, row, n_columns * sizeof(uint16_t));
         continue;
       }
       const char* at = row;
-      for (size_t c = 0; c < n_columns_; ++c, at += rows.column_stride) {
+      for (size_t c = 0; c < n_columns; ++c, at += rows.column_stride) {
         std::memcpy(bins + c, at, sizeof(uint16_t));
       }
     }
@@ -169,7 +137,25 @@ class GivenBins {
   }
 
  private:
-  size_t n_columns_;
+  static constexpr uint32_t kNoBin = 0xFFFFFFFFu;
+  static constexpr uint16_t kMissing16 = 0xFFFFu;
+
+  static const uint8_t* column(const RowsView& rows, size_t c) noexcept {
+    return static_cast<const uint8_t*>(rows.data) + static_cast<int64_t>(c) * rows.column_stride;
+  }
+
+  // Ranks of byte columns, NaN among them, are ranks of wider ones. In a category column NaN has a code
+  // behind the listed ones, where walks expect one of their own.
+  void widen(const RowsView& rows, uint16_t* bins) const noexcept {
+    for (size_t c = 0; c < missing_.size(); ++c) {
+      const uint8_t* at = column(rows, c);
+      for (uint64_t row = 0; row < rows.n_rows; ++row, at += rows.row_stride) {
+        bins[row * missing_.size() + c] = *at == missing_[c] ? kMissing16 : uint16_t{*at};
+      }
+    }
+  }
+
+  std::vector<uint32_t> missing_;  ///< of category columns; kNoBin of numeric ones
 };
 
 /// What an engine for rows of type Input asks.

@@ -6,6 +6,7 @@
 
 #include "kernels/tree_walk/step.h"
 #include "runtime/leaf_rows.hpp"
+#include "runtime/tree_bin_calls.hpp"
 #include "runtime/tree_columns.hpp"
 #include "runtime/tree_row_bins.hpp"
 #include "runtime/tree_shape.hpp"
@@ -39,7 +40,8 @@ constexpr uint64_t kWalksTogether = 1024;
 // Bytes past the last bin that the gathers of tree_walk may touch.
 constexpr size_t kBinTail = 8;
 
-/// Input is the type rows are cast to, or uint16_t where they are bins; Sum the type leaves are added in.
+/// Input is the type rows are cast to, or uint16_t where they are bins, of either width; Sum the type
+/// leaves are added in.
 template <class Input, class Sum>
 class WalkEngine final : public TreeEngine {
   static constexpr bool kBinned = std::is_same_v<Input, uint16_t>;

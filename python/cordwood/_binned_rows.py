@@ -143,14 +143,15 @@ class BinnedRows:
         Parameters
         ----------
         data : bytes-like
-            One-byte bins are read in place, so that nothing may change them; others are copied.
+            One-byte bins are read in place where `data` is bytes, and copied elsewhere.
 
         Raises
         ------
         BinnedRowsError
             The bytes are no binned rows of a version that this build reads, or not all of them.
         """
-        view = memoryview(data).cast("B")
+        # What has been checked must not change any more.
+        view = memoryview(data if type(data) is bytes else bytes(data))
         if len(view) < _HEADER.size:
             message = f"{len(view)} bytes, expected a header of {_HEADER.size}"
             raise _damaged(message)
