@@ -180,7 +180,9 @@ static const struct cordwood_backend table = {CORDWOOD_BACKEND_ABI,
                                               context_create,
                                               context_free,
                                               run,
-                                              stage};
+                                              stage,
+                                              NULL, /* takes no binned rows */
+                                              NULL};
 
 const struct cordwood_backend* echo_table(void) {
   return &table;

@@ -21,6 +21,9 @@ FUNCTIONS = (
     "availability", "load", "release", "describe", "context_create", "context_free", "run", "stage",
 )  # fmt: skip
 
+OPTIONAL = ("load_binned", "bin")
+"""Functions that a device may lack, as this one does."""
+
 _kept: list[Any] = []
 """Tables and names that capsules point at: a registered one must stay."""
 
@@ -32,7 +35,7 @@ class Table(ctypes.Structure):
         ("abi_version", ctypes.c_uint32),
         ("struct_bytes", ctypes.c_uint32),
         ("name", ctypes.c_char_p),
-        *((function, ctypes.c_void_p) for function in FUNCTIONS),
+        *((function, ctypes.c_void_p) for function in (*FUNCTIONS, *OPTIONAL)),
     )
 
 

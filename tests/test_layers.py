@@ -24,7 +24,7 @@ PYTHON_LEVELS = (
     ("ops",),
     ("passes", "frontends"),
     ("pack",),
-    ("_frames", "_rows", "_row_labels", "_row_sparse", "model"),
+    ("_binned_rows", "_frames", "_rows", "_row_labels", "_row_sparse", "model"),
     ("api",),
     ("measure",),
     ("verify", "search", "distill", "torch_swap", "export"),

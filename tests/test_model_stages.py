@@ -147,9 +147,9 @@ def test_work_grows_with_the_trees() -> None:
         best = float("inf")
         for _ in range(3):
             fresh = cordwood.load(model.to_bytes(), threads=1)
-            begin = time.perf_counter()
+            begin = time.thread_time()  # what neighbours on the machine do not stretch
             assert sum(1 for _ in fresh.staged_predict(X)) == rounds
-            best = min(best, time.perf_counter() - begin)
+            best = min(best, time.thread_time() - begin)
         seconds.append(best)
     assert seconds[1] < 10 * seconds[0]  # in a straight line 4 times; with the square 16
 

@@ -180,10 +180,10 @@ assert cordwood.load(data, device="echo").device == "echo"
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"abi_version": 3}, "its ABI version is 3, this build has 2; build it against"),
-        ({"abi_version": 1}, "its ABI version is 1, this build has 2; build it against"),
-        ({"struct_bytes": 72}, "its table has 72 bytes, expected 80; build it against"),
-        ({"struct_bytes": 88}, "its table has 88 bytes, expected 80; build it against"),
+        ({"abi_version": 4}, "its ABI version is 4, this build has 3; build it against"),
+        ({"abi_version": 2}, "its ABI version is 2, this build has 3; build it against"),
+        ({"struct_bytes": 80}, "its table has 80 bytes, expected 96; build it against"),
+        ({"struct_bytes": 104}, "its table has 104 bytes, expected 96; build it against"),
         ({"name": b"cpu"}, "backend cpu: a device of this name is registered already"),
         ({"name": b""}, "its name must be 1 to 31 of a-z, 0-9"),
         ({"name": None}, "its name must be 1 to 31 of a-z, 0-9"),
@@ -203,6 +203,16 @@ def test_tables_that_do_not_fit_are_refused(
 with pytest.raises(cordwood.DeviceError, match={message!r}):
     register(path, **{fields!r})
 assert _core.devices() == {{"cpu": None}}
+"""
+    _python(code, library, packed)
+
+
+def test_a_device_without_binned_rows_says_so(library: Path, packed: Path) -> None:
+    code = """
+register(path)
+model = cordwood.load(data, device="echo")
+with pytest.raises(cordwood.UnsupportedMethodError, match="the device echo takes none; pass the"):
+    model.bin([[0.0] * model.n_features_in_])
 """
     _python(code, library, packed)
 

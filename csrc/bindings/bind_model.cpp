@@ -129,7 +129,7 @@ std::optional<cordwood_tree_range> tree_range(const std::optional<py::tuple>& tr
 }
 
 LoadedModel load_model(const py::bytes& data, std::string_view device_name, bool check_all,
-                       const std::optional<py::tuple>& trees) {
+                       const std::optional<py::tuple>& trees, bool binned) {
   cordwood_message why;
   const runtime::Device device = runtime::find_device(device_name, why);
   if (device.backend == nullptr) throw_message(CORDWOOD_STATUS_device_not_available, why.text);
@@ -142,7 +142,7 @@ LoadedModel load_model(const py::bytes& data, std::string_view device_name, bool
   int32_t code = CORDWOOD_STATUS_ok;
   {
     const py::gil_scoped_release unlocked;
-    loaded.model = DeviceModel::load(device, file, range ? &*range : nullptr, code, why);
+    loaded.model = DeviceModel::load(device, file, range ? &*range : nullptr, binned, code, why);
   }
   if (loaded.model == nullptr) throw_message(code, why.text);
   loaded.feature_names = py::none();
@@ -206,8 +206,8 @@ void check_labels(const py::object& labels, const cordwood_answer& answer) {
 
 py::object bind_method(const LoadedModel& loaded, std::string_view method,
                        std::string_view target_name, bool flat, unsigned threads,
-                       py::object prepare, py::object labels, py::object finish,
-                       py::object options) {
+                       py::object prepare, py::object labels, py::object finish, py::object options,
+                       py::object binned) {
   const cordwood_target target = find_target(loaded, target_name);
   const cordwood_answer& answer = answer_of(loaded, target);
   if (numpy_type(answer.dtype) < 0) {
@@ -223,7 +223,22 @@ py::object bind_method(const LoadedModel& loaded, std::string_view method,
                               .prepare = std::move(prepare),
                               .labels = std::move(labels),
                               .finish = std::move(finish),
-                              .options = std::move(options)});
+                              .options = std::move(options),
+                              .binned = std::move(binned)});
+}
+
+/// Type of a bin, highest bin of each column, digest; None where rows are values.
+py::object bin_form(const LoadedModel& loaded) {
+  const cordwood_bin_form& form = loaded.model->facts().bins;
+  if (form.bin_bytes == 0) return py::none();
+  py::array_t<uint16_t> highest(static_cast<py::ssize_t>(form.n_columns));
+  std::copy_n(form.highest, form.n_columns, highest.mutable_data());
+  std::array<char, sizeof form.digest> digest;
+  for (std::size_t byte = 0; byte < digest.size(); ++byte) {
+    digest[byte] = static_cast<char>(form.digest[byte / 8] >> (byte % 8 * 8) & 0xFF);
+  }
+  return py::make_tuple(form.bin_bytes == 1 ? py::dtype::of<uint8_t>() : py::dtype::of<uint16_t>(),
+                        highest, py::bytes(digest.data(), digest.size()));
 }
 
 /// The margin of a stage: writable memory in the form of the target.
@@ -303,15 +318,24 @@ void register_model(py::module_& m) {
                           py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
                           "A packed model ready to run on a device.")
       .def(py::init(&load_model), py::arg("data"), py::kw_only(), py::arg("device") = "cpu",
-           py::arg("check_all") = true, py::arg("trees") = py::none())
+           py::arg("check_all") = true, py::arg("trees") = py::none(), py::arg("binned") = false)
       .def("targets", &target_names, "Names of the answers that this model has.")
       .def("bind", &bind_method, py::arg("method"), py::arg("target"), py::kw_only(),
            py::arg("flat"), py::arg("threads"), py::arg("prepare"), py::arg("labels") = py::none(),
            py::arg("finish") = py::none(), py::arg("options") = py::none(),
-           "A builtin function of X that answers with one target.")
+           py::arg("binned") = py::none(), "A builtin function of X that answers with one target.")
       .def("run_stage", &run_stage, py::arg("stage"), py::arg("target"), py::arg("X"),
            py::arg("margin"), py::kw_only(), py::arg("threads"),
            "Adds one stage's trees to the margin in place and answers with one target.")
+      .def(
+          "bin",
+          [](const LoadedModel& self, const py::object& x, unsigned threads) {
+            return bin_rows(*self.model, x, threads);
+          },
+          py::arg("X"), py::kw_only(), py::arg("threads"),
+          "Bins rows for a model of binned rows: by column in one byte, or by row in two.")
+      .def("bin_form", &bin_form,
+           "Type of a bin, highest bin of each column, digest; None where rows are values.")
       .def("form", &form, py::arg("target"), "Columns and dtype of an answer.")
       .def_readonly("feature_names", &LoadedModel::feature_names)
       .def_readonly("classes", &LoadedModel::classes)
@@ -320,6 +344,7 @@ void register_model(py::module_& m) {
       .def_readonly("unseen", &LoadedModel::unseen)
       .def_readonly("input_type", &LoadedModel::input_type)
       .def_readonly("provenance", &LoadedModel::provenance)
+      .def_property_readonly("binned", fact([](const Facts& f) { return f.bins.bin_bytes != 0; }))
       .def_property_readonly("n_features", fact([](const Facts& f) { return f.n_features; }))
       .def_property_readonly("n_trees", fact([](const Facts& f) { return f.n_trees; }))
       .def_property_readonly("n_outputs", fact([](const Facts& f) {

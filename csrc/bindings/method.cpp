@@ -132,23 +132,30 @@ py::object answer(const Method& method, const Rows& rows) {
   return out;
 }
 
-/// Rows that NumPy holds ready go straight through; the rest takes Python's door first.
-py::object call(const Method& method, PyObject* x) {
+/// Answers what Python's door returned.
+py::object answer_any(const Method& method, const py::object& prepared) {
   cordwood_rows rows;
-  if (read_rows(x, rows) && rows.n_features == method.model->facts().n_features) {
-    return answer(method, rows);
-  }
-  const py::object prepared = method.prepare(py::handle(x));
   if (read_rows(prepared.ptr(), rows)) return answer(method, rows);
   SparseView sparse;
   if (read_sparse(prepared.ptr(), sparse)) return answer(method, sparse);
   throw py::type_error("the door for rows did not return what can be read in place");
 }
 
-py::object call_and_finish(const Method& method, PyObject* x) {
-  py::object answered = call(method, x);
-  if (method.finish.is_none()) return answered;
+py::object finish(const Method& method, py::object&& answered) {
+  if (method.finish.is_none()) return std::move(answered);
   return method.finish(answered);
+}
+
+/// Rows that NumPy holds ready go straight through; the rest takes Python's door first.
+py::object call(const Method& method, PyObject* x) {
+  cordwood_rows rows;
+  if (read_rows(x, rows) && rows.n_features == method.model->facts().n_features) {
+    return finish(method, answer(method, rows));
+  }
+  const py::object prepared = method.prepare(py::handle(x));
+  // Bins run on tables of their own, behind a method of their own.
+  if (prepared.is(py::handle(x)) && !method.binned.is_none()) return method.binned(prepared);
+  return finish(method, answer_any(method, prepared));
 }
 
 /// X where it is the only argument, given by position or by name; else null.
@@ -186,7 +193,7 @@ PyObject* call_method(PyObject* capsule, PyObject* const* arguments, Py_ssize_t 
   PyObject* x = only_argument(arguments, count, keywords);
   if (x == nullptr) return call_with_options(*method, arguments, count, keywords);
   try {
-    return call_and_finish(*method, x).release().ptr();
+    return call(*method, x).release().ptr();
   } catch (py::error_already_set& error) {
     error.restore();
   } catch (const py::builtin_exception& error) {
@@ -256,6 +263,40 @@ py::object run_one_stage(const StageCall& call) {
     return model.stage(context, call.rows, call.stage, call.target, call.margin, data, call.threads,
                        why);
   });
+  return out;
+}
+
+py::object bin_rows(const runtime::DeviceModel& model, const py::object& x, unsigned threads) {
+  const cordwood_bin_form& form = model.facts().bins;
+  const bool by_column = form.bin_bytes == 1;
+  cordwood_rows dense;
+  SparseView sparse;
+  const bool is_dense = read_rows(x.ptr(), dense);
+  if (!is_dense && !read_sparse(x.ptr(), sparse)) {
+    throw py::type_error("rows must be an array read in place, or parts of a sparse matrix");
+  }
+  const auto n_rows = static_cast<py::ssize_t>(is_dense ? dense.n_rows : sparse.n_rows);
+  const auto n_columns = static_cast<py::ssize_t>(form.n_columns);
+  py::array out = by_column ? py::array(py::array_t<uint8_t>({n_columns, n_rows}))
+                            : py::array(py::array_t<uint16_t>({n_rows, n_columns}));
+  const auto step = static_cast<uint64_t>(by_column ? n_rows : 2 * n_columns);
+  auto* data = static_cast<std::byte*>(out.mutable_data());
+  const auto bin = [&](const cordwood_rows& rows) {
+    void* to = data + rows.first_row * (by_column ? 1 : step);
+    run_on(model, rows, [&](cordwood_backend_context* context, cordwood_message& why) {
+      return model.bin(context, rows, to, step, threads, why);
+    });
+  };
+  if (is_dense) {
+    bin(dense);
+  } else if (n_rows > 0) {
+    runtime::Arena& arena = thread_scratch().sparse_block;
+    throw_unless_ok(arena.reserve(sparse.block_bytes()));
+    SparseBlocks blocks(sparse, arena.bytes());
+    for (uint64_t first = 0; first < sparse.n_rows; first += sparse.block_rows()) {
+      bin(blocks.at(first));
+    }
+  }
   return out;
 }
 

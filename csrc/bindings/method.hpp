@@ -20,6 +20,7 @@ struct Method {
   pybind11::object labels;   ///< 1-D array that class indices pick from, or None
   pybind11::object finish;   ///< makes what the caller gets of the array, or None
   pybind11::object options;  ///< takes calls with more than X, or None where X is all there is
+  pybind11::object binned;   ///< answers rows that `prepare` gave back as they came, or None
 };
 
 /// A builtin function of X, fast where it stands alone. `name` must be one of the names that scikit-learn uses.
@@ -37,5 +38,10 @@ struct StageCall {
 
 /// A fresh array, C-ordered [n_rows, columns of the target].
 pybind11::object run_one_stage(const StageCall& call);
+
+/// Bins rows, dense or sparse, for a model that was loaded for rows of bins: [n_columns, n_rows] of
+/// uint8, or [n_rows, n_columns] of uint16.
+pybind11::object bin_rows(const runtime::DeviceModel& model, const pybind11::object& x,
+                          unsigned threads);
 
 }  // namespace cordwood::bindings

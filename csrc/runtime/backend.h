@@ -17,7 +17,7 @@ extern "C" {
 #endif
 
 /* Grows with every change of a struct or a rule below; a table of another version is refused. */
-#define CORDWOOD_BACKEND_ABI 2u
+#define CORDWOOD_BACKEND_ABI 3u
 
 /* Name of the Python capsule that carries a `const struct cordwood_backend *`. */
 #define CORDWOOD_BACKEND_CAPSULE "cordwood.backend"
@@ -74,15 +74,26 @@ struct cordwood_answer {
   uint8_t reserved[6];
 };
 
+/* What the bins of a model are: small integers that stand for where values lie among the cuts and
+ * categories of its trees. They depend on the file alone, so that bins made anywhere serve anywhere. */
+struct cordwood_bin_form {
+  uint32_t n_columns;
+  uint32_t bin_bytes; /* 1: columns lie apart, each contiguous; 2: rows lie apart */
+  const uint16_t*
+      highest;        /* [n_columns] highest bin of each; 0xFFFF besides where bins have 2 bytes */
+  uint64_t digest[2]; /* equal where the columns mean the same */
+};
+
 /* What a loaded model is. The texts live as long as the model. */
 struct cordwood_facts {
-  uint64_t n_features;
+  uint64_t n_features; /* columns of its rows, of bins where it was loaded for these */
   uint64_t n_trees;
   uint64_t resident_bytes;   /* private tables, on the host and on the device */
   const char* processor;     /* what runs it: an instruction set, a product's name */
   const char* engine;        /* how: "slice", "walk" */
   const char* engine_reason; /* why so */
   struct cordwood_answer answers[CORDWOOD_TARGET_COUNT]; /* by enum cordwood_target */
+  struct cordwood_bin_form bins; /* of a model that was loaded for rows of bins; else zero */
 };
 
 /* Where a function returns int32_t, that is an enum cordwood_status. All of them may be called from
@@ -130,6 +141,22 @@ struct cordwood_backend {
                    struct cordwood_backend_context* context, const struct cordwood_rows* rows,
                    uint64_t stage, uint32_t target, void* margin, void* out, uint32_t threads,
                    struct cordwood_message* why) CORDWOOD_NOEXCEPT;
+
+  /* Both NULL where the device takes no binned rows. */
+
+  /* As `load`; the rows of the model's `run` and `stage` are bins, UINT8 or UINT16, each at most what
+   * the form says. */
+  int32_t (*load_binned)(const void* bytes, uint64_t length,
+                         const struct cordwood_tree_range* trees,
+                         struct cordwood_backend_model** model,
+                         struct cordwood_message* why) CORDWOOD_NOEXCEPT;
+
+  /* Bins rows of values for such a model. `step` is the distance in bytes from one column to the next
+   * where bins have one byte, from one row to the next where they have two. */
+  int32_t (*bin)(const struct cordwood_backend_model* model,
+                 struct cordwood_backend_context* context, const struct cordwood_rows* rows,
+                 void* out, uint64_t step, uint32_t threads,
+                 struct cordwood_message* why) CORDWOOD_NOEXCEPT;
 };
 
 #ifdef __cplusplus

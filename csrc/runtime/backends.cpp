@@ -145,13 +145,20 @@ Device find_device(std::string_view name, cordwood_message& why) noexcept {
 
 std::shared_ptr<const DeviceModel> DeviceModel::load(const Device& device,
                                                      const format::FileView& file,
-                                                     const cordwood_tree_range* trees,
+                                                     const cordwood_tree_range* trees, bool binned,
                                                      int32_t& code,
                                                      cordwood_message& why) noexcept {
   const cordwood_backend& backend = *device.backend;
   if (const char* reason = backend.availability()) {
     Words(why).put("device ").put(backend.name).put(": ").put(reason);
     code = CORDWOOD_STATUS_device_not_available;
+    return nullptr;
+  }
+  if (binned && (backend.load_binned == nullptr || backend.bin == nullptr)) {
+    Words words(why);
+    words.put("binned rows: the device ").put(backend.name);
+    words.put(" takes none; pass the rows themselves");
+    code = CORDWOOD_STATUS_output_not_available;
     return nullptr;
   }
   std::shared_ptr<DeviceModel> loaded;
@@ -163,7 +170,8 @@ std::shared_ptr<const DeviceModel> DeviceModel::load(const Device& device,
     code = explain(memory, why);
     return nullptr;
   }
-  code = backend.load(file.bytes.data(), file.bytes.size(), trees, &loaded->model_, &why);
+  code = (binned ? backend.load_binned : backend.load)(file.bytes.data(), file.bytes.size(), trees,
+                                                       &loaded->model_, &why);
   if (code != CORDWOOD_STATUS_ok) return nullptr;
   backend.describe(loaded->model_, &loaded->facts_);
   return loaded;

@@ -37,10 +37,10 @@ struct Device {
 class DeviceModel {
  public:
   /// Null on failure, with the code and the words. The bytes of `file` may go once this returns.
-  /// `trees` is null for all of them.
+  /// `trees` is null for all of them; with `binned` rows are bins.
   static std::shared_ptr<const DeviceModel> load(const Device& device, const format::FileView& file,
-                                                 const cordwood_tree_range* trees, int32_t& code,
-                                                 cordwood_message& why) noexcept;
+                                                 const cordwood_tree_range* trees, bool binned,
+                                                 int32_t& code, cordwood_message& why) noexcept;
 
   ~DeviceModel() {
     if (model_ != nullptr) device_.backend->release(model_);
@@ -61,6 +61,12 @@ class DeviceModel {
                               unsigned threads, cordwood_message& why) const noexcept {
     return device_.backend->stage(model_, context, &rows, stage, target, margin, out, threads,
                                   &why);
+  }
+
+  /// Bins rows of values; only where rows are bins.
+  [[nodiscard]] int32_t bin(cordwood_backend_context* context, const cordwood_rows& rows, void* out,
+                            uint64_t step, unsigned threads, cordwood_message& why) const noexcept {
+    return device_.backend->bin(model_, context, &rows, out, step, threads, &why);
   }
 
   [[nodiscard]] const Device& device() const noexcept { return device_; }

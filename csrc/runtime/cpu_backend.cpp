@@ -42,12 +42,12 @@ const char* availability() noexcept {
   return nullptr;
 }
 
-int32_t load(const void* bytes, uint64_t length, const cordwood_tree_range* trees,
-             cordwood_backend_model** model, cordwood_message* why) noexcept {
+int32_t load_for(RowForm form, const void* bytes, uint64_t length, const cordwood_tree_range* trees,
+                 cordwood_backend_model** model, cordwood_message* why) noexcept {
   const std::span file(static_cast<const std::byte*>(bytes), length);
   const Result<const KernelRow*> kernels = active_row();
   if (!kernels) return explain(kernels.status(), *why);
-  auto loaded = Model::load(file, format::CheckLevel::structure, trees);
+  auto loaded = Model::load(file, format::CheckLevel::structure, trees, form);
   if (!loaded) return explain(loaded.status(), *why);
   const Status status = guard_memory("model", [&]() -> Status {
     auto made = std::make_unique<CpuModel>();
@@ -67,6 +67,16 @@ int32_t load(const void* bytes, uint64_t length, const cordwood_tree_range* tree
   return status.ok() ? CORDWOOD_STATUS_ok : explain(status, *why);
 }
 
+int32_t load(const void* bytes, uint64_t length, const cordwood_tree_range* trees,
+             cordwood_backend_model** model, cordwood_message* why) noexcept {
+  return load_for(RowForm::kValues, bytes, length, trees, model, why);
+}
+
+int32_t load_binned(const void* bytes, uint64_t length, const cordwood_tree_range* trees,
+                    cordwood_backend_model** model, cordwood_message* why) noexcept {
+  return load_for(RowForm::kBins, bytes, length, trees, model, why);
+}
+
 void release(cordwood_backend_model* model) noexcept {
   const std::unique_ptr<CpuModel> last(reveal(model));
 }
@@ -81,7 +91,8 @@ void describe(const cordwood_backend_model* model, cordwood_facts* facts) noexce
             .processor = self.instruction_set,
             .engine = trees.engine().data(),
             .engine_reason = trees.engine_reason().data(),
-            .answers = {}};
+            .answers = {},
+            .bins = {}};
   for (std::size_t target = 0; target < self.targets.size(); ++target) {
     if (!self.targets[target]) continue;
     const ValueInfo value = program.target_info(*self.targets[target]);
@@ -91,6 +102,12 @@ void describe(const cordwood_backend_model* model, cordwood_facts* facts) noexce
                               .role = value.role,
                               .reserved = {}};
   }
+  const std::optional<TreeBinning>& binning = program.binning();
+  if (!binning) return;
+  facts->bins = {.n_columns = program.n_features(),
+                 .bin_bytes = binning->bin_bytes(),
+                 .highest = binning->highest().data(),
+                 .digest = {binning->digest()[0], binning->digest()[1]}};
 }
 
 int32_t context_create(cordwood_backend_context** context, cordwood_message* why) noexcept {
@@ -131,6 +148,17 @@ int32_t stage(const cordwood_backend_model* model, cordwood_backend_context* con
   return status.ok() ? CORDWOOD_STATUS_ok : explain(status, *why);
 }
 
+int32_t bin(const cordwood_backend_model* model, cordwood_backend_context* context,
+            const cordwood_rows* rows, void* out, uint64_t step, uint32_t threads,
+            cordwood_message* why) noexcept {
+  const Model& self = *reveal(model).model;
+  const std::optional<TreeBinning>& binning = self.program().binning();
+  const bool by_column = binning && binning->bin_bytes() == 1;
+  const BinGrid grid = by_column ? BinGrid{out, 1, step} : BinGrid{out, step, 2};
+  const Status status = self.bin(*reveal(context), RowsView::of(*rows), grid, threads);
+  return status.ok() ? CORDWOOD_STATUS_ok : explain(status, *why);
+}
+
 }  // namespace
 
 constexpr cordwood_backend kCpuBackend = {.abi_version = CORDWOOD_BACKEND_ABI,
@@ -143,6 +171,8 @@ constexpr cordwood_backend kCpuBackend = {.abi_version = CORDWOOD_BACKEND_ABI,
                                           .context_create = context_create,
                                           .context_free = context_free,
                                           .run = run,
-                                          .stage = stage};
+                                          .stage = stage,
+                                          .load_binned = load_binned,
+                                          .bin = bin};
 
 }  // namespace cordwood::runtime

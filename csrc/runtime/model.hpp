@@ -18,13 +18,15 @@ class Model {
  public:
   /// Validates the bytes and prepares every operator. The bytes may go once this returns. Of the last
   /// tree operator just the trees of `range` are prepared, unless it is null.
-  static Result<std::shared_ptr<const Model>> load(
-      std::span<const std::byte> bytes, format::CheckLevel level,
-      const cordwood_tree_range* range = nullptr) noexcept;
+  static Result<std::shared_ptr<const Model>> load(std::span<const std::byte> bytes,
+                                                   format::CheckLevel level,
+                                                   const cordwood_tree_range* range = nullptr,
+                                                   RowForm form = RowForm::kValues) noexcept;
 
   /// The same for a file that is validated already.
-  static Result<std::shared_ptr<const Model>> prepare(
-      const format::FileView& file, const cordwood_tree_range* range = nullptr) noexcept;
+  static Result<std::shared_ptr<const Model>> prepare(const format::FileView& file,
+                                                      const cordwood_tree_range* range = nullptr,
+                                                      RowForm form = RowForm::kValues) noexcept;
 
   /// Writes the answer for `rows`, C-ordered, to `out`; only the operators that lead to the target
   /// run. Splits rows over up to `threads` threads where that pays; the split changes no bit.
@@ -36,6 +38,11 @@ class Model {
   /// stage's trees, not of those before.
   Status run_stage(Context& context, const RowsView& rows, uint64_t number, const Target& target,
                    void* margin, void* out, unsigned threads) const noexcept;
+
+  /// Bins rows of values for this model, which must have been made for rows of bins. Splits rows as
+  /// `run` does.
+  Status bin(Context& context, const RowsView& rows, const BinGrid& out,
+             unsigned threads) const noexcept;
 
   /// The value that plays a role, where the model has one.
   [[nodiscard]] std::optional<Target> by_role(cordwood_role role) const noexcept;
@@ -54,6 +61,7 @@ class Model {
  private:
   class Answer;
   class Stage;
+  class Binning;
 
   explicit Model(Program&& program) noexcept;
   Status prepare_stages(const format::FileView& file, const KernelRow& kernels,

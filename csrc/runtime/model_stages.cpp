@@ -15,8 +15,11 @@ Status Model::prepare_stages(const format::FileView& file, const KernelRow& kern
   later_.reserve(n_stages_ - 1);
   for (uint64_t stage = 1; stage < n_stages_; ++stage) {
     const uint64_t first = range.first + stage * range.per_stage;
+    const TreeRange part = {first, first + range.per_stage};
+    const std::optional<TreeBinning>& binning = program_.binning();
     Result<TreeOperator> trees =
-        TreeOperator::prepare(take_trees(*all, {first, first + range.per_stage}), kernels);
+        binning ? TreeOperator::prepare_binned(take_trees_alone(*all, part), *binning, kernels)
+                : TreeOperator::prepare(take_trees(*all, part), kernels);
     if (!trees) return trees.status();
     later_.push_back(std::move(*trees));
   }

@@ -120,7 +120,7 @@ uint64_t Program::preferred_rows() const noexcept {
 }
 
 uint64_t Program::resident_bytes() const noexcept {
-  uint64_t bytes = 0;
+  uint64_t bytes = binning_ ? binning_->columns()->resident_bytes() : 0;
   for (const TreeOperator& tree : trees_) bytes += tree.resident_bytes();
   return bytes;
 }

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "base/result.hpp"
 #include "format/view.hpp"
+#include "runtime/tree_binning.hpp"
 #include "runtime/tree_operator.hpp"
 #include "runtime/tree_range.hpp"
 
@@ -63,12 +65,16 @@ struct Target {
   bool leaves = false;
 };
 
+/// What rows are to a program: values of features, or bins that its trees' columns were binned into.
+enum class RowForm : uint8_t { kValues, kBins };
+
 class Program {
  public:
   /// Prepares every operator of a validated file for `kernels`; of the last tree operator just the
-  /// trees of `range`, unless that is null.
+  /// trees of `range`, unless that is null. For rows of bins there must be just one tree operator.
   static Result<Program> build(const format::FileView& file, const KernelRow& kernels,
-                               const TreeRange* range = nullptr) noexcept;
+                               const TreeRange* range = nullptr,
+                               RowForm form = RowForm::kValues) noexcept;
 
   /// Answers `rows` in one go. `out` is C-ordered, `target_info` wide.
   Status run(const Target& target, const RowsView& rows, void* out,
@@ -90,7 +96,10 @@ class Program {
   [[nodiscard]] std::span<const ValueInfo> values() const noexcept { return values_; }
   [[nodiscard]] std::span<const TreeOperator> trees() const noexcept { return trees_; }
   [[nodiscard]] uint32_t margin_value() const noexcept { return margin_value_; }
+  /// Columns that rows have: features, or columns of bins.
   [[nodiscard]] uint32_t n_features() const noexcept { return n_features_; }
+  /// How rows are binned; empty where they are values.
+  [[nodiscard]] const std::optional<TreeBinning>& binning() const noexcept { return binning_; }
   [[nodiscard]] uint64_t n_trees() const noexcept { return n_trees_; }
   [[nodiscard]] uint64_t preferred_rows() const noexcept;
   [[nodiscard]] uint64_t resident_bytes() const noexcept;
@@ -101,6 +110,8 @@ class Program {
                   const TreeRange* range);
   Status add_trees(const format::FileView& file, uint32_t index, Step& step,
                    const KernelRow& kernels, const TreeRange* range);
+  Status plan_binning(const format::FileView& file, const format::TreeArrays& arrays,
+                      const KernelRow& kernels);
   Status add_decide(const format::FileView& file, const cordwood_operator& record, Step& step);
   void make_plans();
   [[nodiscard]] Plan plan_for(uint32_t wanted, uint32_t given);
@@ -117,6 +128,8 @@ class Program {
   static constexpr std::size_t kMaxSteps = 64;
 
   const KernelRow* kernels_ = nullptr;
+  RowForm form_ = RowForm::kValues;
+  std::optional<TreeBinning> binning_;
   std::vector<ValueInfo> values_;
   std::vector<Step> steps_;
   std::vector<TreeOperator> trees_;

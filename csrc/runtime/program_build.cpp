@@ -8,10 +8,11 @@
 namespace cordwood::runtime {
 
 Result<Program> Program::build(const format::FileView& file, const KernelRow& kernels,
-                               const TreeRange* range) noexcept {
+                               const TreeRange* range, RowForm form) noexcept {
   return guard_memory("program", [&]() -> Result<Program> {
     Program program;
     program.kernels_ = &kernels;
+    program.form_ = form;
     const std::size_t n_steps = file.operators.size();
     if (n_steps > kMaxSteps) {
       return fail(CORDWOOD_STATUS_operator_order_invalid, "program",
@@ -113,14 +114,40 @@ Status Program::add_trees(const format::FileView& file, uint32_t index, Step& st
   }
   Result<format::TreeArrays> arrays = format::expand_trees(file, index);
   if (!arrays) return arrays.status();
-  if (range != nullptr) *arrays = take_trees(*arrays, *range);
+  if (form_ == RowForm::kBins) {
+    CORDWOOD_RETURN_IF_FAILED(plan_binning(file, *arrays, kernels));
+    if (range != nullptr) *arrays = take_trees_alone(*arrays, *range);
+  } else if (range != nullptr) {
+    *arrays = take_trees(*arrays, *range);
+  }
   const cordwood_tree_attributes attributes = arrays->attributes;
-  Result<TreeOperator> trees = TreeOperator::prepare(std::move(*arrays), kernels);
+  Result<TreeOperator> trees =
+      binning_ ? TreeOperator::prepare_binned(std::move(*arrays), *binning_, kernels)
+               : TreeOperator::prepare(std::move(*arrays), kernels);
   if (!trees) return trees.status();
   margin_value_ = step.output;
   step.tree = static_cast<uint32_t>(trees_.size());
   trees_.push_back(std::move(*trees));
   n_trees_ += attributes.n_trees;
+  return {};
+}
+
+Status Program::plan_binning(const format::FileView& file, const format::TreeArrays& arrays,
+                             const KernelRow& kernels) {
+  uint64_t ensembles = 0;
+  for (std::size_t index = 0; index < file.operators.size(); ++index) {
+    ensembles += file.operators[index].opcode == CORDWOOD_OP_TREE_ENSEMBLE;
+  }
+  if (ensembles != 1) {
+    return fail(CORDWOOD_STATUS_output_not_available, "binned rows",
+                "the model adds up {} ensembles of trees, each with columns of its own; rows are "
+                "binned for one. Pass the rows themselves",
+                ensembles);
+  }
+  Result<TreeBinning> binning = TreeBinning::plan(arrays, kernels);
+  if (!binning) return binning.status();
+  binning_.emplace(std::move(*binning));
+  n_features_ = static_cast<uint32_t>(binning_->n_columns());
   return {};
 }
 

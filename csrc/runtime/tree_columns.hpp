@@ -59,6 +59,14 @@ class TreeColumns {
   /// Cut or set of the file column that is rank 0 of an engine column.
   [[nodiscard]] uint32_t first_rank(uint32_t column) const noexcept { return first_rank_[column]; }
 
+  /// Cut, or listed category, number `rank` of an engine column.
+  [[nodiscard]] double cut(uint32_t column, uint32_t rank) const noexcept {
+    const void* sorted = columns_[column].sorted;
+    return float_storage_.empty() ? static_cast<const double*>(sorted)[rank]
+                                  : double{static_cast<const float*>(sorted)[rank]};
+  }
+
+  [[nodiscard]] BinWidth width() const noexcept { return width_; }
   [[nodiscard]] uint64_t resident_bytes() const noexcept;
 
  private:

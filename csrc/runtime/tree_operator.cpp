@@ -7,6 +7,7 @@
 #include "kernels/tree_mask/tree_mask.hpp"
 #include "kernels/tree_slice/tree_slice.hpp"
 #include "runtime/load_rows.hpp"
+#include "runtime/tree_binning.hpp"
 #include "runtime/tree_columns.hpp"
 #include "runtime/tree_engine.hpp"
 #include "runtime/tree_leaf_pass.hpp"
@@ -21,6 +22,8 @@ struct TreeOperator::State {
   std::unique_ptr<TreeEngine> engine;
   std::unique_ptr<TreeEngine> few;  ///< runs batches of up to kFewRows; may be null
   std::unique_ptr<LeafPass> pass;   ///< answers from the leaves that an engine finds; may be null
+  uint32_t n_inputs = 0;            ///< features, or columns of bins
+  uint8_t bin_dtype = 0;            ///< where rows are bins, their type
   std::string_view name;
   std::array<char, 128> reason{};
 
@@ -48,38 +51,52 @@ constexpr uint64_t kPassBytes = 4u << 20;
 // Leaf tables of the slice engine beyond this would not stay in a cache; such forests walk.
 constexpr uint64_t kMostLeafTableBytes = 32u << 20;
 
-// The whole choice of engine. Evaluating every node of a tree of up to 256 leaves for 512 rows at once
-// beats walking it wherever vectors are long; larger trees, and processors without such vectors, walk.
-bool choose_slice(const format::TreeArrays& arrays, const KernelRow& kernels, EngineChoice choice,
-                  Reason& reason) {
-  const auto explain = [&reason](const char* text, uint64_t number = 0) {
-    std::snprintf(reason.data(), reason.size(), text, static_cast<unsigned long long>(number));
-  };
+void explain(Reason& reason, const char* text, uint64_t number = 0) {
+  std::snprintf(reason.data(), reason.size(), text, static_cast<unsigned long long>(number));
+}
+
+// Whether the slice engine can run the trees at all.
+bool can_slice(const format::TreeArrays& arrays, Reason& reason) {
   const uint64_t leaves = most_leaves(arrays);
-  const uint64_t table_bytes = uint64_t{arrays.attributes.n_trees} * arrays.attributes.leaf_width *
-                               (leaves <= 64 ? 64 : kernels::kSliceMaxLeaves) * sizeof(double);
   if (leaves > kernels::kSliceMaxLeaves) {
-    explain("trees of up to %llu leaves; the slice engine takes 256", leaves);
+    explain(reason, "trees of up to %llu leaves; the slice engine takes 256", leaves);
     return false;
   }
   if (!TreeColumns::categories_fit(arrays, BinWidth::k8)) {
-    explain("a category column lists more values than the 254 of the slice engine");
+    explain(reason, "a category column lists more values than the 254 of the slice engine");
     return false;
   }
+  return true;
+}
+
+// Whether trees that it can run suit it, on processors with vectors.
+bool suits_slice(const format::TreeArrays& arrays, Reason& reason) {
+  const uint64_t leaves = most_leaves(arrays);
+  const uint64_t table_bytes = uint64_t{arrays.attributes.n_trees} * arrays.attributes.leaf_width *
+                               (leaves <= 64 ? 64 : kernels::kSliceMaxLeaves) * sizeof(double);
+  if (table_bytes > kMostLeafTableBytes) {
+    explain(reason, "the leaf tables of the slice engine would take %llu bytes", table_bytes);
+    return false;
+  }
+  explain(reason, "trees of up to %llu leaves, so that all nodes are evaluated at once", leaves);
+  return true;
+}
+
+// The whole choice of engine. Evaluating every node of a tree of up to 256 leaves for 512 rows at once
+// beats walking it wherever vectors are long; larger trees, and processors without such vectors, walk.
+// Rows of bins have byte columns where the shape alone says slice (`has_byte_bins`); these walk, too.
+bool choose_slice(const format::TreeArrays& arrays, const KernelRow& kernels, EngineChoice choice,
+                  Reason& reason) {
+  if (!can_slice(arrays, reason)) return false;
   if (choice != EngineChoice::kFastest) {
-    explain("forced");
+    explain(reason, "forced");
     return choice == EngineChoice::kSlice;
   }
   if (!kernels.slice_pays) {
-    explain("this instruction set walks faster than it evaluates all nodes");
+    explain(reason, "this instruction set walks faster than it evaluates all nodes");
     return false;
   }
-  if (table_bytes > kMostLeafTableBytes) {
-    explain("the leaf tables of the slice engine would take %llu bytes", table_bytes);
-    return false;
-  }
-  explain("trees of up to %llu leaves, so that all nodes are evaluated at once", leaves);
-  return true;
+  return suits_slice(arrays, reason);
 }
 
 template <class Sum>
@@ -91,11 +108,17 @@ void divide(Sum* sums, uint64_t count, double divisor) {
 
 }  // namespace
 
+bool has_byte_bins(const format::TreeArrays& arrays) {
+  Reason reason{};
+  return can_slice(arrays, reason) && suits_slice(arrays, reason);
+}
+
 Result<TreeOperator> TreeOperator::prepare(format::TreeArrays&& arrays, const KernelRow& kernels,
                                            EngineChoice choice) noexcept {
   return guard_memory("tree operator", [&]() -> Result<TreeOperator> {
     auto state = std::make_unique<State>();
     state->attributes = arrays.attributes;
+    state->n_inputs = arrays.attributes.n_features;
     if (needs_leaf_pass(arrays)) {
       Result<std::unique_ptr<LeafPass>> pass = arrays.linear_start.empty()
                                                    ? make_median_pass(arrays)
@@ -124,6 +147,39 @@ Result<TreeOperator> TreeOperator::prepare(format::TreeArrays&& arrays, const Ke
   });
 }
 
+Result<TreeOperator> TreeOperator::prepare_binned(format::TreeArrays&& arrays,
+                                                  const TreeBinning& binning,
+                                                  const KernelRow& kernels) noexcept {
+  return guard_memory("tree operator", [&]() -> Result<TreeOperator> {
+    auto state = std::make_unique<State>();
+    state->attributes = arrays.attributes;
+    state->n_inputs = static_cast<uint32_t>(binning.n_columns());
+    const bool bytes = binning.bin_bytes() == 1;
+    const bool slice = bytes && kernels.slice_pays;
+    state->bin_dtype = bytes ? CORDWOOD_DTYPE_UINT8 : CORDWOOD_DTYPE_UINT16;
+    state->name = slice ? "slice" : "walk";
+    explain(state->reason, "rows are bins of %llu bytes", binning.bin_bytes());
+    if (needs_leaf_pass(arrays)) {
+      Result<std::unique_ptr<LeafPass>> pass = make_median_pass(arrays);
+      CORDWOOD_RETURN_IF_FAILED(pass.status());
+      state->pass = std::move(*pass);
+    }
+    const auto walk = [&](bool with_tops) {
+      return make_walk_engine(arrays, kernels, with_tops, binning.columns());
+    };
+    Result<std::unique_ptr<TreeEngine>> engine =
+        slice ? make_slice_engine(arrays, kernels, binning.columns()) : walk(kernels.slice_pays);
+    CORDWOOD_RETURN_IF_FAILED(engine.status());
+    state->engine = std::move(*engine);
+    if (slice && most_leaves(arrays) > kernels::kMaskMaxLeaves) {
+      Result<std::unique_ptr<TreeEngine>> few = walk(false);
+      CORDWOOD_RETURN_IF_FAILED(few.status());
+      state->few = std::move(*few);
+    }
+    return TreeOperator(std::move(state));
+  });
+}
+
 const TreeEngine& TreeOperator::State::engine_for(uint64_t n_rows) const noexcept {
   return few != nullptr && n_rows <= kFewRows ? *few : *engine;
 }
@@ -140,10 +196,18 @@ uint64_t TreeOperator::State::pass_rows() const noexcept {
   return std::max(kPassBytes / leaf_bytes / block * block, block);
 }
 
+Status TreeOperator::check(const RowsView& rows) const noexcept {
+  CORDWOOD_RETURN_IF_FAILED(check_rows(rows, state_->n_inputs));
+  if (state_->bin_dtype == 0 || rows.dtype == state_->bin_dtype) return {};
+  return fail(CORDWOOD_STATUS_dtype_not_supported, "rows",
+              "bins have element type number {}, the model expects {}", rows.dtype,
+              state_->bin_dtype);
+}
+
 Status TreeOperator::margin(const RowsView& rows, const void* start, void* out,
                             std::span<std::byte> scratch) const noexcept {
   const cordwood_tree_attributes& trees = state_->attributes;
-  CORDWOOD_RETURN_IF_FAILED(check_rows(rows, trees.n_features));
+  CORDWOOD_RETURN_IF_FAILED(check(rows));
   CORDWOOD_RETURN_IF_FAILED(state_->pass != nullptr
                                 ? pass_over_leaves(rows, start, out, scratch)
                                 : state_->engine_for(rows.n_rows).sums(rows, start, out, scratch));
@@ -177,7 +241,7 @@ Status TreeOperator::pass_over_leaves(const RowsView& rows, const void* start, v
 
 Status TreeOperator::leaves(const RowsView& rows, int32_t* out,
                             std::span<std::byte> scratch) const noexcept {
-  CORDWOOD_RETURN_IF_FAILED(check_rows(rows, state_->attributes.n_features));
+  CORDWOOD_RETURN_IF_FAILED(check(rows));
   return state_->engine_for(rows.n_rows)
       .leaves(rows, LeafAnswer::kNumber, {out, state_->attributes.n_trees, 1}, scratch);
 }

@@ -18,11 +18,24 @@ namespace cordwood::runtime {
 /// Which engine runs the trees. Forcing one is for tests and measurements: the bits are the same.
 enum class EngineChoice : uint8_t { kFastest, kSlice, kWalk };
 
+/// Whether bins of rows are bytes, in the columns of the slice engine, or have 16 bits, in those of the
+/// walk engine. The shape of the trees alone says so, since bins made on one machine serve on any
+/// other; byte bins can be walked, too.
+[[nodiscard]] bool has_byte_bins(const format::TreeArrays& arrays);
+
+class TreeBinning;
+
 class TreeOperator {
  public:
   /// Chooses the engine and builds its private tables; `arrays` are consumed.
   static Result<TreeOperator> prepare(format::TreeArrays&& arrays, const KernelRow& kernels,
                                       EngineChoice choice = EngineChoice::kFastest) noexcept;
+
+  /// The same for rows of bins: `arrays` are all or some of the trees that `binning` was planned for,
+  /// with all of their columns.
+  static Result<TreeOperator> prepare_binned(format::TreeArrays&& arrays,
+                                             const TreeBinning& binning,
+                                             const KernelRow& kernels) noexcept;
 
   TreeOperator(TreeOperator&&) noexcept;
   TreeOperator& operator=(TreeOperator&&) noexcept;
@@ -55,6 +68,7 @@ class TreeOperator {
  private:
   struct State;
   explicit TreeOperator(std::unique_ptr<State> state) noexcept;
+  [[nodiscard]] Status check(const RowsView& rows) const noexcept;
   Status pass_over_leaves(const RowsView& rows, const void* start, void* out,
                           std::span<std::byte> scratch) const noexcept;
   std::unique_ptr<State> state_;

@@ -148,23 +148,11 @@ std::vector<uint32_t> take_leaf_rows(const TreeArrays& all, uint64_t first_node,
   return rows;
 }
 
-}  // namespace
-
-uint32_t last_trees(const format::FileView& file) noexcept {
-  const auto count = static_cast<uint32_t>(file.operators.size());
-  for (uint32_t index = count; index-- > 0;) {
-    if (file.operators[index].opcode == CORDWOOD_OP_TREE_ENSEMBLE) return index;
-  }
-  return count;
-}
-
-TreeArrays take_trees(const TreeArrays& all, const TreeRange& range) {
+/// Everything of the trees but their columns; nodes ask as they do in `all`.
+void take_nodes(const TreeArrays& all, const TreeRange& range, TreeArrays& taken) {
   const auto [first, last] = range;
   const uint64_t first_node = all.tree_start[first];
   const uint64_t last_node = all.tree_start[last];
-  TreeArrays taken;
-  const UsedTests used(all, first_node, last_node);
-  take_columns(all, used, taken);
   const std::vector<uint32_t> leaf_rows = take_leaf_rows(all, first_node, last_node, taken);
 
   taken.tree_start = part(all.tree_start, first, last + 1);
@@ -173,11 +161,10 @@ TreeArrays take_trees(const TreeArrays& all, const TreeRange& range) {
   taken.column = part(all.column, first_node, last_node);
   taken.rank = part(all.rank, first_node, last_node);
   taken.missing_left = part(all.missing_left, first_node, last_node);
-  for (uint64_t node = first_node; node < last_node; ++node) {
-    const uint64_t place = node - first_node;
-    const bool leaf = all.right[node] == 0;
-    taken.rank[place] = leaf ? place_of(leaf_rows, all.rank[node]) : used.new_rank(all, node);
-    taken.column[place] = leaf ? 0 : used.new_column(all.column[node]);
+  for (uint64_t place = 0; place < taken.right.size(); ++place) {
+    if (taken.right[place] != 0) continue;
+    taken.rank[place] = place_of(leaf_rows, taken.rank[place]);
+    taken.column[place] = 0;
   }
   taken.tree_output = part(all.tree_output, first, last);
   if (!all.tree_weight.empty()) taken.tree_weight = part(all.tree_weight, first, last);
@@ -195,6 +182,39 @@ TreeArrays take_trees(const TreeArrays& all, const TreeRange& range) {
     // Exact where trees come in iterations: both divisors are their numbers, and the products fit.
     taken.attributes.divisor = all.attributes.divisor * static_cast<double>(last - first) /
                                static_cast<double>(all.attributes.n_trees);
+  }
+}
+
+}  // namespace
+
+uint32_t last_trees(const format::FileView& file) noexcept {
+  const auto count = static_cast<uint32_t>(file.operators.size());
+  for (uint32_t index = count; index-- > 0;) {
+    if (file.operators[index].opcode == CORDWOOD_OP_TREE_ENSEMBLE) return index;
+  }
+  return count;
+}
+
+TreeArrays take_trees_alone(const TreeArrays& all, const TreeRange& range) {
+  TreeArrays taken;
+  taken.columns = all.columns;
+  taken.cuts = all.cuts;
+  taken.category_values = all.category_values;
+  taken.set_bits = all.set_bits;
+  take_nodes(all, range, taken);
+  return taken;
+}
+
+TreeArrays take_trees(const TreeArrays& all, const TreeRange& range) {
+  const uint64_t first_node = all.tree_start[range.first];
+  TreeArrays taken;
+  const UsedTests used(all, first_node, all.tree_start[range.last]);
+  take_columns(all, used, taken);
+  take_nodes(all, range, taken);
+  for (uint64_t place = 0; place < taken.right.size(); ++place) {
+    if (taken.right[place] == 0) continue;
+    taken.rank[place] = used.new_rank(all, first_node + place);
+    taken.column[place] = used.new_column(all.column[first_node + place]);
   }
   return taken;
 }

@@ -24,4 +24,8 @@ struct TreeRange {
 /// divides by as many parts of the divisor as there are trees of all.
 [[nodiscard]] format::TreeArrays take_trees(const format::TreeArrays& all, const TreeRange& range);
 
+/// The same with all columns, cuts and sets as they are, so that bins of the whole serve the part.
+[[nodiscard]] format::TreeArrays take_trees_alone(const format::TreeArrays& all,
+                                                  const TreeRange& range);
+
 }  // namespace cordwood::runtime

@@ -6,11 +6,11 @@
 #include <type_traits>
 
 #include "runtime/block_sums.hpp"
-#include "runtime/load_rows.hpp"
 #include "runtime/tree_heap_plan.hpp"
 #include "runtime/tree_leaf_pass.hpp"
 #include "runtime/tree_lookup_plan.hpp"
 #include "runtime/tree_mask_plan.hpp"
+#include "runtime/tree_row_bins.hpp"
 #include "runtime/tree_shape.hpp"
 #include "runtime/tree_slice_plan.hpp"
 
@@ -28,33 +28,31 @@ constexpr uint64_t kMostSingleRows = 10;
 constexpr uint64_t kMostWordRows = 192;
 constexpr uint64_t kTaskBlocks = 16;
 
-// Rows that are loaded and binned at a time, so that their values never leave the L1.
-constexpr uint64_t kStrip = 64;
-
 enum class Way : uint8_t { kRowByRow, kLookup, kWord, kBlock };
 
-/// Input is the type rows are cast to, Sum the type leaves are added in.
+/// Input is the type rows are cast to, or uint8_t where they are bins; Sum the type leaves are added in.
 template <class Input, class Sum>
 class SliceEngine final : public TreeEngine {
  public:
-  SliceEngine(const format::TreeArrays& arrays, TreeColumns&& columns, const KernelRow& kernels)
+  SliceEngine(const format::TreeArrays& arrays, const std::shared_ptr<const TreeColumns>& columns,
+              const KernelRow& kernels)
       : attributes_(arrays.attributes),
-        columns_(std::move(columns)),
-        loader_(LoadRule::of(arrays.attributes), columns_.features(), kernels),
-        conditions_(arrays, columns_),
+        columns_(columns),
+        row_bins_(arrays.attributes, columns, kernels),
+        conditions_(arrays, *columns),
         slice_(arrays, conditions_),
         planes_(leaf_planes(arrays, slice_)),
         tree_output_(arrays.tree_output),
         kernels_(kernels) {
     if (most_leaves(arrays) <= kernels::kMaskMaxLeaves && n_columns() <= kernels::kMaskMaxColumns) {
       if (HeapPlan::suits(arrays)) {
-        heap_.emplace(arrays, columns_);
+        heap_.emplace(arrays, *columns);
       } else {
-        mask_.emplace(arrays, columns_, conditions_);
+        mask_.emplace(arrays, *columns, conditions_);
       }
     }
-    if (kernels.lookup_pays) lookup_rows_ = LookupPlan::rows(arrays, columns_, slice_);
-    if (lookup_rows_.most != 0) lookup_.emplace(arrays, columns_, conditions_);
+    if (kernels.lookup_pays) lookup_rows_ = LookupPlan::rows(arrays, *columns, slice_);
+    if (lookup_rows_.most != 0) lookup_.emplace(arrays, *columns, conditions_);
     conditions_.forget_nodes();
     for (const double base : arrays.base_value) base_value_.push_back(static_cast<Sum>(base));
     leaf_numbers_ = leaf_numbers(arrays);
@@ -102,7 +100,7 @@ class SliceEngine final : public TreeEngine {
     const size_t block = std::max(block_bytes(n_rows > kMostWordRows ? Way::kBlock : Way::kWord),
                                   lookup_ ? block_bytes(Way::kLookup) : 0);
     if (!row_by_row()) return block;
-    const size_t row = Scratch::bytes_for<Input>(columns_.features().size()) +
+    const size_t row = Scratch::bytes_for<Input>(row_bins_.n_values()) +
                        Scratch::bytes_for<uint8_t>(kernels::kMaskMaxColumns) +
                        Scratch::bytes_for<uint32_t>(row_trees()) +
                        Scratch::bytes_for<uint64_t>(row_trees());
@@ -114,7 +112,7 @@ class SliceEngine final : public TreeEngine {
   }
 
   [[nodiscard]] uint64_t resident_bytes() const noexcept override {
-    return columns_.resident_bytes() + conditions_.tables().size() + slice_.resident_bytes() +
+    return row_bins_.resident_bytes() + conditions_.tables().size() + slice_.resident_bytes() +
            planes_.size() + (mask_ ? mask_->resident_bytes() : 0) +
            (heap_ ? heap_->resident_bytes() : 0) + (lookup_ ? lookup_->resident_bytes() : 0) +
            leaf_values_.size() * sizeof(Sum) +
@@ -122,7 +120,7 @@ class SliceEngine final : public TreeEngine {
   }
 
  private:
-  [[nodiscard]] size_t n_columns() const noexcept { return columns_.columns().size(); }
+  [[nodiscard]] size_t n_columns() const noexcept { return columns_->columns().size(); }
 
   [[nodiscard]] Way way_for(uint64_t n_rows) const noexcept {
     const uint64_t single = lookup_ ? lookup_rows_.least - 1 : kMostSingleRows;
@@ -174,7 +172,7 @@ class SliceEngine final : public TreeEngine {
     const uint64_t rows = rows_of(way);
     const uint64_t words = rows / 64;
     const size_t trees = std::max<size_t>(kernels::kSliceTrees, attributes_.n_trees);
-    return Scratch::bytes_for<Input>(columns_.features().size() * kStrip) +
+    return Scratch::bytes_for<Input>(row_bins_.n_values()) +
            Scratch::bytes_for<uint8_t>(n_columns() * rows) +
            Scratch::bytes_for<uint64_t>(condition_words(way)) +
            Scratch::bytes_for<uint64_t>(kernels::kSliceSlots * words + 1) +
@@ -188,16 +186,9 @@ class SliceEngine final : public TreeEngine {
     const uint64_t stride = rows_of(way);
     const uint64_t words = stride / 64;
     Scratch scratch(block);
-    auto* values = scratch.take<Input>(columns_.features().size() * kStrip);
+    auto* values = scratch.take<Input>(row_bins_.n_values());
     auto* bins = scratch.take<uint8_t>(n_columns() * stride);
-    for (uint64_t first = 0; first < rows.n_rows; first += kStrip) {
-      const RowsView strip = rows.slice(first, std::min(kStrip, rows.n_rows - first));
-      CORDWOOD_RETURN_IF_FAILED(loader_.load(strip, values, kStrip));
-      for (size_t c = 0; c < n_columns(); ++c) {
-        const kernels::BinColumn& column = columns_.columns()[c];
-        bin(values + column.feature * kStrip, strip.n_rows, column, bins + c * stride + first);
-      }
-    }
+    CORDWOOD_RETURN_IF_FAILED(row_bins_.by_column(rows, stride, values, bins));
     kernels::SliceTask task{};
     task.bins = bins;
     task.conditions = scratch.take<uint64_t>(condition_words(way));
@@ -268,15 +259,6 @@ class SliceEngine final : public TreeEngine {
     return {};
   }
 
-  void bin(const float* values, uint64_t n, const kernels::BinColumn& column,
-           uint8_t* bins) const noexcept {
-    kernels_.tree_bin_f32_u8(values, n, column, bins);
-  }
-  void bin(const double* values, uint64_t n, const kernels::BinColumn& column,
-           uint8_t* bins) const noexcept {
-    kernels_.tree_bin_f64_u8(values, n, column, bins);
-  }
-
   // ---- single rows ----
 
   /// Calls `visit(row, leaves)` with the row's in-order leaf number in each tree.
@@ -284,7 +266,7 @@ class SliceEngine final : public TreeEngine {
   Status visit_rows(const RowsView& rows, std::span<std::byte> block,
                     Visit&& visit) const noexcept {
     Scratch scratch(block);
-    auto* values = scratch.take<Input>(columns_.features().size());
+    auto* values = scratch.take<Input>(row_bins_.n_values());
     auto* bins = scratch.take<uint8_t>(kernels::kMaskMaxColumns);
     auto* leaf = scratch.take<uint32_t>(row_trees());
     auto* words = scratch.take<uint64_t>(row_trees());
@@ -292,8 +274,7 @@ class SliceEngine final : public TreeEngine {
     const kernels::MaskModel mask = mask_ ? mask_->model(n_columns()) : kernels::MaskModel{};
     const kernels::HeapModel heap = heap_ ? heap_->model(n_columns()) : kernels::HeapModel{};
     for (uint64_t row = 0; row < rows.n_rows; ++row) {
-      CORDWOOD_RETURN_IF_FAILED(loader_.load(rows.slice(row, 1), values, 1));
-      bin_row(values, bins);
+      CORDWOOD_RETURN_IF_FAILED(row_bins_.one_row(rows.slice(row, 1), values, bins));
       if (heap_) {
         kernels_.tree_heap_u8(heap, bins, words, leaf);
         heap_->to_leaves(leaf, attributes_.n_trees);
@@ -340,18 +321,9 @@ class SliceEngine final : public TreeEngine {
     });
   }
 
-  void bin_row(const float* values, uint8_t* bins) const noexcept {
-    kernels_.tree_bin_row_f32_u8(values, columns_.columns().data(),
-                                 static_cast<uint32_t>(n_columns()), bins);
-  }
-  void bin_row(const double* values, uint8_t* bins) const noexcept {
-    kernels_.tree_bin_row_f64_u8(values, columns_.columns().data(),
-                                 static_cast<uint32_t>(n_columns()), bins);
-  }
-
   cordwood_tree_attributes attributes_;
-  TreeColumns columns_;
-  RowLoader loader_;
+  std::shared_ptr<const TreeColumns> columns_;
+  RowBins<Input> row_bins_;
   SliceConditions conditions_;
   SlicePlan slice_;
   AlignedVector<uint8_t> planes_;
@@ -370,25 +342,29 @@ class SliceEngine final : public TreeEngine {
 };
 
 template <class Input>
-std::unique_ptr<TreeEngine> make(const format::TreeArrays& arrays, TreeColumns&& columns,
+std::unique_ptr<TreeEngine> make(const format::TreeArrays& arrays,
+                                 const std::shared_ptr<const TreeColumns>& columns,
                                  const KernelRow& kernels) {
   if (arrays.attributes.accumulate_type == CORDWOOD_DTYPE_FLOAT32) {
-    return std::make_unique<SliceEngine<Input, float>>(arrays, std::move(columns), kernels);
+    return std::make_unique<SliceEngine<Input, float>>(arrays, columns, kernels);
   }
-  return std::make_unique<SliceEngine<Input, double>>(arrays, std::move(columns), kernels);
+  return std::make_unique<SliceEngine<Input, double>>(arrays, columns, kernels);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<TreeEngine>> make_slice_engine(const format::TreeArrays& arrays,
-                                                      const KernelRow& kernels) noexcept {
+Result<std::unique_ptr<TreeEngine>> make_slice_engine(
+    const format::TreeArrays& arrays, const KernelRow& kernels,
+    const std::shared_ptr<const TreeColumns>& binned) noexcept {
   return guard_memory("tables of the slice engine", [&]() -> Result<std::unique_ptr<TreeEngine>> {
-    Result<TreeColumns> columns = TreeColumns::plan(arrays, BinWidth::k8);
-    CORDWOOD_RETURN_IF_FAILED(columns.status());
+    if (binned != nullptr) return make<uint8_t>(arrays, binned, kernels);
+    Result<TreeColumns> planned = TreeColumns::plan(arrays, BinWidth::k8);
+    CORDWOOD_RETURN_IF_FAILED(planned.status());
+    const auto columns = std::make_shared<const TreeColumns>(std::move(*planned));
     if (arrays.attributes.input_type == CORDWOOD_DTYPE_FLOAT32) {
-      return make<float>(arrays, std::move(*columns), kernels);
+      return make<float>(arrays, columns, kernels);
     }
-    return make<double>(arrays, std::move(*columns), kernels);
+    return make<double>(arrays, columns, kernels);
   });
 }
 

@@ -6,12 +6,15 @@
 
 #include "format/trees.hpp"
 #include "runtime/dispatch.hpp"
+#include "runtime/tree_columns.hpp"
 #include "runtime/tree_engine.hpp"
 
 namespace cordwood::runtime {
 
-/// Builds it, for trees of at most kSliceMaxLeaves leaves whose categories fit eight-bit bins.
-Result<std::unique_ptr<TreeEngine>> make_slice_engine(const format::TreeArrays& arrays,
-                                                      const KernelRow& kernels) noexcept;
+/// Builds it, for trees of at most kSliceMaxLeaves leaves whose categories fit eight-bit bins. Its rows
+/// are bins of the columns `binned`, or values where that is null.
+Result<std::unique_ptr<TreeEngine>> make_slice_engine(
+    const format::TreeArrays& arrays, const KernelRow& kernels,
+    const std::shared_ptr<const TreeColumns>& binned = nullptr) noexcept;
 
 }  // namespace cordwood::runtime

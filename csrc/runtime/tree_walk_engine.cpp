@@ -6,9 +6,11 @@
 
 #include "kernels/tree_walk/step.h"
 #include "runtime/leaf_rows.hpp"
-#include "runtime/load_rows.hpp"
+#include "runtime/tree_bin_calls.hpp"
 #include "runtime/tree_columns.hpp"
+#include "runtime/tree_row_bins.hpp"
 #include "runtime/tree_shape.hpp"
+#include "runtime/tree_top_bins.hpp"
 #include "runtime/tree_tops.hpp"
 #include "runtime/tree_walk_plan.hpp"
 
@@ -38,20 +40,24 @@ constexpr uint64_t kWalksTogether = 1024;
 // Bytes past the last bin that the gathers of tree_walk may touch.
 constexpr size_t kBinTail = 8;
 
-/// Input is the type rows are cast to, Sum the type leaves are added in.
+/// Input is the type rows are cast to, or uint16_t where they are bins, of either width; Sum the type
+/// leaves are added in.
 template <class Input, class Sum>
 class WalkEngine final : public TreeEngine {
+  static constexpr bool kBinned = std::is_same_v<Input, uint16_t>;
+
  public:
-  WalkEngine(const format::TreeArrays& arrays, TreeColumns&& columns, WalkPlan&& plan,
-             std::optional<TreeTops>&& tops, const KernelRow& kernels)
+  WalkEngine(const format::TreeArrays& arrays, const std::shared_ptr<const TreeColumns>& columns,
+             WalkPlan&& plan, std::optional<TreeTops>&& tops, const KernelRow& kernels)
       : attributes_(arrays.attributes),
-        columns_(std::move(columns)),
-        loader_(LoadRule::of(arrays.attributes), columns_.features(), kernels),
+        columns_(columns),
+        row_bins_(arrays.attributes, columns, kernels),
         plan_(std::move(plan)),
         tops_(std::move(tops)),
         tree_output_(arrays.tree_output),
         leaf_rows_(arrays),
         kernels_(kernels) {
+    if (kBinned && tops_) top_bins_.emplace(*columns_, tops_->columns());
     for (const double base : arrays.base_value) base_value_.push_back(static_cast<Sum>(base));
     for (const double value : arrays.leaf_values) leaf_values_.push_back(static_cast<Sum>(value));
     uint64_t first_leaf = 0;
@@ -105,7 +111,7 @@ class WalkEngine final : public TreeEngine {
   [[nodiscard]] size_t scratch_bytes(uint64_t n_rows) const noexcept override {
     const uint64_t chunk = std::min(n_rows, preferred_rows());
     const uint64_t block = std::min(n_rows, kBlock);
-    const size_t walks = Scratch::bytes_for<Input>(columns_.features().size() * block) +
+    const size_t walks = Scratch::bytes_for<Input>(n_values(block)) +
                          Scratch::bytes_for<uint16_t>(block) +
                          Scratch::bytes_for<uint16_t>(chunk * n_columns() + kBinTail) +
                          Scratch::bytes_for<uint64_t>(std::max(chunk, kWalksTogether)) +
@@ -122,9 +128,10 @@ class WalkEngine final : public TreeEngine {
   }
 
   [[nodiscard]] uint64_t resident_bytes() const noexcept override {
-    return columns_.resident_bytes() + plan_.resident_bytes() + leaf_rows_.resident_bytes() +
+    return row_bins_.resident_bytes() + plan_.resident_bytes() + leaf_rows_.resident_bytes() +
            leaf_values_.size() * sizeof(Sum) + first_leaf_.size() * sizeof(uint64_t) +
-           leaf_numbers_.size() * sizeof(int32_t) + (tops_ ? tops_->resident_bytes() : 0);
+           leaf_numbers_.size() * sizeof(int32_t) + (tops_ ? tops_->resident_bytes() : 0) +
+           (top_bins_ ? top_bins_->resident_bytes() : 0);
   }
 
  private:
@@ -141,7 +148,11 @@ class WalkEngine final : public TreeEngine {
     return (n_rows + block - 1) / block * block * attributes_.n_trees;
   }
 
-  [[nodiscard]] size_t n_columns() const noexcept { return columns_.columns().size(); }
+  [[nodiscard]] size_t n_columns() const noexcept { return columns_->columns().size(); }
+
+  [[nodiscard]] size_t n_values(uint64_t n_rows) const noexcept {
+    return kBinned ? 0 : columns_->features().size() * n_rows;
+  }
 
   template <class Work>
   Status for_chunks(const RowsView& rows, std::span<std::byte> block, Work&& work) const noexcept {
@@ -150,7 +161,7 @@ class WalkEngine final : public TreeEngine {
       const RowsView part = rows.slice(first, std::min(most, rows.n_rows - first));
       Scratch scratch(block);
       const uint64_t block_rows = std::min(part.n_rows, kBlock);
-      auto* values = scratch.take<Input>(columns_.features().size() * block_rows);
+      auto* values = scratch.take<Input>(n_values(block_rows));
       auto* column = scratch.take<uint16_t>(block_rows);
       auto* bins = scratch.take<uint16_t>(part.n_rows * n_columns() + kBinTail);
       auto* places = scratch.take<uint64_t>(std::max(part.n_rows, kWalksTogether));
@@ -161,11 +172,14 @@ class WalkEngine final : public TreeEngine {
       auto* exits = tops ? scratch.take<uint8_t>(exit_bytes(part.n_rows)) : nullptr;
       for (uint64_t row = 0; row < part.n_rows; row += block_rows) {
         const RowsView few = part.slice(row, std::min(block_rows, part.n_rows - row));
-        CORDWOOD_RETURN_IF_FAILED(loader_.load(few, values, block_rows));
-        bin_block(few.n_rows, values, block_rows, column, bins + row * n_columns());
+        uint16_t* const few_bins = bins + row * n_columns();
+        // A walk reads many bins of one row: they lie together.
+        CORDWOOD_RETURN_IF_FAILED(row_bins_.by_row(few, block_rows, values, column, few_bins));
         if (tops) {
-          leave_tops(few.n_rows, values, block_rows, top_rows(part.n_rows), top_bins,
-                     exits + row * attributes_.n_trees, scratch.rest(block));
+          const uint64_t top_stride = top_rows(part.n_rows);
+          bin_tops(few.n_rows, values, block_rows, few_bins, top_stride, top_bins);
+          tops_->run(kernels_, top_stride, top_bins, exits + row * attributes_.n_trees,
+                     scratch.rest(block));
         }
       }
       work(Chunk{bins, part.n_rows, exits, places, row_numbers});
@@ -173,49 +187,16 @@ class WalkEngine final : public TreeEngine {
     return {};
   }
 
-  // A walk reads many bins of one row: they lie together.
-  void bin_block(uint64_t n_rows, const Input* values, uint64_t stride, uint16_t* column,
-                 uint16_t* bins) const noexcept {
-    if (n_rows == 1 && stride == 1) return bin_row(values, bins);
-    for (size_t c = 0; c < n_columns(); ++c) {
-      const kernels::BinColumn& rule = columns_.columns()[c];
-      bin(values + rule.feature * stride, n_rows, rule, column);
-      for (uint64_t row = 0; row < n_rows; ++row) bins[row * n_columns() + c] = column[row];
+  void bin_tops(uint64_t n_rows, const Input* values, uint64_t stride, const uint16_t* bins,
+                uint64_t top_stride, uint8_t* top_bins) const noexcept {
+    if constexpr (kBinned) {
+      top_bins_->look_up(bins, n_rows, top_stride, top_bins);
+    } else {
+      for (const kernels::BinColumn& rule : tops_->columns().columns()) {
+        bin_column(kernels_, values + rule.feature * stride, n_rows, rule, top_bins);
+        top_bins += top_stride;
+      }
     }
-  }
-
-  void leave_tops(uint64_t n_rows, const Input* values, uint64_t stride, uint64_t block_rows,
-                  uint8_t* bins, uint8_t* exits, std::span<std::byte> scratch) const noexcept {
-    const std::vector<kernels::BinColumn>& rules = tops_->columns().columns();
-    for (size_t c = 0; c < rules.size(); ++c) {
-      bin(values + rules[c].feature * stride, n_rows, rules[c], bins + c * block_rows);
-    }
-    tops_->run(kernels_, block_rows, bins, exits, scratch);
-  }
-
-  void bin_row(const float* values, uint16_t* bins) const noexcept {
-    kernels_.tree_bin_row_f32_u16(values, columns_.columns().data(),
-                                  static_cast<uint32_t>(n_columns()), bins);
-  }
-  void bin_row(const double* values, uint16_t* bins) const noexcept {
-    kernels_.tree_bin_row_f64_u16(values, columns_.columns().data(),
-                                  static_cast<uint32_t>(n_columns()), bins);
-  }
-  void bin(const float* values, uint64_t n, const kernels::BinColumn& rule,
-           uint16_t* bins) const noexcept {
-    kernels_.tree_bin_f32_u16(values, n, rule, bins);
-  }
-  void bin(const double* values, uint64_t n, const kernels::BinColumn& rule,
-           uint16_t* bins) const noexcept {
-    kernels_.tree_bin_f64_u16(values, n, rule, bins);
-  }
-  void bin(const float* values, uint64_t n, const kernels::BinColumn& rule,
-           uint8_t* bins) const noexcept {
-    kernels_.tree_bin_f32_u8(values, n, rule, bins);
-  }
-  void bin(const double* values, uint64_t n, const kernels::BinColumn& rule,
-           uint8_t* bins) const noexcept {
-    kernels_.tree_bin_f64_u8(values, n, rule, bins);
   }
 
   // Calls `visit(row, tree, place of the leaf)`; for each row the trees come in order.
@@ -289,10 +270,11 @@ class WalkEngine final : public TreeEngine {
   }
 
   cordwood_tree_attributes attributes_;
-  TreeColumns columns_;
-  RowLoader loader_;
+  std::shared_ptr<const TreeColumns> columns_;
+  RowBins<Input> row_bins_;
   WalkPlan plan_;
   std::optional<TreeTops> tops_;
+  std::optional<TopBins> top_bins_;  ///< where rows are bins
   std::vector<uint32_t> tree_output_;
   std::vector<Sum> base_value_;
   std::vector<Sum> leaf_values_;
@@ -303,29 +285,29 @@ class WalkEngine final : public TreeEngine {
 };
 
 template <class Input>
-std::unique_ptr<TreeEngine> make(const format::TreeArrays& arrays, TreeColumns&& columns,
-                                 WalkPlan&& plan, std::optional<TreeTops>&& tops,
-                                 const KernelRow& kernels) {
+std::unique_ptr<TreeEngine> make(const format::TreeArrays& arrays,
+                                 const std::shared_ptr<const TreeColumns>& columns, WalkPlan&& plan,
+                                 std::optional<TreeTops>&& tops, const KernelRow& kernels) {
   if (arrays.attributes.accumulate_type == CORDWOOD_DTYPE_FLOAT32) {
-    return std::make_unique<WalkEngine<Input, float>>(arrays, std::move(columns), std::move(plan),
+    return std::make_unique<WalkEngine<Input, float>>(arrays, columns, std::move(plan),
                                                       std::move(tops), kernels);
   }
-  return std::make_unique<WalkEngine<Input, double>>(arrays, std::move(columns), std::move(plan),
+  return std::make_unique<WalkEngine<Input, double>>(arrays, columns, std::move(plan),
                                                      std::move(tops), kernels);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<TreeEngine>> make_walk_engine(const format::TreeArrays& arrays,
-                                                     const KernelRow& kernels,
-                                                     bool with_tops) noexcept {
+Result<std::unique_ptr<TreeEngine>> make_walk_engine(
+    const format::TreeArrays& arrays, const KernelRow& kernels, bool with_tops,
+    const std::shared_ptr<const TreeColumns>& binned) noexcept {
   return guard_memory("tables of the walk engine", [&]() -> Result<std::unique_ptr<TreeEngine>> {
-    if (!TreeColumns::categories_fit(arrays, BinWidth::k16)) {
-      return fail(CORDWOOD_STATUS_tree_set_invalid, "walk engine",
-                  "a column lists more than 65534 categories, which this build cannot number");
+    std::shared_ptr<const TreeColumns> columns = binned;
+    if (columns == nullptr) {
+      Result<TreeColumns> planned = plan_walk_columns(arrays);
+      CORDWOOD_RETURN_IF_FAILED(planned.status());
+      columns = std::make_shared<const TreeColumns>(std::move(*planned));
     }
-    Result<TreeColumns> columns = TreeColumns::plan(arrays, BinWidth::k16);
-    CORDWOOD_RETURN_IF_FAILED(columns.status());
     Result<WalkPlan> plan = WalkPlan::build(arrays, *columns);
     CORDWOOD_RETURN_IF_FAILED(plan.status());
     std::optional<TreeTops> tops;
@@ -334,11 +316,22 @@ Result<std::unique_ptr<TreeEngine>> make_walk_engine(const format::TreeArrays& a
       CORDWOOD_RETURN_IF_FAILED(cut.status());
       tops.emplace(std::move(*cut));
     }
-    if (arrays.attributes.input_type == CORDWOOD_DTYPE_FLOAT32) {
-      return make<float>(arrays, std::move(*columns), std::move(*plan), std::move(tops), kernels);
+    if (binned != nullptr) {
+      return make<uint16_t>(arrays, columns, std::move(*plan), std::move(tops), kernels);
     }
-    return make<double>(arrays, std::move(*columns), std::move(*plan), std::move(tops), kernels);
+    if (arrays.attributes.input_type == CORDWOOD_DTYPE_FLOAT32) {
+      return make<float>(arrays, columns, std::move(*plan), std::move(tops), kernels);
+    }
+    return make<double>(arrays, columns, std::move(*plan), std::move(tops), kernels);
   });
+}
+
+Result<TreeColumns> plan_walk_columns(const format::TreeArrays& arrays) noexcept {
+  if (!TreeColumns::categories_fit(arrays, BinWidth::k16)) {
+    return fail(CORDWOOD_STATUS_tree_set_invalid, "walk engine",
+                "a column lists more than 65534 categories, which this build cannot number");
+  }
+  return TreeColumns::plan(arrays, BinWidth::k16);
 }
 
 }  // namespace cordwood::runtime

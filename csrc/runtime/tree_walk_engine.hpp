@@ -6,13 +6,18 @@
 
 #include "format/trees.hpp"
 #include "runtime/dispatch.hpp"
+#include "runtime/tree_columns.hpp"
 #include "runtime/tree_engine.hpp"
 
 namespace cordwood::runtime {
 
-/// `with_tops` evaluates the upper levels by tree_slice, where their categories fit eight-bit bins.
-Result<std::unique_ptr<TreeEngine>> make_walk_engine(const format::TreeArrays& arrays,
-                                                     const KernelRow& kernels,
-                                                     bool with_tops) noexcept;
+/// `with_tops` evaluates the upper levels by tree_slice, where their categories fit eight-bit bins. Its
+/// rows are bins of the columns `binned`, or values where that is null.
+Result<std::unique_ptr<TreeEngine>> make_walk_engine(
+    const format::TreeArrays& arrays, const KernelRow& kernels, bool with_tops,
+    const std::shared_ptr<const TreeColumns>& binned = nullptr) noexcept;
+
+/// The columns that it walks on.
+Result<TreeColumns> plan_walk_columns(const format::TreeArrays& arrays) noexcept;
 
 }  // namespace cordwood::runtime

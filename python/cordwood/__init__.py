@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cordwood._binned_rows import BinnedRows
 from cordwood._core import __version__, active_isa, available_isas
 from cordwood.api import compress, load
 from cordwood.errors import (
+    BinnedRowsError,
     CordwoodError,
     DeviceError,
     FileAccessError,
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from cordwood.verify import Report
 
 __all__ = [
+    "BinnedRows",
+    "BinnedRowsError",
     "CordwoodError",
     "DeviceError",
     "FileAccessError",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from cordwood import _core, _model_outputs
+from cordwood._binned_rows import BinnedRows, BinsDoor
 from cordwood.errors import FormatError, InputError, UnsupportedMethodError
 
 if TYPE_CHECKING:
@@ -80,13 +81,16 @@ class Calls:
         self._classes = classes
         self._iterations = iterations
         self._sparse_output = sparse_output
-        load = functools.partial(_core.Model, data, device=device, check_all=False)
-        self._part: Callable[..., _core.Model] = functools.lru_cache(_PARTS)(load)
+        self._load = functools.partial(_core.Model, data, device=device, check_all=False)
+        self._part: Callable[..., _core.Model] = functools.lru_cache(_PARTS)(self._load)
+        self._binned_functions: dict[str, Callable[[Any], Any]] = {}
 
     def bind(self, method: str) -> Callable[..., Any]:
         """Return the function that a model holds as its method: quick for rows alone."""
         # A method without options refuses them itself.
-        return self._function(self._native, method, options=getattr(self, method, None))
+        options = getattr(self, method, None)
+        binned = functools.partial(self._from_bins, method)
+        return self._function(self._native, method, options=options, binned=binned)
 
     def raw(self, target: str) -> Callable[[Any], AnyArray]:
         """Return a function that answers with one target as the program writes it.
@@ -100,9 +104,14 @@ class Calls:
         if target not in targets:
             message = f"this model has no target {target!r}; it has {', '.join(targets)}"
             raise UnsupportedMethodError(message)
-        return self._native.bind(
-            "run", target, flat=False, threads=self._threads, prepare=self._door
-        )
+
+        def answer(X: Any) -> AnyArray:
+            native = self._some(X)
+            door = self._door_of(native)
+            bind = native.bind("run", target, flat=False, threads=self._threads, prepare=door)
+            return bind(X)  # type: ignore[no-any-return]
+
+        return answer
 
     # ---- calls with options ----------------------------------------------------------------------
 
@@ -116,7 +125,7 @@ class Calls:
         start_iteration: Any = 0,
         num_iteration: Any = None,
     ) -> Any:
-        native = self._some(iteration_range, start_iteration, num_iteration)
+        native = self._some(X, iteration_range, start_iteration, num_iteration)
         if raw_score or output_margin:
             if not native.has_raw_scores:
                 message = f"a {self._iterations.kind} has no raw scores; ask for predict alone"
@@ -132,7 +141,7 @@ class Calls:
         start_iteration: Any = 0,
         num_iteration: Any = None,
     ) -> Any:
-        native = self._some(iteration_range, start_iteration, num_iteration)
+        native = self._some(X, iteration_range, start_iteration, num_iteration)
         return self._function(native, "predict_proba")(X)
 
     def decision_function(
@@ -143,7 +152,7 @@ class Calls:
         start_iteration: Any = 0,
         num_iteration: Any = None,
     ) -> Any:
-        native = self._some(iteration_range, start_iteration, num_iteration)
+        native = self._some(X, iteration_range, start_iteration, num_iteration)
         return self._function(native, "decision_function")(X)
 
     def apply(
@@ -154,11 +163,37 @@ class Calls:
         start_iteration: Any = 0,
         num_iteration: Any = None,
     ) -> Any:
-        native = self._some(iteration_range, start_iteration, num_iteration)
+        native = self._some(X, iteration_range, start_iteration, num_iteration)
         return self._function(native, "apply")(X)
 
     def transform(self, X: Any, *, sparse: bool | None = None) -> Any:
-        return self._function(self._native, "transform", sparse=sparse)(X)
+        return self._function(self._some(X), "transform", sparse=sparse)(X)
+
+    # ---- binned rows -----------------------------------------------------------------------------
+
+    def bin(self, X: Any) -> BinnedRows:
+        """Bin rows of values; see `Model.bin`."""
+        rows = self._door.values(X)
+        native, door = self._binned
+        return door.wrap(native.bin(rows, threads=self._threads))
+
+    @functools.cached_property
+    def _binned(self) -> tuple[_core.Model, BinsDoor]:
+        """The whole model for rows of bins, and the door for them; made when first needed."""
+        native = self._load(binned=True)
+        form = native.bin_form()
+        assert form is not None, "a model that was loaded for binned rows says what they are"
+        return native, BinsDoor(*form)
+
+    def _from_bins(self, method: str, bins: BinnedRows) -> Any:
+        function = self._binned_functions.get(method)
+        if function is None:
+            function = self._function(self._binned[0], method)
+            self._binned_functions[method] = function
+        return function(bins)
+
+    def _door_of(self, native: _core.Model) -> Callable[[Any], object]:
+        return self._binned[1] if native.binned else self._door
 
     # ---- stages ----------------------------------------------------------------------------------
 
@@ -178,9 +213,10 @@ class Calls:
         count = self._iterations.count
         if count == 0:
             return
-        native = self._part(trees=(0, count * trees, trees))
+        binned = isinstance(X, BinnedRows)
+        native = self._part(trees=(0, count * trees, trees), binned=binned)
         target = self._target(native, method)
-        rows = self._door.dense(X)
+        rows = self._binned[1](X) if binned else self._door.dense(X)
         columns, dtype = native.form("margin")
         margin = np.empty((len(rows), columns), dtype=dtype)
         for stage in range(count):
@@ -192,9 +228,19 @@ class Calls:
 
     # ---- inside ----------------------------------------------------------------------------------
 
-    def _some(self, iteration_range: Any, start_iteration: Any, num_iteration: Any) -> _core.Model:
+    def _some(
+        self,
+        X: Any,
+        iteration_range: Any = None,
+        start_iteration: Any = 0,
+        num_iteration: Any = None,
+    ) -> _core.Model:
+        """Return the trees that a range names, for rows such as `X`."""
         trees = self._iterations.trees_of(iteration_range, start_iteration, num_iteration)
-        return self._native if trees is None else self._part(trees=trees)
+        binned = isinstance(X, BinnedRows)
+        if trees is None:
+            return self._binned[0] if binned else self._native
+        return self._part(trees=trees, binned=binned)
 
     def _function(
         self,
@@ -204,6 +250,7 @@ class Calls:
         target: str | None = None,
         sparse: bool | None = None,
         options: Callable[..., Any] | None = None,
+        binned: Callable[[BinnedRows], Any] | None = None,
     ) -> Callable[[Any], Any]:
         target = target or self._target(native, method)
         labels = None
@@ -226,10 +273,11 @@ class Calls:
             target,
             flat=method in _FLAT,
             threads=self._threads,
-            prepare=self._door,
+            prepare=self._door_of(native),
             labels=labels,
             finish=finish,
             options=options,
+            binned=binned,
         )
 
     def _probability_finish(self, native: _core.Model) -> Callable[[AnyArray], Any] | None:

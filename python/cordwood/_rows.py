@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from cordwood._binned_rows import BinnedRows
 from cordwood.errors import InputError, InputTypeError
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ class RowsDoor:
 
         return LabelCodes(*self._label_rules)
 
-    def __call__(self, x: Any) -> np.ndarray | SparseRows:
-        """Return rows that the extension reads.
+    def __call__(self, x: Any) -> np.ndarray | SparseRows | BinnedRows:
+        """Return rows that the extension reads, or binned rows as they are.
 
         Parameters
         ----------
@@ -85,7 +86,7 @@ class RowsDoor:
 
         Returns
         -------
-        ndarray of shape (n_rows, n_features), or SparseRows
+        ndarray of shape (n_rows, n_features), SparseRows, or BinnedRows
             Numbers in native byte order, aligned.
 
         Raises
@@ -96,6 +97,8 @@ class RowsDoor:
         InputTypeError
             Something in it is not a number, or a number too wide to be read exactly.
         """
+        if isinstance(x, BinnedRows):
+            return x
         # Imported here: whoever passes arrays alone never needs them.
         from cordwood._frames import frame_columns
         from cordwood._row_sparse import is_sparse, sparse_rows
@@ -115,9 +118,17 @@ class RowsDoor:
             raise InputError(message + str(self._n_features))
         return _finished(self._assembled(columns), self._n_features)
 
-    def dense(self, x: Any) -> np.ndarray:
-        """Return rows as `__call__` does, a sparse matrix as the dense array that it means."""
+    def values(self, x: Any) -> np.ndarray | SparseRows:
+        """Return rows as `__call__` does, and refuse binned ones."""
         rows = self(x)
+        if isinstance(rows, BinnedRows):
+            message = f"rows are {rows!r}, expected values; they are binned already"
+            raise InputTypeError(message)
+        return rows
+
+    def dense(self, x: Any) -> np.ndarray:
+        """Return rows of values, a sparse matrix as the dense array that it means."""
+        rows = self.values(x)
         if isinstance(rows, np.ndarray):
             return rows
         fill = np.nan if rows.absent_is_missing else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "BinnedRowsError",
     "CordwoodError",
     "DeviceError",
     "FileAccessError",
@@ -56,6 +57,10 @@ class FormatError(CordwoodError, ValueError):
 
 class InputError(CordwoodError, ValueError):
     """Rows given to a model have the wrong shape, names or values."""
+
+
+class BinnedRowsError(InputError):
+    """Binned rows are another model's, or their bytes are damaged."""
 
 
 class InputTypeError(CordwoodError, TypeError):

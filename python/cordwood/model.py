@@ -19,6 +19,7 @@ from cordwood.errors import InputError
 if TYPE_CHECKING:
     import os
 
+    from cordwood._binned_rows import BinnedRows
     from cordwood._model_sklearn import EstimatorType
 
 __all__ = ["Model"]
@@ -77,6 +78,9 @@ class Model(Answers, StagedAnswers, SklearnProtocol):
     `predict`, `predict_proba`, `decision_function` and `apply`. The answers are the source's for
     the same range, bit for bit. The trees of a range are prepared when it is first asked for, and
     kept for the next call; a few ranges are kept at a time.
+
+    Rows that are answered several times may be binned once, by `bin`; every method takes the result
+    in place of the rows.
     """
 
     classes_: np.ndarray | list[np.ndarray]
@@ -174,6 +178,49 @@ class Model(Answers, StagedAnswers, SklearnProtocol):
             The model has no such target.
         """
         return self._calls.raw(target)(X)
+
+    def bin(self, X: Any) -> BinnedRows:
+        """Bin rows once, for any number of calls of this model.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows; see the notes of the class.
+
+        Returns
+        -------
+        BinnedRows
+            What every method takes in place of `X`, with the same answers bit for bit: of this
+            model, of a copy of it anywhere, and of any other that has the same columns and cuts.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            As for `predict`.
+        UnsupportedMethodError
+            Leaves are linear in the values, the model adds up several ensembles, or its device
+            takes no binned rows.
+
+        Notes
+        -----
+        The file alone says what bins are, so they serve on any instruction set: one byte for each
+        column where trees have up to 256 leaves and categories are few, two bytes elsewhere. The
+        first call prepares the trees once more, for rows of bins, and keeps them.
+
+        Examples
+        --------
+        >>> import cordwood, numpy as np
+        >>> from sklearn.ensemble import RandomForestClassifier
+        >>> X = np.random.default_rng(0).normal(size=(300, 5))
+        >>> forest = RandomForestClassifier(10, random_state=0).fit(X, X[:, 0] > 0)
+        >>> model = cordwood.compress(forest)
+        >>> bins = model.bin(X)
+        >>> bool((model.predict(bins) == model.predict(X)).all())
+        True
+        >>> len(bins[100:200])
+        100
+        """
+        return self._calls.bin(X)
 
     # ---- facts -----------------------------------------------------------------------------------
 
