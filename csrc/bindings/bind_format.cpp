@@ -94,10 +94,12 @@ uint32_t crc32(const py::buffer& data, uint32_t previous) {
 }
 
 /// Moves a vector into a numpy array that owns it.
-template <class T>
-py::array_t<T> to_array(std::vector<T>&& values) {
-  auto* owner = new std::vector<T>(std::move(values));
-  const py::capsule capsule(owner, [](void* kept) { delete static_cast<std::vector<T>*>(kept); });
+template <class Vector>
+  requires std::is_rvalue_reference_v<Vector&&>
+py::array_t<typename Vector::value_type> to_array(Vector&& values) {
+  using T = typename Vector::value_type;
+  auto* owner = new Vector(std::move(values));
+  const py::capsule capsule(owner, [](void* kept) { delete static_cast<Vector*>(kept); });
   return py::array_t<T>(static_cast<py::ssize_t>(owner->size()), owner->data(), capsule);
 }
 

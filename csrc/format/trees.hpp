@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/aligned.hpp"
 #include "base/result.hpp"
 #include "format/view.hpp"
 
@@ -28,14 +29,14 @@ struct TreeArrays {
   std::vector<TreeColumn> columns;
   std::vector<double> cuts;  ///< in float64 whatever the input type (exact either way)
   std::vector<double> category_values;
-  std::vector<uint8_t> set_bits;      ///< packed, least significant bit first; 1 goes right
-  std::vector<uint64_t> tree_start;   ///< [n_trees + 1] first node of each tree
-  std::vector<uint32_t> right;        ///< [n_nodes] distance to the right child; 0 at a leaf
-  std::vector<uint32_t> column;       ///< [n_nodes] column of an inner node; 0 at a leaf
-  std::vector<uint32_t> rank;         ///< [n_nodes] cut or set in the column; leaf: its leaf row
-  std::vector<uint8_t> missing_left;  ///< [n_nodes] 1 where NaN goes left
-  std::vector<uint32_t> tree_output;  ///< [n_trees]
-  std::vector<double> base_value;     ///< [n_outputs]
+  std::vector<uint8_t> set_bits;        ///< packed, least significant bit first; 1 goes right
+  std::vector<uint64_t> tree_start;     ///< [n_trees + 1] first node of each tree
+  AlignedVector<uint32_t> right;        ///< [n_nodes] distance to the right child; 0 at a leaf
+  AlignedVector<uint32_t> column;       ///< [n_nodes] column of an inner node; 0 at a leaf
+  AlignedVector<uint32_t> rank;         ///< [n_nodes] cut or set in the column; leaf: its leaf row
+  AlignedVector<uint8_t> missing_left;  ///< [n_nodes] 1 where NaN goes left
+  std::vector<uint32_t> tree_output;    ///< [n_trees]
+  std::vector<double> base_value;       ///< [n_outputs]
   std::vector<double> leaf_values;    ///< [n_leaf_rows * leaf_width] of the accumulate type, exact
                                       ///< in float64; integer leaves have their weights applied
   std::vector<uint32_t> leaf_number;  ///< [n_leaves] in preorder; empty unless numbering is listed

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include "base/aligned.hpp"
 #include "format/trees.hpp"
 
 namespace cordwood::runtime {
@@ -51,7 +52,7 @@ class LeafRows {
   }
 
   uint32_t width_;
-  std::vector<uint8_t> bytes_;
+  AlignedVector<uint8_t> bytes_;
 };
 
 }  // namespace cordwood::runtime

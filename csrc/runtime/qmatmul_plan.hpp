@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <span>
 
+#include "base/aligned.hpp"
 #include "base/result.hpp"
 #include "kernels/qmatmul/qmatmul_f32.hpp"
-#include "runtime/aligned.hpp"
 
 namespace cordwood::runtime {
 

@@ -8,10 +8,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/aligned.hpp"
 #include "base/result.hpp"
 #include "format/trees.hpp"
 #include "kernels/tree_bin/tree_bin.hpp"
-#include "runtime/aligned.hpp"
 
 namespace cordwood::runtime {
 

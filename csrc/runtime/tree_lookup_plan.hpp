@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/aligned.hpp"
 #include "format/trees.hpp"
 #include "kernels/tree_slice/tree_lookup.hpp"
 #include "kernels/tree_slice/tree_slice.hpp"
-#include "runtime/aligned.hpp"
 #include "runtime/tree_columns.hpp"
 #include "runtime/tree_slice_plan.hpp"
 

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/aligned.hpp"
 #include "format/trees.hpp"
 #include "kernels/tree_mask/tree_mask.hpp"
-#include "runtime/aligned.hpp"
 #include "runtime/tree_columns.hpp"
 #include "runtime/tree_slice_plan.hpp"
 

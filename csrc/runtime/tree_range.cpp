@@ -10,10 +10,10 @@ namespace {
 using format::TreeArrays;
 using format::TreeColumn;
 
-template <class T>
-std::vector<T> part(const std::vector<T>& all, uint64_t first, uint64_t last) {
+template <class Vector>
+Vector part(const Vector& all, uint64_t first, uint64_t last) {
   const std::span items(all.data() + first, last - first);
-  return std::vector<T>(items.begin(), items.end());
+  return Vector(items.begin(), items.end());
 }
 
 template <class T>

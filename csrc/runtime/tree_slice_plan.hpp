@@ -5,9 +5,9 @@
 #include <span>
 #include <vector>
 
+#include "base/aligned.hpp"
 #include "format/trees.hpp"
 #include "kernels/tree_slice/tree_slice.hpp"
-#include "runtime/aligned.hpp"
 #include "runtime/tree_columns.hpp"
 
 namespace cordwood::runtime {

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/aligned.hpp"
 #include "base/result.hpp"
 #include "format/trees.hpp"
-#include "runtime/aligned.hpp"
 #include "runtime/tree_columns.hpp"
 
 namespace cordwood::runtime {
