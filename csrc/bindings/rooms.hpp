@@ -8,6 +8,7 @@ namespace cordwood::bindings {
 void register_encode(pybind11::module_& m);
 void register_format(pybind11::module_& m);
 void register_kernels(pybind11::module_& m);
+void register_masks(pybind11::module_& m);
 void register_model(pybind11::module_& m);
 void register_products(pybind11::module_& m);
 void register_trees(pybind11::module_& m);

@@ -12,6 +12,10 @@ constexpr ArrayKernels kArraysAvx512icl{
     .decode_weights_f32 = kernels::avx512::decode_weights_f32,
     .stream_floats = kernels::avx512::stream_floats,
     .end_stream = kernels::avx512::end_stream,
+    .prune_groups_f32 = kernels::avx512::prune_groups_f32,
+    .prune_split_f32 = kernels::avx512::prune_split_f32,
+    .prune_count = kernels::avx512::prune_count,
+    .prune_sums_f32 = kernels::avx512::prune_sums_f32,
     .multiply_adds = kernels::avx512icl::multiply_adds,
     .read_bytes = kernels::avx512icl::read_bytes,
 };
@@ -27,6 +31,10 @@ constexpr ArrayKernels kArraysAvx512{
     .decode_weights_f32 = kernels::avx512::decode_weights_f32,
     .stream_floats = kernels::avx512::stream_floats,
     .end_stream = kernels::avx512::end_stream,
+    .prune_groups_f32 = kernels::avx512::prune_groups_f32,
+    .prune_split_f32 = kernels::avx512::prune_split_f32,
+    .prune_count = kernels::avx512::prune_count,
+    .prune_sums_f32 = kernels::avx512::prune_sums_f32,
     .multiply_adds = kernels::scalar::multiply_adds,
     .read_bytes = kernels::scalar::read_bytes,
 };
@@ -42,6 +50,10 @@ constexpr ArrayKernels kArraysAvx2{
     .decode_weights_f32 = kernels::avx2::decode_weights_f32,
     .stream_floats = kernels::avx2::stream_floats,
     .end_stream = kernels::avx2::end_stream,
+    .prune_groups_f32 = kernels::avx2::prune_groups_f32,
+    .prune_split_f32 = kernels::avx2::prune_split_f32,
+    .prune_count = kernels::avx2::prune_count,
+    .prune_sums_f32 = kernels::avx2::prune_sums_f32,
     .multiply_adds = kernels::scalar::multiply_adds,
     .read_bytes = kernels::scalar::read_bytes,
 };
@@ -56,6 +68,10 @@ constexpr ArrayKernels kArraysScalar{
     .decode_weights_f32 = kernels::scalar::decode_weights_f32,
     .stream_floats = kernels::scalar::stream_floats,
     .end_stream = kernels::scalar::end_stream,
+    .prune_groups_f32 = kernels::scalar::prune_groups_f32,
+    .prune_split_f32 = kernels::scalar::prune_split_f32,
+    .prune_count = kernels::scalar::prune_count,
+    .prune_sums_f32 = kernels::scalar::prune_sums_f32,
     .multiply_adds = kernels::scalar::multiply_adds,
     .read_bytes = kernels::scalar::read_bytes,
 };

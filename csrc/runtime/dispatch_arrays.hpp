@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/limits/limits.hpp"
+#include "kernels/prune_mask/prune_mask.hpp"
 #include "kernels/qmatmul/qmatmul.hpp"
 #include "kernels/qmatmul/qmatmul_f32.hpp"
 #include "kernels/quantize_rows/quantize_rows.hpp"
@@ -21,6 +22,11 @@ struct ArrayKernels {
   kernels::DecodeWeightsF32 decode_weights_f32;
   kernels::StreamFloats stream_floats;
   kernels::EndStream end_stream;
+  // masks
+  kernels::PruneGroupsF32 prune_groups_f32;
+  kernels::PruneSplitF32 prune_split_f32;
+  kernels::PruneCount prune_count;
+  kernels::PruneSumsF32 prune_sums_f32;
   // what benchmarks hold them against
   kernels::MultiplyAdds multiply_adds;
   kernels::ReadBytes read_bytes;

@@ -158,6 +158,34 @@ def link(
     complement: bool = ...,
 ) -> np.ndarray: ...
 def live_workers() -> int: ...
+def mask_groups(
+    scores: np.ndarray,
+    mask: np.ndarray,
+    *,
+    keep: int,
+    of: int,
+    signed: bool,
+    threads: int = ...,
+    isa: str = ...,
+) -> None: ...
+def mask_sums(
+    scores: np.ndarray,
+    *,
+    block_rows: int,
+    block_inputs: int,
+    signed: bool,
+    threads: int = ...,
+    isa: str = ...,
+) -> np.ndarray: ...
+def mask_top(
+    scores: np.ndarray,
+    mask: np.ndarray,
+    *,
+    keep: int,
+    signed: bool,
+    threads: int = ...,
+    isa: str = ...,
+) -> None: ...
 def permitted_cores() -> int: ...
 def quantize_weights(
     w: np.ndarray,

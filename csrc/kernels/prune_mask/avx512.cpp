@@ -1,0 +1,292 @@
+// prune_mask on AVX-512: 16 scores to a vector, 64 to a line of the mask.
+//
+// Within a group every score meets each of its m - 1 neighbours, turned into its lane by one
+// permutation; those that beat it are counted. For 2:4 that is 3 permutations, 3 subtractions, 3
+// comparisons and 3 masked additions per 16 scores, less than the memory takes to bring them.
+//
+// The split presses candidates together with vpcompressd, which is written to a register and then
+// stored whole: the form that writes to memory is slow on Zen 4.
+#include <immintrin.h>
+
+#include "kernels/prune_mask/prune_mask.hpp"
+
+namespace cordwood::kernels::avx512 {
+namespace {
+
+constexpr uint64_t kLanes = 16;
+constexpr uint64_t kLineScores = 64;
+/// Scores are asked for this many bytes before they are read.
+constexpr uint64_t kBytesAhead = 1024;
+
+__mmask16 first_lanes(uint64_t count) {
+  return static_cast<__mmask16>(count >= kLanes ? 0xFFFFu : (1u << count) - 1);
+}
+
+// ---- scores to keys ------------------------------------------------------------------------------
+
+/// Keys of 16 scores, and the largest magnitude so far.
+template <bool kSigned>
+struct Keys {
+  __m512i largest_i32x16 = _mm512_setzero_si512();
+
+  [[gnu::always_inline]] __m512i of(__m512i bits_i32x16) {
+    const __m512i magnitude = _mm512_and_si512(bits_i32x16, _mm512_set1_epi32(0x7FFFFFFF));
+    largest_i32x16 = _mm512_max_epi32(largest_i32x16, magnitude);
+    if constexpr (!kSigned) return magnitude;
+    const __m512i sign = _mm512_srai_epi32(bits_i32x16, 31);
+    return _mm512_sub_epi32(_mm512_xor_si512(magnitude, sign), sign);
+  }
+  [[nodiscard]] bool has_nan() const {
+    return _mm512_cmpgt_epi32_mask(largest_i32x16, _mm512_set1_epi32(CORDWOOD_PRUNE_INFINITY)) != 0;
+  }
+};
+
+// ---- n:m -----------------------------------------------------------------------------------------
+
+/// Lane i of rotation d reads lane (i + d) of its group, which beats equals where it stands before.
+template <uint32_t kOf>
+struct Rotations {
+  __m512i from[kOf];
+  __m512i before[kOf];
+
+  Rotations() {
+    for (uint32_t d = 1; d < kOf; ++d) {
+      alignas(64) int32_t lane_from[kLanes];
+      alignas(64) int32_t lane_before[kLanes];
+      for (uint32_t lane = 0; lane < kLanes; ++lane) {
+        const uint32_t base = lane / kOf * kOf;
+        const uint32_t other = base + (lane - base + d) % kOf;
+        lane_from[lane] = static_cast<int32_t>(other);
+        lane_before[lane] = other < lane ? 1 : 0;
+      }
+      from[d] = _mm512_load_si512(lane_from);
+      before[d] = _mm512_load_si512(lane_before);
+    }
+  }
+};
+
+template <uint32_t kOf>
+[[gnu::always_inline]] inline __mmask16 choose(__m512i key, __m512i keep,
+                                               const Rotations<kOf>& rotations) {
+  const __m512i one = _mm512_set1_epi32(1);
+  __m512i beaten = _mm512_setzero_si512();
+#pragma GCC unroll 16
+  for (uint32_t d = 1; d < kOf; ++d) {
+    const __m512i other = _mm512_permutexvar_epi32(rotations.from[d], key);
+    const __m512i level = _mm512_sub_epi32(key, rotations.before[d]);
+    const __mmask16 beats = _mm512_cmpgt_epi32_mask(other, level);
+    beaten = _mm512_mask_add_epi32(beaten, beats, beaten, one);
+  }
+  return _mm512_cmplt_epi32_mask(beaten, keep);
+}
+
+/// The whole vectors of one row; how many scores that were.
+template <bool kSigned, uint32_t kOf>
+uint64_t choose_row(const PruneGroups& task, uint64_t row, const Rotations<kOf>& rotations,
+                    Keys<kSigned>& keys) {
+  const __m512i keep = _mm512_set1_epi32(static_cast<int32_t>(task.keep));
+  const float* scores = task.scores + row * task.n_inputs;
+  uint8_t* mask = task.mask + row * task.n_inputs;
+  uint64_t k = 0;
+  for (; k + kLineScores <= task.n_inputs; k += kLineScores) {
+    uint64_t stays = 0;
+#pragma GCC unroll 4
+    for (uint64_t part = 0; part < kLineScores; part += kLanes) {
+      _mm_prefetch(reinterpret_cast<const char*>(scores + k + part) + kBytesAhead, _MM_HINT_T0);
+      const __m512i key = keys.of(_mm512_loadu_si512(scores + k + part));
+      stays |= static_cast<uint64_t>(choose<kOf>(key, keep, rotations)) << part;
+    }
+    _mm512_storeu_si512(mask + k, _mm512_maskz_set1_epi8(stays, 1));
+  }
+  for (; k + kLanes <= task.n_inputs; k += kLanes) {
+    const __m512i key = keys.of(_mm512_loadu_si512(scores + k));
+    const __mmask16 stays = choose<kOf>(key, keep, rotations);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(mask + k), _mm_maskz_set1_epi8(stays, 1));
+  }
+  return k;
+}
+
+template <bool kSigned, uint32_t kOf>
+bool choose_rows(const PruneGroups& task) {
+  const Rotations<kOf> rotations;
+  Keys<kSigned> keys;
+  bool has_nan = false;
+  for (uint64_t row = 0; row < task.n_rows; ++row) {
+    const uint64_t done = choose_row<kSigned, kOf>(task, row, rotations, keys);
+    if (done == task.n_inputs) continue;
+    PruneGroups tail = task;
+    tail.scores += row * task.n_inputs + done;
+    tail.mask += row * task.n_inputs + done;
+    tail.n_rows = 1;
+    tail.n_inputs -= done;
+    has_nan |= scalar::prune_groups_f32(tail);
+  }
+  return has_nan || keys.has_nan();
+}
+
+template <bool kSigned>
+bool choose_any(const PruneGroups& task) {
+  switch (task.of) {
+    case 2:
+      return choose_rows<kSigned, 2>(task);
+    case 4:
+      return choose_rows<kSigned, 4>(task);
+    case 8:
+      return choose_rows<kSigned, 8>(task);
+    case 16:
+      return choose_rows<kSigned, 16>(task);
+    default:
+      return scalar::prune_groups_f32(task);
+  }
+}
+
+// ---- split -----------------------------------------------------------------------------------------
+
+template <bool kSigned>
+class Splitter {
+ public:
+  explicit Splitter(const PruneSplit& task)
+      : task_(task), low_(_mm512_set1_epi32(task.low)), high_(_mm512_set1_epi32(task.high)) {}
+
+  /// Splits up to 16 scores; those above the range come back.
+  [[gnu::always_inline]] __mmask16 split(uint64_t at, __mmask16 lanes) {
+    const __m512i key = keys_.of(_mm512_maskz_loadu_epi32(lanes, task_.scores + at));
+    const __mmask16 above = _mm512_mask_cmpgt_epi32_mask(lanes, key, high_);
+    const auto within = static_cast<__mmask16>(_mm512_mask_cmpge_epi32_mask(lanes, key, low_) &
+                                               static_cast<unsigned>(~above));
+    if (counts_.within <= task_.capacity) {
+      const __m512i place =
+          _mm512_add_epi32(_mm512_set1_epi32(static_cast<int32_t>(at)), kCounting);
+      _mm512_storeu_si512(task_.keys + counts_.within, _mm512_maskz_compress_epi32(within, key));
+      _mm512_storeu_si512(task_.places + counts_.within,
+                          _mm512_maskz_compress_epi32(within, place));
+    }
+    counts_.within += static_cast<uint64_t>(_mm_popcnt_u32(within));
+    return above;
+  }
+
+  PruneSplitCounts run() {
+    uint64_t i = 0;
+    for (; i + kLineScores <= task_.n_scores; i += kLineScores) {
+      uint64_t stays = 0;
+#pragma GCC unroll 4
+      for (uint64_t part = 0; part < kLineScores; part += kLanes) {
+        _mm_prefetch(reinterpret_cast<const char*>(task_.scores + i + part) + kBytesAhead,
+                     _MM_HINT_T0);
+        stays |= static_cast<uint64_t>(split(i + part, 0xFFFF)) << part;
+      }
+      counts_.above += static_cast<uint64_t>(_mm_popcnt_u64(stays));
+      _mm512_storeu_si512(task_.mask + i, _mm512_maskz_set1_epi8(stays, 1));
+    }
+    for (; i < task_.n_scores; i += kLanes) {
+      const __mmask16 lanes = first_lanes(task_.n_scores - i);
+      const __mmask16 stays = split(i, lanes);
+      counts_.above += static_cast<uint64_t>(_mm_popcnt_u32(stays));
+      _mm_mask_storeu_epi8(task_.mask + i, lanes, _mm_maskz_set1_epi8(stays, 1));
+    }
+    counts_.has_nan = keys_.has_nan();
+    return counts_;
+  }
+
+ private:
+  const PruneSplit& task_;
+  const __m512i low_;
+  const __m512i high_;
+  const __m512i kCounting = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  Keys<kSigned> keys_;
+  PruneSplitCounts counts_{0, 0, false};
+};
+
+// ---- sums of blocks --------------------------------------------------------------------------------
+
+/// Sums of up to 16 neighbouring columns down the rows; zeros past the last.
+template <bool kSigned>
+__m512 column_sums(const PruneSums& task, uint64_t k, __mmask16 lanes) {
+  const __m512 mask = _mm512_castsi512_ps(_mm512_set1_epi32(kSigned ? -1 : 0x7FFFFFFF));
+  __m512 sum = _mm512_and_ps(_mm512_maskz_loadu_ps(lanes, task.scores + k), mask);
+  for (uint64_t row = 1; row < task.n_rows; ++row) {
+    const float* at = task.scores + row * task.n_inputs + k;
+    sum = _mm512_add_ps(sum, _mm512_and_ps(_mm512_maskz_loadu_ps(lanes, at), mask));
+  }
+  return _mm512_maskz_add_ps(lanes, sum, _mm512_setzero_ps());
+}
+
+/// Folds halves, quarters and so on of a vector down to `size` lanes' first one.
+float fold(const float* lanes, uint64_t size) {
+  float part[kLanes] = {};
+  for (uint64_t lane = 0; lane < size; ++lane) part[lane] = lanes[lane];
+  for (uint64_t half = kLanes / 2; half > 0; half /= 2) {
+    for (uint64_t lane = 0; lane < half; ++lane) part[lane] += part[lane + half];
+  }
+  return part[0];
+}
+
+template <bool kSigned>
+void add_wide_blocks(const PruneSums& task) {
+  for (uint64_t first = 0; first < task.n_inputs; first += task.block_inputs) {
+    const uint64_t left = task.n_inputs - first;
+    const uint64_t end = first + (left < task.block_inputs ? left : task.block_inputs);
+    __m512 sum = _mm512_setzero_ps();
+    for (uint64_t k = first; k < end; k += kLanes) {
+      sum = _mm512_add_ps(sum, column_sums<kSigned>(task, k, first_lanes(end - k)));
+    }
+    alignas(64) float lanes[kLanes];
+    _mm512_store_ps(lanes, sum);
+    task.sums[first / task.block_inputs] = fold(lanes, kLanes);
+  }
+}
+
+/// Blocks of up to 16 inputs, as many as whole ones fit a vector at a time.
+template <bool kSigned>
+void add_narrow_blocks(const PruneSums& task) {
+  const uint64_t blocks = kLanes / task.block_inputs;
+  const uint64_t step = blocks * task.block_inputs;
+  for (uint64_t k = 0; k < task.n_inputs; k += step) {
+    const uint64_t left = task.n_inputs - k;
+    const uint64_t here = left < step ? left : step;
+    alignas(64) float lanes[kLanes];
+    const __m512 sums = column_sums<kSigned>(task, k, first_lanes(here));
+    if (task.block_inputs == 1) {
+      _mm512_mask_storeu_ps(task.sums + k, first_lanes(here), sums);
+      continue;
+    }
+    _mm512_store_ps(lanes, sums);
+    for (uint64_t at = 0; at < here; at += task.block_inputs) {
+      const uint64_t size = here - at < task.block_inputs ? here - at : task.block_inputs;
+      task.sums[(k + at) / task.block_inputs] = fold(lanes + at, size);
+    }
+  }
+}
+
+template <bool kSigned>
+void add_blocks(const PruneSums& task) {
+  return task.block_inputs > kLanes ? add_wide_blocks<kSigned>(task)
+                                    : add_narrow_blocks<kSigned>(task);
+}
+
+}  // namespace
+
+bool prune_groups_f32(const PruneGroups& task) noexcept {
+  return task.is_signed != 0 ? choose_any<true>(task) : choose_any<false>(task);
+}
+
+PruneSplitCounts prune_split_f32(const PruneSplit& task) noexcept {
+  return task.is_signed != 0 ? Splitter<true>(task).run() : Splitter<false>(task).run();
+}
+
+uint64_t prune_count(const int32_t* keys, uint64_t n_keys, int32_t floor) noexcept {
+  const __m512i level = _mm512_set1_epi32(floor);
+  uint64_t count = 0;
+  for (uint64_t i = 0; i < n_keys; i += kLanes) {
+    const __mmask16 lanes = first_lanes(n_keys - i);
+    const __m512i key = _mm512_maskz_loadu_epi32(lanes, keys + i);
+    count += static_cast<uint64_t>(_mm_popcnt_u32(_mm512_mask_cmpgt_epi32_mask(lanes, key, level)));
+  }
+  return count;
+}
+
+void prune_sums_f32(const PruneSums& task) noexcept {
+  return task.is_signed != 0 ? add_blocks<true>(task) : add_blocks<false>(task);
+}
+
+}  // namespace cordwood::kernels::avx512

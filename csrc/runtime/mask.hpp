@@ -1,0 +1,39 @@
+// Pruning masks of a matrix of scores, over threads (docs/quantization.md, masks).
+#pragma once
+
+#include <cstdint>
+
+#include "base/result.hpp"
+#include "runtime/dispatch_arrays.hpp"
+
+namespace cordwood::runtime {
+
+/// Scores, row beside row; NaN among them is refused with its place.
+struct MaskScores {
+  const float* scores;
+  uint64_t n_rows;
+  uint64_t n_inputs;
+  bool is_signed;  ///< false: magnitudes count
+
+  [[nodiscard]] uint64_t size() const noexcept { return n_rows * n_inputs; }
+};
+
+/// Who computes, on how many threads at most.
+struct MaskRun {
+  const ArrayKernels& kernels;
+  unsigned threads;
+};
+
+/// n:m: `keep` of every `of` neighbours, 1 <= keep <= of <= kernels::kPruneGroupMax.
+Status mask_groups(const MaskScores& scores, uint32_t keep, uint32_t of, uint8_t* mask,
+                   const MaskRun& run) noexcept;
+
+/// The `keep` best of every row, keep <= n_inputs; of equal ones those with lower indices.
+Status mask_top(const MaskScores& scores, uint64_t keep, uint8_t* mask,
+                const MaskRun& run) noexcept;
+
+/// Sums of blocks, [ceil(n_rows / block_rows)][ceil(n_inputs / block_inputs)].
+Status mask_sums(const MaskScores& scores, uint64_t block_rows, uint64_t block_inputs, float* sums,
+                 const MaskRun& run) noexcept;
+
+}  // namespace cordwood::runtime
