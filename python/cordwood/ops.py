@@ -7,6 +7,13 @@ from cordwood._ops_bias import correct_bias
 from cordwood._ops_dense import DenseTensor, pack_dense
 from cordwood._ops_gptq import gptq
 from cordwood._ops_hessian import hessian
+from cordwood._ops_masks import (
+    MaskFacts,
+    apply_mask,
+    combine_masks,
+    describe_mask,
+    prune_mask,
+)
 from cordwood._ops_products import qmatmul
 from cordwood._ops_quantize import dequantize, quantize
 from cordwood._ops_scores import sparsegpt, sparsegpt_scores, wanda_scores
@@ -14,14 +21,19 @@ from cordwood._ops_tensor import QuantizedTensor
 
 __all__ = [
     "DenseTensor",
+    "MaskFacts",
     "QuantizedTensor",
     "ScaledWeights",
+    "apply_mask",
     "awq",
+    "combine_masks",
     "correct_bias",
     "dequantize",
+    "describe_mask",
     "gptq",
     "hessian",
     "pack_dense",
+    "prune_mask",
     "qmatmul",
     "quantize",
     "smooth_scales",

@@ -1,0 +1,370 @@
+"""Pruning masks: made, combined, described, applied."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from cordwood import _core
+from cordwood._threads import check_threads
+from cordwood.errors import InputError, InputTypeError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Mask = NDArray[np.bool_]
+
+Per = Literal["matrix", "output"]
+
+GROUP_MOST = 64
+_GROUPS = re.compile(r"(\d+):(\d+)")
+_BLOCKS = re.compile(r"block:(\d+)x(\d+)(?::([0-9.]+))?")
+_CHANNELS = re.compile(r"channels:([0-9.]+)")
+_KNOWN_GROUPS = ((1, 4), (2, 4), (2, 8), (4, 8))
+_KNOWN_BLOCKS = ((16, 1), (16, 4), (32, 1), (1, 16))
+
+
+def prune_mask(
+    w: ArrayLike,
+    pattern: str | float,
+    *,
+    share: float | None = None,
+    scores: ArrayLike | None = None,
+    per: Per = "matrix",
+    axis: int = 0,
+    threads: int | None = None,
+) -> Mask:
+    """Choose which weights stay.
+
+    Parameters
+    ----------
+    w : array_like, shape (n_outputs, n_inputs)
+        Weights; with ``axis=1`` of shape (n_inputs, n_outputs). Compared as float32.
+    pattern : str or float
+        ``"n:m"`` keeps the `n` best of every `m` neighbouring inputs, `m` up to 64; a number is the
+        share that goes, ``0.9`` nine of ten; ``"block:16x1"`` drops `share` of the blocks of 16
+        outputs and 1 input (also ``"block:16x1:0.9"``); ``"channels:0.5"`` drops half of the
+        outputs.
+    share : float, optional
+        Share of the blocks that goes, for ``"block:RxC"``.
+    scores : array_like of `w`'s shape, optional
+        What to judge by; the highest stay. Magnitudes of `w` where left out.
+    per : {"matrix", "output"}
+        Whether a share is taken of the whole matrix or of each output (each strip of outputs of a
+        block pattern).
+    axis : {0, 1}
+        Axis of the outputs.
+    threads : int, optional
+        Most threads that may work; all permitted cores where left out.
+
+    Returns
+    -------
+    ndarray of bool, of `w`'s shape
+        True where a weight stays. Of equal scores the one with the lower index stays, whatever the
+        number of threads.
+
+    Raises
+    ------
+    InputTypeError
+        If `w` or `scores` do not hold real numbers.
+    InputError
+        If shapes do not fit, a score is NaN, or the pattern is none of those above.
+
+    Notes
+    -----
+    ``docs/quantization.md`` defines the order, the rounding of shares and how block scores are
+    added.
+
+    References
+    ----------
+    N:M sparsity: Mishra et al., "Accelerating Sparse Deep Neural Networks", 2021. Magnitude
+    pruning: Han et al., "Learning both Weights and Connections for Efficient Neural Networks",
+    2015.
+
+    Examples
+    --------
+    >>> import cordwood as cw
+    >>> cw.ops.prune_mask([[4.0, -3.0, 2.0, 1.0]], "2:4")
+    array([[ True,  True, False, False]])
+    """
+    judged = _scores_of(w, scores, axis)
+    if per not in ("matrix", "output"):
+        message = f"per is {per!r}; expected 'matrix' or 'output'"
+        raise InputError(message)
+    run = _Choice(judged, scores is not None, per, check_threads(threads) or 0)
+    mask = run.by_pattern(pattern, share)
+    return mask if axis == 0 else np.ascontiguousarray(mask.T)
+
+
+def apply_mask(w: ArrayLike, mask: Mask) -> NDArray[Any]:
+    """Set weights that go to zero, NaN and infinities among them too.
+
+    Parameters
+    ----------
+    w : array_like
+        Weights.
+    mask : ndarray of bool, of `w`'s shape
+        True where a weight stays.
+
+    Returns
+    -------
+    ndarray of `w`'s dtype
+        A new array.
+
+    Raises
+    ------
+    InputError
+        If `mask` is not boolean or has another shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import cordwood as cw
+    >>> cw.ops.apply_mask(np.float32([1, np.nan]), np.array([True, False]))
+    array([1., 0.], dtype=float32)
+    """
+    weights = np.asarray(w)
+    check_mask(mask, weights.shape)
+    return np.where(mask, weights, weights.dtype.type(0))
+
+
+def combine_masks(*masks: Mask, how: Literal["all", "any"] = "all") -> Mask:
+    """Keep what all masks keep, or what any of them keeps.
+
+    Parameters
+    ----------
+    *masks : ndarray of bool
+        At least one, all of one shape.
+    how : {"all", "any"}
+        Which.
+
+    Returns
+    -------
+    ndarray of bool
+
+    Raises
+    ------
+    InputError
+        If there is no mask, shapes differ, or `how` is another word.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import cordwood as cw
+    >>> cw.ops.combine_masks(np.array([True, True]), np.array([False, True]))
+    array([False,  True])
+    """
+    if not masks or how not in ("all", "any"):
+        message = f"{len(masks)} masks and how={how!r}; expected at least one, and 'all' or 'any'"
+        raise InputError(message)
+    for mask in masks:
+        check_mask(mask, np.shape(masks[0]))
+    function = np.logical_and if how == "all" else np.logical_or
+    return np.asarray(function.reduce(masks), dtype=bool)
+
+
+@dataclass(frozen=True)
+class MaskFacts:
+    """What a mask keeps, and which patterns it satisfies.
+
+    Attributes
+    ----------
+    kept, total : int
+        Weights that stay, and all.
+    share : float
+        Share that goes.
+    least, most : int
+        Weights that the emptiest and the fullest output keep.
+    empty_outputs, empty_inputs : int
+        Outputs and inputs that keep nothing.
+    patterns : tuple of str
+        Of ``"1:4"``, ``"2:4"``, ``"2:8"``, ``"4:8"`` those that no group exceeds, and of the blocks
+        16x1, 16x4, 32x1 and 1x16 those that are kept or dropped whole.
+    """
+
+    kept: int
+    total: int
+    share: float
+    least: int
+    most: int
+    empty_outputs: int
+    empty_inputs: int
+    patterns: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready facts."""
+        return asdict(self)
+
+
+def describe_mask(mask: Mask, *, axis: int = 0) -> MaskFacts:
+    """Count what a mask keeps and name the patterns that it satisfies.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (n_outputs, n_inputs)
+        With ``axis=1`` of shape (n_inputs, n_outputs).
+    axis : {0, 1}
+        Axis of the outputs.
+
+    Returns
+    -------
+    MaskFacts
+
+    Raises
+    ------
+    InputError
+        If `mask` is not a boolean matrix.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import cordwood as cw
+    >>> cw.ops.describe_mask(np.array([[True, False, False, True]])).patterns
+    ('2:4', '2:8', '4:8', 'block:1x16')
+    """
+    if np.ndim(mask) != len(("output", "input")) or not np.size(mask) or axis not in (0, 1):
+        message = f"mask has shape {np.shape(mask)} and axis is {axis}; expected a matrix, 0 or 1"
+        raise InputError(message)
+    check_mask(mask, np.shape(mask))
+    rows = mask if axis == 0 else mask.T
+    by_output = np.count_nonzero(rows, axis=1)
+    patterns = [f"{n}:{m}" for n, m in _KNOWN_GROUPS if int(_window_counts(rows, 1, m).max()) <= n]
+    for height, width in _KNOWN_BLOCKS:
+        sizes = _window_counts(np.ones_like(rows), height, width)
+        counts = _window_counts(rows, height, width)
+        if ((counts == 0) | (counts == sizes)).all():
+            patterns.append(f"block:{height}x{width}")
+    kept = int(by_output.sum())
+    return MaskFacts(
+        kept=kept,
+        total=rows.size,
+        share=1.0 - kept / rows.size,
+        least=int(by_output.min()),
+        most=int(by_output.max()),
+        empty_outputs=int(np.count_nonzero(by_output == 0)),
+        empty_inputs=int(np.count_nonzero(~rows.any(axis=0))),
+        patterns=tuple(patterns),
+    )
+
+
+def check_mask(mask: Any, shape: tuple[int, ...]) -> None:
+    """Raise unless `mask` is boolean and of this shape."""
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != shape:
+        kind = f"{mask.dtype} {mask.shape}" if isinstance(mask, np.ndarray) else type(mask).__name__
+        message = f"mask is {kind}; expected a boolean array of shape {shape}"
+        raise InputError(message)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Scores with outputs first, and how to choose among them."""
+
+    scores: NDArray[np.float32]
+    signed: bool
+    per: Per
+    threads: int
+
+    def by_pattern(self, pattern: str | float, share: float | None) -> Mask:
+        if not isinstance(pattern, str):
+            return self.top(self.scores, _check_share(pattern, pattern), signed=self.signed)
+        if found := _GROUPS.fullmatch(pattern):
+            return self.groups(int(found[1]), int(found[2]))
+        if found := _BLOCKS.fullmatch(pattern):
+            given = share if found[3] is None else _number(found[3])
+            return self.blocks(int(found[1]), int(found[2]), _check_share(given, pattern))
+        if found := _CHANNELS.fullmatch(pattern):
+            return self.channels(_check_share(_number(found[1]), pattern))
+        message = (
+            f"pattern is {pattern!r}; expected 'n:m', a share that goes, 'block:RxC' with share=, "
+            "'block:RxC:share' or 'channels:share'"
+        )
+        raise InputError(message)
+
+    def groups(self, keep: int, of: int) -> Mask:
+        if not 1 <= keep <= of <= GROUP_MOST:
+            message = f"pattern is '{keep}:{of}'; expected 1 <= n <= m <= {GROUP_MOST}"
+            raise InputError(message)
+        mask = np.empty(self.scores.shape, dtype=bool)
+        _core.mask_groups(
+            self.scores, mask, keep=keep, of=of, signed=self.signed, threads=self.threads
+        )
+        return mask
+
+    def top(self, scores: NDArray[np.float32], share: float, *, signed: bool) -> Mask:
+        rows = scores if self.per == "output" else scores.reshape(1, -1)
+        mask = np.empty(rows.shape, dtype=bool)
+        keep = _kept(rows.shape[1], share)
+        _core.mask_top(rows, mask, keep=keep, signed=signed, threads=self.threads)
+        return mask.reshape(scores.shape)
+
+    def sums(self, height: int, width: int) -> NDArray[np.float32]:
+        return _core.mask_sums(
+            self.scores,
+            block_rows=height,
+            block_inputs=width,
+            signed=self.signed,
+            threads=self.threads,
+        )
+
+    def blocks(self, height: int, width: int, share: float) -> Mask:
+        if height < 1 or width < 1:
+            message = f"a block of {height}x{width} holds nothing; expected at least 1x1"
+            raise InputError(message)
+        n_outputs, n_inputs = self.scores.shape
+        chosen = self.top(self.sums(height, width), share, signed=True)
+        wide = np.repeat(chosen, min(width, n_inputs), axis=1)[:, :n_inputs]
+        return np.repeat(wide, min(height, n_outputs), axis=0)[:n_outputs]
+
+    def channels(self, share: float) -> Mask:
+        n_outputs, n_inputs = self.scores.shape
+        sums = self.sums(1, n_inputs).reshape(1, -1)
+        mask = np.empty(sums.shape, dtype=bool)
+        _core.mask_top(sums, mask, keep=_kept(n_outputs, share), signed=True, threads=self.threads)
+        return np.repeat(mask.reshape(-1, 1), n_inputs, axis=1)
+
+
+def _kept(total: int, share: float) -> int:
+    """How many stay: what is left when the share, rounded half to even, is gone."""
+    return total - round(total * share)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _check_share(share: Any, pattern: Any) -> float:
+    number = share if isinstance(share, int | float | np.number) else float("nan")
+    if not 0.0 <= number <= 1.0:
+        message = f"pattern {pattern!r} has share {share}; expected a number from 0 to 1 that goes"
+        raise InputError(message)
+    return float(number)
+
+
+def _scores_of(w: ArrayLike, scores: ArrayLike | None, axis: int) -> NDArray[np.float32]:
+    weights = np.asarray(w)
+    judged = weights if scores is None else np.asarray(scores)
+    for name, array in (("w", weights), ("scores", judged)):
+        if array.dtype.kind not in "fiub":
+            message = f"{name} has dtype {array.dtype}; expected real numbers"
+            raise InputTypeError(message)
+    is_matrix = weights.ndim == len(("output", "input")) and weights.size
+    if not is_matrix or axis not in (0, 1) or judged.shape != weights.shape:
+        message = (
+            f"w has shape {weights.shape}, scores {judged.shape} and axis is {axis}; "
+            "expected a matrix, scores of its shape, and axis 0 or 1"
+        )
+        raise InputError(message)
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(judged if axis == 0 else judged.T, dtype=np.float32)
+
+
+def _window_counts(rows: Mask, height: int, width: int) -> NDArray[np.int64]:
+    """Weights that stay in each window of so many outputs and inputs; the last may be cut."""
+    by_input = np.add.reduceat(rows, np.arange(0, rows.shape[1], width), axis=1, dtype=np.int64)
+    return np.add.reduceat(by_input, np.arange(0, rows.shape[0], height), axis=0)
