@@ -17,6 +17,8 @@ constexpr uint64_t kLanes = 16;
 constexpr uint64_t kLineScores = 64;
 /// Scores are asked for this many bytes before they are read.
 constexpr uint64_t kBytesAhead = 1024;
+/// Keys counted in lanes of 32 bits before these are added up.
+constexpr uint64_t kCountStretch = uint64_t{1} << 30;
 
 __mmask16 first_lanes(uint64_t count) {
   return static_cast<__mmask16>(count >= kLanes ? 0xFFFFu : (1u << count) - 1);
@@ -276,13 +278,31 @@ PruneSplitCounts prune_split_f32(const PruneSplit& task) noexcept {
 
 uint64_t prune_count(const int32_t* keys, uint64_t n_keys, int32_t floor) noexcept {
   const __m512i level = _mm512_set1_epi32(floor);
-  uint64_t count = 0;
-  for (uint64_t i = 0; i < n_keys; i += kLanes) {
-    const __mmask16 lanes = first_lanes(n_keys - i);
-    const __m512i key = _mm512_maskz_loadu_epi32(lanes, keys + i);
-    count += static_cast<uint64_t>(_mm_popcnt_u32(_mm512_mask_cmpgt_epi32_mask(lanes, key, level)));
+  const __m512i one = _mm512_set1_epi32(1);
+  uint64_t total = 0;
+  for (uint64_t end = 0; end < n_keys;) {
+    uint64_t i = end;
+    end = n_keys - i < kCountStretch ? n_keys : i + kCountStretch;
+    __m512i counts[4] = {};
+    for (; i + kLineScores <= end; i += kLineScores) {
+#pragma GCC unroll 4
+      for (uint64_t part = 0; part < 4; ++part) {
+        const __m512i key = _mm512_loadu_si512(keys + i + part * kLanes);
+        const __mmask16 above = _mm512_cmpgt_epi32_mask(key, level);
+        counts[part] = _mm512_mask_add_epi32(counts[part], above, counts[part], one);
+      }
+    }
+    for (; i < end; i += kLanes) {
+      const __mmask16 lanes = first_lanes(end - i);
+      const __m512i key = _mm512_maskz_loadu_epi32(lanes, keys + i);
+      const __mmask16 above = _mm512_mask_cmpgt_epi32_mask(lanes, key, level);
+      counts[0] = _mm512_mask_add_epi32(counts[0], above, counts[0], one);
+    }
+    const __m512i pair = _mm512_add_epi32(counts[0], counts[1]);
+    const __m512i other = _mm512_add_epi32(counts[2], counts[3]);
+    total += static_cast<uint32_t>(_mm512_reduce_add_epi32(_mm512_add_epi32(pair, other)));
   }
-  return count;
+  return total;
 }
 
 void prune_sums_f32(const PruneSums& task) noexcept {
