@@ -10,7 +10,7 @@ namespace {
 
 /// Codes of a step for the outputs of a vector, a byte each.
 template <class Words>
-[[maybe_unused]] Words codes_of(const uint8_t* steps, uint32_t bits, uint64_t step) noexcept {
+Words codes_of(const uint8_t* steps, uint32_t bits, uint64_t step) noexcept {
   const auto row = [&](uint64_t index) { return load<Words>(steps + index * kStepBytes); };
   const auto bits_from = [](Words bytes, uint64_t first, uint16_t mask) {
     return (bytes >> static_cast<uint16_t>(first)) & static_cast<uint16_t>(mask * 0x0101);
@@ -26,8 +26,7 @@ template <class Words>
 
 /// Steps of 4, 3 or 2 bits to bytes.
 template <uint32_t kBytes>
-[[maybe_unused]] void expand(const uint8_t* packed, uint32_t bits, uint32_t n_steps,
-                             uint8_t* steps) noexcept {
+void expand(const uint8_t* packed, uint32_t bits, uint32_t n_steps, uint8_t* steps) noexcept {
   using Words = typename Lanes<kBytes>::Words;
   const auto every_byte = [](uint16_t value) {
     return Words{} + static_cast<uint16_t>(value * 0x0101);
