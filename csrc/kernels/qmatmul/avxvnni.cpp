@@ -1,7 +1,8 @@
-// qmatmul with vpdpbusd on 32-byte vectors, 6 rows by 16 outputs or 3 by 32: 12 sums in registers.
+// qmatmul with vpdpbusd on 32-byte vectors, 3 rows by 32 outputs: 12 sums in registers.
 //
-// A step of 6 rows is 2 loads of weights and 6 broadcasts against 12 multiply-adds, two a cycle: they
-// bind, at half the rate of avx512icl.
+// A step of 3 rows is 4 loads of weights and 3 broadcasts against 12 multiply-adds, two a cycle: they
+// bind, at half the rate of avx512icl. Tiles of 6 rows by 16 outputs load no less, and read each panel
+// as two streams with gaps, which took a third longer from memory.
 #include "kernels/qmatmul/avx2.hpp"
 #include "kernels/qmatmul/dots.hpp"
 #include "kernels/qmatmul/panels.hpp"
@@ -10,7 +11,8 @@ namespace cordwood::kernels::avxvnni {
 namespace {
 
 struct Dot : Avx2 {
-  static constexpr uint32_t kTileRows = 6;
+  static constexpr uint32_t kTileRows = 3;
+  static constexpr uint32_t kWholeRows = 3;
   static constexpr bool kSigned = false;
 
   static __m256i weights(const uint8_t* bytes) noexcept { return load_bytes(bytes); }

@@ -24,29 +24,15 @@ struct DotLoops : Dot {
                                          Ints (&sums)[R][C]) noexcept {
     for (uint32_t step = 0; step < n_steps; ++step) {
       for (uint32_t at = 0; at < C * Dot::kBytes; at += 64) ask_ahead(steps + at);
-      if constexpr (R < C) {  // what there is less of stays in registers
-        Register own[R];
+      Register own[R];
 #pragma GCC unroll 8
-        for (uint32_t r = 0; r < R; ++r) own[r] = Dot::inputs(codes + r * stride);
+      for (uint32_t r = 0; r < R; ++r) own[r] = Dot::inputs(codes + r * stride);
 #pragma GCC unroll 8
-        for (uint32_t c = 0; c < C; ++c) {
-          const Register weights = Dot::weights(steps + c * Dot::kBytes);
-#pragma GCC unroll 8
-          for (uint32_t r = 0; r < R; ++r) {
-            sums[r][c] = Dot::add_products(sums[r][c], weights, own[r]);
-          }
-        }
-      } else {
-        Register weights[C];
-#pragma GCC unroll 8
-        for (uint32_t c = 0; c < C; ++c) weights[c] = Dot::weights(steps + c * Dot::kBytes);
+      for (uint32_t c = 0; c < C; ++c) {
+        const Register weights = Dot::weights(steps + c * Dot::kBytes);
 #pragma GCC unroll 8
         for (uint32_t r = 0; r < R; ++r) {
-          const Register own = Dot::inputs(codes + r * stride);
-#pragma GCC unroll 8
-          for (uint32_t c = 0; c < C; ++c) {
-            sums[r][c] = Dot::add_products(sums[r][c], weights[c], own);
-          }
+          sums[r][c] = Dot::add_products(sums[r][c], weights, own[r]);
         }
       }
       steps += kStepBytes;

@@ -1,7 +1,7 @@
-// qmatmul with sdot on 16-byte vectors, 6 rows by 16 outputs or 3 by 32: 24 sums in registers.
+// qmatmul with sdot on 16-byte vectors, 3 rows by 32 outputs: 24 sums in registers.
 //
-// A step of 6 rows is 4 loads of weights and 6 broadcasts against 24 multiply-adds. Both operands are
-// signed: codes of 8 bits are taken less 128, one instruction for 6 rows; fewer bits are as they are.
+// A step of 3 rows is 8 loads of weights and 3 broadcasts against 24 multiply-adds. Both operands are
+// signed: codes of 8 bits are taken less 128, one instruction for 3 rows; fewer bits are as they are.
 #include "kernels/qmatmul/dots.hpp"
 #include "kernels/qmatmul/neon.hpp"
 #include "kernels/qmatmul/panels.hpp"
@@ -10,7 +10,8 @@ namespace cordwood::kernels::neon_dotprod {
 namespace {
 
 struct Dot : Neon {
-  static constexpr uint32_t kTileRows = 6;
+  static constexpr uint32_t kTileRows = 3;
+  static constexpr uint32_t kWholeRows = 3;
 
   static Ints add_products(Ints sum, int8x16_t codes, int8x16_t own) noexcept {
     return reinterpret_cast<Ints>(vdotq_s32(reinterpret_cast<int32x4_t>(sum), codes, own));

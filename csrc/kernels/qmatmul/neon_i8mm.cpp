@@ -1,6 +1,6 @@
-// qmatmul with usdot on 16-byte vectors, 6 rows by 16 outputs or 3 by 32: 24 sums in registers.
+// qmatmul with usdot on 16-byte vectors, 3 rows by 32 outputs: 24 sums in registers.
 //
-// A step of 6 rows is 4 loads of weights and 6 broadcasts against 24 multiply-adds of unsigned and
+// A step of 3 rows is 8 loads of weights and 3 broadcasts against 24 multiply-adds of unsigned and
 // signed bytes.
 #include "kernels/qmatmul/dots.hpp"
 #include "kernels/qmatmul/neon.hpp"
@@ -10,7 +10,8 @@ namespace cordwood::kernels::neon_i8mm {
 namespace {
 
 struct Dot : Neon {
-  static constexpr uint32_t kTileRows = 6;
+  static constexpr uint32_t kTileRows = 3;
+  static constexpr uint32_t kWholeRows = 3;
   static constexpr bool kSigned = false;
 
   static int8x16_t weights(const uint8_t* bytes) noexcept { return load_bytes(bytes); }

@@ -3,14 +3,15 @@
 //
 //     struct Isa {
 //       kBytes, spread, fma, widen              // of its vectors: avx2.hpp, neon.hpp
-//       static constexpr uint32_t kTileRows;  // rows of a tile at most
-//       static constexpr bool kSigned;        // multiplies code - 128, of 8 bits
+//       static constexpr uint32_t kTileRows;   // rows of a tile at most
+//       static constexpr uint32_t kWholeRows;  // of a tile as wide as a panel; above, half of it
+//       static constexpr bool kSigned;         // multiplies code - 128, of 8 bits
 //       template <R, C> static void dot(steps, n_steps, codes, stride, Ints (&sums)[R][C]);
 //       template <R, C> static void dot_nibbles(the same);  // unless kSigned
 //     };
 //
-// A tile is R rows by C vectors of outputs: half a panel or, where few rows leave registers free, a
-// whole one. Its integers stay in registers for a group, its floats in L1: at 64 inputs a group, that
+// A tile is R rows by C vectors of outputs: a whole panel, whose weights then pass in one stream, or
+// half of it where more rows to a weight count for more. Its integers stay in registers for a group, its floats in L1: at 64 inputs a group, that
 // is one load, convert, fma and store for 16 multiply-adds. Weights of fewer than 8 bits are expanded
 // to bytes in L1, once for all rows; 4-bit ones for a single tile are taken apart in registers.
 #pragma once
@@ -40,7 +41,7 @@ struct Chunk {
 /// Whether so many rows make a single tile that takes 4-bit weights as they are stored.
 template <class Isa>
 constexpr bool takes_nibbles(uint32_t n_rows) noexcept {
-  return !Isa::kSigned && 2 * n_rows <= Isa::kTileRows;
+  return !Isa::kSigned && n_rows <= Isa::kWholeRows;
 }
 
 /// What zero points add to a sum; `sum` is QmatmulRows::sums of the row and group.
@@ -83,7 +84,7 @@ template <class Isa, uint32_t R, uint32_t C>
 template <class Isa, uint32_t R>
 void run_tile(const Qmatmul& task, const Chunk& chunk, uint32_t row) noexcept {
   using L = Lanes<Isa::kBytes>;
-  constexpr uint32_t C = L::kVectors / (2 * R > Isa::kTileRows ? 2 : 1);
+  constexpr uint32_t C = L::kVectors / (R > Isa::kWholeRows ? 2 : 1);
   const QmatmulRows& rows = task.rows;
   const uint32_t all_groups = task.weights.n_groups;
   const uint64_t step_bytes = chunk.nibbles ? kStepBytes / 2 : kStepBytes;
@@ -124,11 +125,12 @@ template <class Isa>
 void run_chunk(const Qmatmul& task, const Chunk& chunk) noexcept {
   using Tile = void (*)(const Qmatmul&, const Chunk&, uint32_t) noexcept;
   static constexpr Tile kTiles[] = {
-      run_tile<Isa, 1>, run_tile<Isa, 2>,
-      run_tile < Isa,   Isa::kTileRows >= 3 ? 3 : 1 >,
-      run_tile < Isa,   Isa::kTileRows >= 4 ? 4 : 1 >,
-      run_tile < Isa,   Isa::kTileRows >= 5 ? 5 : 1 >,
-      run_tile < Isa,   Isa::kTileRows >= 6 ? 6 : 1 >,
+      run_tile<Isa, 1>,
+      run_tile<Isa, 2>,
+      run_tile<Isa, (Isa::kTileRows >= 3 ? 3 : 1)>,
+      run_tile<Isa, (Isa::kTileRows >= 4 ? 4 : 1)>,
+      run_tile<Isa, (Isa::kTileRows >= 5 ? 5 : 1)>,
+      run_tile<Isa, (Isa::kTileRows >= 6 ? 6 : 1)>,
   };
   static_assert(Isa::kTileRows >= 2 && Isa::kTileRows <= 6);
   const uint32_t n_rows = task.rows.n_rows;
