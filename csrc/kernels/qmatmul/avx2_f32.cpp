@@ -1,4 +1,4 @@
-// qmatmul_f32 on AVX2: tiles of 6 rows by 16 outputs or 3 by 32, 12 sums in registers.
+// qmatmul_f32 on AVX2: tiles of 3 rows by 32 outputs, 12 sums in registers.
 #include "kernels/qmatmul/avx2.hpp"
 #include "kernels/qmatmul/panels_f32.hpp"
 

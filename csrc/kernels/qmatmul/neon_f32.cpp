@@ -1,4 +1,4 @@
-// qmatmul_f32 on AdvSIMD: tiles of 6 rows by 16 outputs or 3 by 32, 24 sums in registers.
+// qmatmul_f32 on AdvSIMD: tiles of 3 rows by 32 outputs, 24 sums in registers.
 #include "kernels/qmatmul/neon.hpp"
 #include "kernels/qmatmul/panels_f32.hpp"
 

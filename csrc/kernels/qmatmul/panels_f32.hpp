@@ -1,7 +1,7 @@
 // How rows of 16- and 32-byte vectors walk through a product with float32 activations.
 //
-// A tile is 6 rows by half a panel, or up to 3 rows by a whole one; its sums stay in registers. An
-// input costs the vectors' loads, a broadcast for each row, and an fma for each sum: the fma bind.
+// A tile is 3 rows by a panel, so that weights pass in one stream; its sums stay in registers. An input
+// costs the vectors' loads, a broadcast for each row, and an fma for each sum: the fma bind.
 // Weights that are not float32 become so in L1, 128 inputs at a time, once for all rows. Isa is the
 // vectors of avx2.hpp or neon.hpp with `from_float16` and `from_bfloat16`.
 #pragma once
@@ -15,7 +15,7 @@
 namespace cordwood::kernels {
 namespace {
 
-constexpr uint32_t kTileRows = 6;
+constexpr uint32_t kTileRows = 3;
 /// Inputs of float32 weights for several tiles: 64 KiB of them stay in L2 beside the rows' own.
 constexpr uint64_t kDirectInputs = 512;
 
@@ -72,52 +72,39 @@ template <class Isa, uint32_t R>
 void run_tile(const QmatmulF32& task, const Part& part, uint32_t row) noexcept {
   using L = Lanes<Isa::kBytes>;
   using Floats = typename L::Floats;
-  constexpr uint32_t C = L::kVectors / (2 * R > kTileRows ? 2 : 1);
-  for (uint32_t output = 0; output < kPanelOutputs; output += C * L::kOutputs) {
-    const float* x = task.x + row * task.x_stride + part.first_input;
-    const float* weights = part.weights + output;
-    float* sums = part.sums + row * kPanelOutputs + output;
-    Floats sum[R][C];
+  constexpr uint32_t C = L::kVectors;
+  const float* x = task.x + row * task.x_stride + part.first_input;
+  const float* weights = part.weights;
+  float* sums = part.sums + row * kPanelOutputs;
+  Floats sum[R][C]{};
+  if (part.first_input != 0) {
 #pragma GCC unroll 8
     for (uint32_t r = 0; r < R; ++r) {
 #pragma GCC unroll 8
       for (uint32_t c = 0; c < C; ++c) {
-        const auto earlier = load<Floats>(sums + r * kPanelOutputs + c * L::kOutputs);
-        sum[r][c] = part.first_input == 0 ? Floats{} : earlier;
+        sum[r][c] = load<Floats>(sums + r * kPanelOutputs + c * L::kOutputs);
       }
     }
-    for (uint64_t input = 0; input < part.n_inputs; ++input) {
-      for (uint32_t at = 0; at < C * L::kOutputs; at += 16) ask_ahead(weights + at);
-      if constexpr (R < C) {  // what there is less of stays in registers
-        Floats own[R];
+  }
+  for (uint64_t input = 0; input < part.n_inputs; ++input) {
+    for (uint32_t at = 0; at < kPanelOutputs; at += 16) ask_ahead(weights + at);
+    Floats own[R];
 #pragma GCC unroll 8
-        for (uint32_t r = 0; r < R; ++r) own[r] = Isa::spread(x[r * task.x_stride]);
+    for (uint32_t r = 0; r < R; ++r) own[r] = Isa::spread(x[r * task.x_stride]);
 #pragma GCC unroll 8
-        for (uint32_t c = 0; c < C; ++c) {
-          const auto weight = load<Floats>(weights + c * L::kOutputs);
+    for (uint32_t c = 0; c < C; ++c) {
+      const auto weight = load<Floats>(weights + c * L::kOutputs);
 #pragma GCC unroll 8
-          for (uint32_t r = 0; r < R; ++r) sum[r][c] = Isa::fma(own[r], weight, sum[r][c]);
-        }
-      } else {
-        Floats weight[C];
-#pragma GCC unroll 8
-        for (uint32_t c = 0; c < C; ++c) weight[c] = load<Floats>(weights + c * L::kOutputs);
-#pragma GCC unroll 8
-        for (uint32_t r = 0; r < R; ++r) {
-          const Floats own = Isa::spread(x[r * task.x_stride]);
-#pragma GCC unroll 8
-          for (uint32_t c = 0; c < C; ++c) sum[r][c] = Isa::fma(own, weight[c], sum[r][c]);
-        }
-      }
-      weights += kPanelOutputs;
-      ++x;
+      for (uint32_t r = 0; r < R; ++r) sum[r][c] = Isa::fma(own[r], weight, sum[r][c]);
     }
+    weights += kPanelOutputs;
+    ++x;
+  }
 #pragma GCC unroll 8
-    for (uint32_t r = 0; r < R; ++r) {
+  for (uint32_t r = 0; r < R; ++r) {
 #pragma GCC unroll 8
-      for (uint32_t c = 0; c < C; ++c) {
-        store(sums + r * kPanelOutputs + c * L::kOutputs, sum[r][c]);
-      }
+    for (uint32_t c = 0; c < C; ++c) {
+      store(sums + r * kPanelOutputs + c * L::kOutputs, sum[r][c]);
     }
   }
 }
@@ -126,8 +113,7 @@ void run_tile(const QmatmulF32& task, const Part& part, uint32_t row) noexcept {
 template <class Isa>
 void run_part(const QmatmulF32& task, const Part& part) noexcept {
   using Tile = void (*)(const QmatmulF32&, const Part&, uint32_t) noexcept;
-  static constexpr Tile kTiles[kTileRows] = {run_tile<Isa, 1>, run_tile<Isa, 2>, run_tile<Isa, 3>,
-                                             run_tile<Isa, 4>, run_tile<Isa, 5>, run_tile<Isa, 6>};
+  static constexpr Tile kTiles[kTileRows] = {run_tile<Isa, 1>, run_tile<Isa, 2>, run_tile<Isa, 3>};
   const uint32_t n_tiles = (task.n_rows + kTileRows - 1) / kTileRows;
   uint32_t row = 0;
   for (uint32_t tile = 0; tile < n_tiles; ++tile) {
