@@ -21,6 +21,7 @@ void add_pairs(Avx2::Ints& sum, __m256i pairs) noexcept {
 struct ByteCodes : Avx2 {
   static constexpr uint32_t kTileRows = 4;
   static constexpr uint32_t kWholeRows = 2;
+  static constexpr uint32_t kNibbleRows = 0;
   static constexpr bool kSigned = true;
 
   template <uint32_t R, uint32_t C>
@@ -49,6 +50,7 @@ struct ByteCodes : Avx2 {
 struct FewBits : Avx2 {
   static constexpr uint32_t kTileRows = 6;
   static constexpr uint32_t kWholeRows = 3;
+  static constexpr uint32_t kNibbleRows = 3;
   static constexpr bool kSigned = false;
   static constexpr uint32_t kBlockSteps = 8;  // groups are multiples of it
 

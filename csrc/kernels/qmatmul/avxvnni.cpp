@@ -13,6 +13,7 @@ namespace {
 struct Dot : Avx2 {
   static constexpr uint32_t kTileRows = 3;
   static constexpr uint32_t kWholeRows = 3;
+  static constexpr uint32_t kNibbleRows = 12;
   static constexpr bool kSigned = false;
 
   static __m256i weights(const uint8_t* bytes) noexcept { return load_bytes(bytes); }

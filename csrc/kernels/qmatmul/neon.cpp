@@ -25,6 +25,7 @@ struct Products {
 struct ByteCodes : Neon {
   static constexpr uint32_t kTileRows = 2;
   static constexpr uint32_t kWholeRows = 1;
+  static constexpr uint32_t kNibbleRows = 0;
   static constexpr bool kSigned = true;
 
   template <uint32_t R, uint32_t C>
@@ -63,6 +64,7 @@ struct ByteCodes : Neon {
 struct FewBits : Neon {
   static constexpr uint32_t kTileRows = 3;
   static constexpr uint32_t kWholeRows = 1;
+  static constexpr uint32_t kNibbleRows = 1;
   static constexpr bool kSigned = false;
   static constexpr uint32_t kBlockSteps = 8;  // groups are multiples of it
 

@@ -19,11 +19,13 @@ struct Dot : Neon {
 };
 
 struct ByteCodes : Dot {
+  static constexpr uint32_t kNibbleRows = 0;
   static constexpr bool kSigned = true;
   static int8x16_t weights(const uint8_t* bytes) noexcept { return signed_weights(bytes); }
 };
 
 struct FewBits : Dot {
+  static constexpr uint32_t kNibbleRows = 12;
   static constexpr bool kSigned = false;
   static int8x16_t weights(const uint8_t* bytes) noexcept { return load_bytes(bytes); }
 };

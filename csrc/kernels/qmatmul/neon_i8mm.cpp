@@ -12,6 +12,7 @@ namespace {
 struct Dot : Neon {
   static constexpr uint32_t kTileRows = 3;
   static constexpr uint32_t kWholeRows = 3;
+  static constexpr uint32_t kNibbleRows = 12;
   static constexpr bool kSigned = false;
 
   static int8x16_t weights(const uint8_t* bytes) noexcept { return load_bytes(bytes); }

@@ -2,18 +2,20 @@
 // instruction set brings its vectors and one loop, the sums of a group:
 //
 //     struct Isa {
-//       kBytes, spread, fma, widen              // of its vectors: avx2.hpp, neon.hpp
-//       static constexpr uint32_t kTileRows;   // rows of a tile at most
-//       static constexpr uint32_t kWholeRows;  // of a tile as wide as a panel; above, half of it
-//       static constexpr bool kSigned;         // multiplies code - 128, of 8 bits
+//       kBytes, spread, fma, widen               // of its vectors: avx2.hpp, neon.hpp
+//       static constexpr uint32_t kTileRows;     // rows of a tile at most
+//       static constexpr uint32_t kWholeRows;    // of one as wide as a panel; above, half of it
+//       static constexpr uint32_t kNibbleRows;   // so many take 4-bit weights as they are stored
+//       static constexpr bool kSigned;           // multiplies code - 128
 //       template <R, C> static void dot(steps, n_steps, codes, stride, Ints (&sums)[R][C]);
-//       template <R, C> static void dot_nibbles(the same);  // unless kSigned
+//       template <R, C> static void dot_nibbles(the same);  // unless kNibbleRows is 0
 //     };
 //
 // A tile is R rows by C vectors of outputs: a whole panel, whose weights then pass in one stream, or
-// half of it where more rows to a weight count for more. Its integers stay in registers for a group, its floats in L1: at 64 inputs a group, that
-// is one load, convert, fma and store for 16 multiply-adds. Weights of fewer than 8 bits are expanded
-// to bytes in L1, once for all rows; 4-bit ones for a single tile are taken apart in registers.
+// half of it where more rows to a weight count for more. Its integers stay in registers for a group,
+// its floats in L1: a load, convert, fma and store for each sum, against 16 multiply-adds where groups
+// have 64 inputs. Weights of fewer than 8 bits are expanded to bytes in L1, once for all rows; where
+// rows are few, 4-bit ones are taken apart in registers.
 #pragma once
 
 #include <cstdint>
@@ -37,12 +39,6 @@ struct Chunk {
   uint32_t last_steps;
   bool nibbles;
 };
-
-/// Whether so many rows make a single tile that takes 4-bit weights as they are stored.
-template <class Isa>
-constexpr bool takes_nibbles(uint32_t n_rows) noexcept {
-  return !Isa::kSigned && n_rows <= Isa::kWholeRows;
-}
 
 /// What zero points add to a sum; `sum` is QmatmulRows::sums of the row and group.
 template <class Isa>
@@ -74,7 +70,7 @@ template <class Isa, uint32_t R, uint32_t C>
 [[gnu::always_inline]] inline void add_group(
     bool nibbles, const uint8_t* steps, uint32_t n_steps, const int8_t* codes, uint64_t stride,
     typename Lanes<Isa::kBytes>::Ints (&whole)[R][C]) noexcept {
-  if constexpr (takes_nibbles<Isa>(R)) {
+  if constexpr (R <= Isa::kNibbleRows) {
     if (nibbles) return Isa::template dot_nibbles<R, C>(steps, n_steps, codes, stride, whole);
   }
   Isa::template dot<R, C>(steps, n_steps, codes, stride, whole);
@@ -148,7 +144,7 @@ void run_panel(const Qmatmul& task, uint64_t panel) noexcept {
   const QmatmulWeights& weights = task.weights;
   auto* sums = static_cast<float*>(task.scratch);
   auto* expanded = reinterpret_cast<uint8_t*>(sums + uint64_t{task.rows.n_rows} * kPanelOutputs);
-  const bool nibbles = weights.bits == 4 && takes_nibbles<Isa>(task.rows.n_rows);
+  const bool nibbles = weights.bits == 4 && task.rows.n_rows <= Isa::kNibbleRows;
   const bool expands = weights.bits != 8 && !nibbles;
   const uint32_t fit = kExpandSteps / weights.group_steps;
   const uint32_t at_hand = !expands ? weights.n_groups : fit > 1 ? fit : 1;
