@@ -99,6 +99,31 @@ def multiply(
     else:
         row = np.broadcast_to(x.scales, total.shape)
         y = total * row if bias is None else fma(total, row, np.broadcast_to(bias, total.shape))
+    return _finish(y, residual, cut)
+
+
+def multiply_floats(
+    x: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    *,
+    bias: NDArray[np.float32] | None = None,
+    residual: NDArray[np.float32] | None = None,
+    cut: tuple[float, float] | None = None,
+) -> NDArray[np.float32]:
+    """``x @ w.T`` of float32 activations: a chain of fma over ascending inputs from zero."""
+    y = np.zeros((len(x), len(weights)), dtype=np.float32)
+    for k in range(x.shape[1]):
+        y = fma(np.broadcast_to(x[:, k, None], y.shape), np.broadcast_to(weights[:, k], y.shape), y)
+    if bias is not None:
+        y = y + bias
+    return _finish(y, residual, cut)
+
+
+def _finish(
+    y: NDArray[np.float32],
+    residual: NDArray[np.float32] | None,
+    cut: tuple[float, float] | None,
+) -> NDArray[np.float32]:
     if residual is not None:
         y = y + residual
     if cut is not None:

@@ -11,6 +11,7 @@ import cordwood
 WANTED = {
     "scalar": "",
     "avx2": "avx2 fma f16c bmi1 bmi2",
+    "avxvnni": "avx2 fma f16c bmi1 bmi2 avx_vnni",
     "avx512": "avx2 fma f16c bmi1 bmi2 avx512f avx512dq avx512bw avx512vl",
     "avx512icl": "avx2 fma f16c bmi1 bmi2 avx512f avx512dq avx512bw avx512vl avx512cd "
     "avx512_vnni avx512vbmi avx512_vbmi2 gfni",

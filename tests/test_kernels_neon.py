@@ -1,14 +1,16 @@
-"""The row `neon`, cross-built and run in an emulator.
+"""The rows `neon`, `neon_dotprod` and `neon_i8mm`, cross-built and run in an emulator.
 
 The rung *scalar kernel to every instruction set* for a processor that runs no Python here:
 ``fuzz/compare_isas.cpp`` compares all rows of an AArch64 build bit for bit, and what its scalar row
-answers is compared with this machine's.
+answers is compared with this machine's; ``fuzz/compare_products.cpp`` does the same for products.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
+import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,14 +19,18 @@ import pytest
 import drawn
 import native_build
 from cordwood import _core
+from cordwood._ops_tensor import pack_codes
 from cordwood.pack import pack
+from drawn_products import Case, Weights, draw_numbers, draw_rows, draw_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from cordwood.ir import Graph, TreeEnsemble
 
 WHY = "the row `neon` cannot be tried here"
+ROWS = "neon_i8mm neon_dotprod neon scalar"
 LINKS = [(0, 1, True), (0, 5, False), (1, 1, False), (1, 3, False), (1, 1, True), (2, 2, False),
          (2, 1, True), (3, 1, False), (3, 7, False), (4, 1, False), (4, 3, False), (5, 2, False),
          (9, 1, False), (10, 3, False), (11, 2, False), (8, 1, False)]  # fmt: skip
@@ -43,7 +49,9 @@ def _build(root: Path, folder: str, kind: str, *targets: str) -> Path:
 @pytest.fixture(scope="module")
 def cross_build(root: Path) -> Path:
     """Build the kernels and the programs of ``fuzz/`` for AArch64."""
-    return _build(root, "neon", "Release", "cordwood_kernels", "fuzz_load", "compare_isas")
+    return _build(
+        root, "neon", "Release", "cordwood_kernels", "fuzz_load", "compare_isas", "compare_products"
+    )
 
 
 def _run(program: Path, *arguments: str) -> str:
@@ -122,7 +130,7 @@ def test_all_rows_give_the_bits_of_scalar_and_of_this_machine(
     margins = _margins()
     (tmp_path / "links.margins").write_bytes(margins.tobytes())
     said = _run(cross_build / "tests/fuzz/compare_isas", str(tmp_path))
-    assert said == f"{len(models)} models and all links agree on: neon scalar\n"
+    assert said == f"{len(models)} models and all links agree on: {ROWS}\n"
     for name, (data, rows) in models.items():
         for target in ("margin", "leaves"):
             mine = _core.run_trees(
@@ -138,6 +146,99 @@ def test_all_rows_give_the_bits_of_scalar_and_of_this_machine(
             answers.append(_core.link(x, isa="scalar", kind=kind, scale=0.9, offset=0.25,
                                       complement=complement).tobytes())  # fmt: skip
     assert (tmp_path / "links.answers").read_bytes() == b"".join(answers)
+
+
+def _cases() -> Iterator[Case]:
+    for number, (bits, group) in enumerate(
+        itertools.product((8, 4, 3, 2), (None, 32, 64, 96)), start=1
+    ):
+        for symmetric in (True, False):
+            x_groups = group is not None and number % 2 == 0
+            yield Case(bits, group, 33 + number, 60 * number, 5 + number, symmetric=symmetric,
+                       x_groups=x_groups, static_scale=0.01 if number % 5 == 0 else None,
+                       seed=number)  # fmt: skip
+
+
+def _extreme(bits: int, zero: int | None) -> tuple[Weights, np.ndarray]:
+    """All codes and activations at their ends, and more inputs than an int32 holds at once."""
+    n_inputs = 65536 + 32
+    codes = np.zeros((3, n_inputs), dtype=np.uint8)
+    codes[1:] = (1 << bits) - 1
+    zeros = None if zero is None else np.full((3, 1), zero, dtype=np.uint8)
+    x = np.repeat(np.array([[1], [-1], [1]], dtype=np.float32), n_inputs, axis=1)
+    return Weights(codes, np.ones((3, 1), dtype=np.float32), zeros, bits, None), x
+
+
+def _write_case(
+    to: Path,
+    weights: Weights | tuple[str, np.ndarray],
+    x: np.ndarray,
+    case: Case = Case(),  # noqa: B008 - immutable
+    *,
+    float_rows: bool = False,
+) -> np.ndarray:
+    """Write a product for ``compare_products``, and return what this machine's scalar row says."""
+    kinds = ("", "bfloat16", "float16", "float32")
+    x_group = case.group if case.x_groups and case.group else 0
+    static_scale = case.static_scale or 0.0
+    if isinstance(weights, Weights):
+        kind, bits, group = 0, weights.bits, weights.group or 0
+        stored = pack_codes(weights.codes, weights.bits)
+        scales, zeros = weights.scales, weights.zeros
+        n_outputs = len(weights.codes)
+        matrix = weights.matrix()
+    else:
+        kind, bits, group = kinds.index(weights[0]), 0, 0
+        stored, scales, zeros = weights[1], np.zeros(0, dtype=np.float32), None
+        n_outputs = len(stored)
+        matrix = _core.QuantizedMatrix(stored, kind=weights[0])
+    bias = np.linspace(-2, 2, n_outputs, dtype=np.float32)
+    zero_bytes = b"" if zeros is None else zeros.tobytes()
+    header = struct.pack("<11If", kind, bits, group, n_outputs, x.shape[1], len(x), scales.size,
+                         len(zero_bytes), stored.nbytes, int(float_rows), x_group,
+                         static_scale)  # fmt: skip
+    to.write_bytes(header + stored.tobytes() + scales.tobytes() + zero_bytes + x.tobytes()
+                   + bias.tobytes())  # fmt: skip
+    cut = _core.Cut(-3.0, 1e6)
+    answer: np.ndarray = matrix.matmul(x, bias, None, cut, float_rows=float_rows, isa="scalar",
+                                       scale_group=x_group, static_scale=static_scale)  # fmt: skip
+    return answer
+
+
+def _write_products(folder: Path) -> dict[str, np.ndarray]:
+    answers = {}
+    for number, case in enumerate(_cases()):
+        rng = np.random.default_rng(case.seed)
+        weights, x = draw_weights(case, rng), draw_rows(case, rng)
+        name = f"codes{number}"
+        answers[name] = _write_case(folder / f"{name}.case", weights, x, case)
+        if number % 3 == 0:
+            name = f"float_rows{number}"
+            answers[name] = _write_case(folder / f"{name}.case", weights, x, float_rows=True)
+    for bits, zero in ((8, None), (8, 0), (8, 255), (4, None), (4, 15), (3, 0)):
+        name = f"extreme{bits}_{zero}"
+        answers[name] = _write_case(folder / f"{name}.case", *_extreme(bits, zero))
+    for kind in ("bfloat16", "float16", "float32"):
+        stored = draw_numbers(kind, (37, 150), 0, infinite=False)[0]
+        x = draw_rows(Case(n_inputs=150, n_rows=9), np.random.default_rng(0))
+        answers[kind] = _write_case(folder / f"{kind}.case", (kind, stored), x)
+    return answers
+
+
+def test_products_give_the_bits_of_scalar_and_of_this_machine(
+    cross_build: Path, tmp_path: Path
+) -> None:
+    answers = _write_products(tmp_path)
+    program = cross_build / "tests/fuzz/compare_products"
+    said = _run(program, str(tmp_path))
+    assert said == f"{len(answers)} products agree on: {ROWS}\n"
+    for name, mine in answers.items():
+        assert (tmp_path / f"{name}.answer").read_bytes() == mine.tobytes(), name
+    for cpu, rows in (("cortex-a72", "neon scalar"), ("cortex-a76", "neon_dotprod neon scalar")):
+        (tmp_path / cpu).mkdir()
+        emulator = native_build.tool("qemu-aarch64", WHY)
+        said = native_build.run(emulator, "-cpu", cpu, str(program), str(tmp_path / cpu))
+        assert said == f"0 products agree on: {rows}\n"
 
 
 def test_hard_rows_give_the_same_bits(root: Path, cross_build: Path) -> None:
@@ -159,5 +260,7 @@ def test_kernel_objects_have_no_weak_symbol(root: Path, cross_build: Path) -> No
 def test_nothing_is_fused(cross_build: Path) -> None:
     objdump = native_build.tool("aarch64-linux-gnu-objdump", WHY)
     for path in native_build.kernel_objects(cross_build):
+        if "/qmatmul/" in str(path):  # its floats are chains of fma by contract
+            continue
         code = native_build.run(objdump, "-d", "--no-show-raw-insn", str(path))
         assert not re.findall(r"\t(f?n?m(?:add|sub)|fml[as]l?2?)\t.*[vds]\d", code), path

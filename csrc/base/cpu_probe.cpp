@@ -4,6 +4,8 @@
 #include <cpuid.h>
 
 #include <cstdint>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
 #endif
 
 namespace cordwood::base {
@@ -20,9 +22,9 @@ struct Registers {
 };
 
 /// All zero where the processor does not know the leaf.
-Registers cpuid(uint32_t leaf) noexcept {
+Registers cpuid(uint32_t leaf, uint32_t subleaf = 0) noexcept {
   Registers r;
-  __get_cpuid_count(leaf, 0, &r.eax, &r.ebx, &r.ecx, &r.edx);
+  __get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx);
   return r;
 }
 
@@ -53,6 +55,8 @@ constexpr uint32_t kAvx512vbmi = bit(1);
 constexpr uint32_t kAvx512vbmi2 = bit(6);
 constexpr uint32_t kGfni = bit(8);
 constexpr uint32_t kAvx512vnni = bit(11);
+// Leaf 7, subleaf 1, eax.
+constexpr uint32_t kAvxVnni = bit(4);
 // XCR0: registers that the operating system saves across a switch of threads.
 constexpr uint32_t kSavesAvx = bit(1) | bit(2);                          // xmm, ymm
 constexpr uint32_t kSavesAvx512 = kSavesAvx | bit(5) | bit(6) | bit(7);  // masks, zmm 0-15, 16-31
@@ -78,6 +82,10 @@ bool cpu_has_avx2() noexcept {
   return has_avx2_family() && os_saves(kSavesAvx);
 }
 
+bool cpu_has_avxvnni() noexcept {
+  return cpu_has_avx2() && has_all(cpuid(7, 1).eax, kAvxVnni);
+}
+
 bool cpu_has_avx512() noexcept {
   return has_avx2_family() && has_all(cpuid(7).ebx, kAvx512f | kAvx512dq | kAvx512bw | kAvx512vl) &&
          os_saves(kSavesAvx512);
@@ -91,6 +99,10 @@ bool cpu_has_avx512icl() noexcept {
 #else
 
 bool cpu_has_avx2() noexcept {
+  return false;
+}
+
+bool cpu_has_avxvnni() noexcept {
   return false;
 }
 
@@ -111,5 +123,33 @@ bool cpu_has_neon() noexcept {
   return false;
 #endif
 }
+
+#if defined(__aarch64__) && defined(__linux__)
+
+// Bits of the kernel's report; older headers lack the second.
+namespace {
+constexpr unsigned long kDotprod = 1ul << 20;  // AT_HWCAP, HWCAP_ASIMDDP
+constexpr unsigned long kI8mm = 1ul << 13;     // AT_HWCAP2, HWCAP2_I8MM
+}  // namespace
+
+bool cpu_has_neon_dotprod() noexcept {
+  return (getauxval(AT_HWCAP) & kDotprod) != 0;
+}
+
+bool cpu_has_neon_i8mm() noexcept {
+  return cpu_has_neon_dotprod() && (getauxval(AT_HWCAP2) & kI8mm) != 0;
+}
+
+#else
+
+bool cpu_has_neon_dotprod() noexcept {
+  return false;
+}
+
+bool cpu_has_neon_i8mm() noexcept {
+  return false;
+}
+
+#endif
 
 }  // namespace cordwood::base

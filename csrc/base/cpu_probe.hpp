@@ -8,6 +8,9 @@ namespace cordwood::base {
 /// AVX2, FMA, F16C and BMI2: Haswell, Zen and later.
 bool cpu_has_avx2() noexcept;
 
+/// AVX-VNNI, with AVX2, FMA, F16C and BMI2: Alder Lake, Zen 5 and later.
+bool cpu_has_avxvnni() noexcept;
+
 /// AVX-512 F, BW, DQ and VL, with AVX2, FMA, F16C and BMI2: Skylake servers and later.
 bool cpu_has_avx512() noexcept;
 
@@ -17,5 +20,11 @@ bool cpu_has_avx512icl() noexcept;
 
 /// AdvSIMD, which every 64-bit ARM processor has that runs an operating system.
 bool cpu_has_neon() noexcept;
+
+/// The same with dot products of bytes: Cortex-A75 and -A55, Apple M1, Graviton 2 and later.
+bool cpu_has_neon_dotprod() noexcept;
+
+/// The same with products of bytes of either sign: Cortex-A510, Apple M2, Graviton 3 and later.
+bool cpu_has_neon_i8mm() noexcept;
 
 }  // namespace cordwood::base

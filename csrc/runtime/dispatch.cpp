@@ -13,6 +13,90 @@ bool always() noexcept {
   return true;
 }
 
+/// A row that has the kernels of another one for trees, and its own for arrays.
+[[maybe_unused]] constexpr KernelRow like(KernelRow row, const char* name, bool (*probe)() noexcept,
+                                          const ArrayKernels* arrays) noexcept {
+  row.name = name;
+  row.probe = probe;
+  row.arrays = arrays;
+  return row;
+}
+
+#if defined(CORDWOOD_WITH_AVX2)
+constexpr KernelRow kAvx2{
+    .name = "avx2",
+    .probe = base::cpu_has_avx2,
+    .slice_pays = true,
+    .arrays = &kArraysAvx2,
+    .lookup_pays = false,
+    .link_f32 = kernels::avx2::link_f32,
+    .link_f64 = kernels::avx2::link_f64,
+    .logit_f32 = kernels::scalar::logit_f32,
+    .logit_f64 = kernels::scalar::logit_f64,
+    .load_columns_f32_f32 = kernels::avx2::load_columns_f32_f32,
+    .load_columns_f32_f64 = kernels::avx2::load_columns_f32_f64,
+    .load_columns_f64_f32 = kernels::avx2::load_columns_f64_f32,
+    .load_columns_f64_f64 = kernels::avx2::load_columns_f64_f64,
+    .tree_bin_f32_u8 = kernels::avx2::tree_bin_f32_u8,
+    .tree_bin_f64_u8 = kernels::avx2::tree_bin_f64_u8,
+    .tree_bin_f32_u16 = kernels::avx2::tree_bin_f32_u16,
+    .tree_bin_f64_u16 = kernels::avx2::tree_bin_f64_u16,
+    .tree_bin_row_f32_u8 = kernels::scalar::tree_bin_row_f32_u8,
+    .tree_bin_row_f64_u8 = kernels::scalar::tree_bin_row_f64_u8,
+    .tree_bin_row_f32_u16 = kernels::scalar::tree_bin_row_f32_u16,
+    .tree_bin_row_f64_u16 = kernels::scalar::tree_bin_row_f64_u16,
+    .tree_walk_u16 = kernels::avx2::tree_walk_u16,
+    .tree_slice_f32 = kernels::avx2::tree_slice_f32,
+    .tree_slice_f64 = kernels::avx2::tree_slice_f64,
+    .tree_slice_leaves = kernels::avx2::tree_slice_leaves,
+    .tree_slice_word_f32 = kernels::avx2::tree_slice_word_f32,
+    .tree_slice_word_f64 = kernels::avx2::tree_slice_word_f64,
+    .tree_slice_word_leaves = kernels::avx2::tree_slice_word_leaves,
+    .tree_lookup_f32 = kernels::scalar::tree_lookup_f32,
+    .tree_lookup_f64 = kernels::scalar::tree_lookup_f64,
+    .tree_lookup_leaves = kernels::scalar::tree_lookup_leaves,
+    .tree_mask_u8 = kernels::avx2::tree_mask_u8,
+    .tree_heap_u8 = kernels::avx2::tree_heap_u8,
+};
+#endif
+#if defined(CORDWOOD_WITH_NEON)
+constexpr KernelRow kNeon{
+    .name = "neon",
+    .probe = base::cpu_has_neon,
+    .slice_pays = true,
+    .arrays = &kArraysNeon,
+    .lookup_pays = false,
+    .link_f32 = kernels::neon::link_f32,
+    .link_f64 = kernels::neon::link_f64,
+    .logit_f32 = kernels::scalar::logit_f32,
+    .logit_f64 = kernels::scalar::logit_f64,
+    .load_columns_f32_f32 = kernels::scalar::load_columns_f32_f32,
+    .load_columns_f32_f64 = kernels::scalar::load_columns_f32_f64,
+    .load_columns_f64_f32 = kernels::scalar::load_columns_f64_f32,
+    .load_columns_f64_f64 = kernels::scalar::load_columns_f64_f64,
+    .tree_bin_f32_u8 = kernels::neon::tree_bin_f32_u8,
+    .tree_bin_f64_u8 = kernels::neon::tree_bin_f64_u8,
+    .tree_bin_f32_u16 = kernels::neon::tree_bin_f32_u16,
+    .tree_bin_f64_u16 = kernels::neon::tree_bin_f64_u16,
+    .tree_bin_row_f32_u8 = kernels::scalar::tree_bin_row_f32_u8,
+    .tree_bin_row_f64_u8 = kernels::scalar::tree_bin_row_f64_u8,
+    .tree_bin_row_f32_u16 = kernels::scalar::tree_bin_row_f32_u16,
+    .tree_bin_row_f64_u16 = kernels::scalar::tree_bin_row_f64_u16,
+    .tree_walk_u16 = kernels::neon::tree_walk_u16,
+    .tree_slice_f32 = kernels::neon::tree_slice_f32,
+    .tree_slice_f64 = kernels::neon::tree_slice_f64,
+    .tree_slice_leaves = kernels::neon::tree_slice_leaves,
+    .tree_slice_word_f32 = kernels::neon::tree_slice_word_f32,
+    .tree_slice_word_f64 = kernels::neon::tree_slice_word_f64,
+    .tree_slice_word_leaves = kernels::neon::tree_slice_word_leaves,
+    .tree_lookup_f32 = kernels::scalar::tree_lookup_f32,
+    .tree_lookup_f64 = kernels::scalar::tree_lookup_f64,
+    .tree_lookup_leaves = kernels::scalar::tree_lookup_leaves,
+    .tree_mask_u8 = kernels::neon::tree_mask_u8,
+    .tree_heap_u8 = kernels::scalar::tree_heap_u8,
+};
+#endif
+
 constexpr auto kRows = std::to_array<KernelRow>({
 #if defined(CORDWOOD_WITH_AVX512ICL)
     {
@@ -88,79 +172,20 @@ constexpr auto kRows = std::to_array<KernelRow>({
         .tree_heap_u8 = kernels::avx2::tree_heap_u8,
     },
 #endif
+#if defined(CORDWOOD_WITH_AVXVNNI)
+    like(kAvx2, "avxvnni", base::cpu_has_avxvnni, &kArraysAvxvnni),
+#endif
 #if defined(CORDWOOD_WITH_AVX2)
-    {
-        .name = "avx2",
-        .probe = base::cpu_has_avx2,
-        .slice_pays = true,
-        .arrays = &kArraysAvx2,
-        .lookup_pays = false,
-        .link_f32 = kernels::avx2::link_f32,
-        .link_f64 = kernels::avx2::link_f64,
-        .logit_f32 = kernels::scalar::logit_f32,
-        .logit_f64 = kernels::scalar::logit_f64,
-        .load_columns_f32_f32 = kernels::avx2::load_columns_f32_f32,
-        .load_columns_f32_f64 = kernels::avx2::load_columns_f32_f64,
-        .load_columns_f64_f32 = kernels::avx2::load_columns_f64_f32,
-        .load_columns_f64_f64 = kernels::avx2::load_columns_f64_f64,
-        .tree_bin_f32_u8 = kernels::avx2::tree_bin_f32_u8,
-        .tree_bin_f64_u8 = kernels::avx2::tree_bin_f64_u8,
-        .tree_bin_f32_u16 = kernels::avx2::tree_bin_f32_u16,
-        .tree_bin_f64_u16 = kernels::avx2::tree_bin_f64_u16,
-        .tree_bin_row_f32_u8 = kernels::scalar::tree_bin_row_f32_u8,
-        .tree_bin_row_f64_u8 = kernels::scalar::tree_bin_row_f64_u8,
-        .tree_bin_row_f32_u16 = kernels::scalar::tree_bin_row_f32_u16,
-        .tree_bin_row_f64_u16 = kernels::scalar::tree_bin_row_f64_u16,
-        .tree_walk_u16 = kernels::avx2::tree_walk_u16,
-        .tree_slice_f32 = kernels::avx2::tree_slice_f32,
-        .tree_slice_f64 = kernels::avx2::tree_slice_f64,
-        .tree_slice_leaves = kernels::avx2::tree_slice_leaves,
-        .tree_slice_word_f32 = kernels::avx2::tree_slice_word_f32,
-        .tree_slice_word_f64 = kernels::avx2::tree_slice_word_f64,
-        .tree_slice_word_leaves = kernels::avx2::tree_slice_word_leaves,
-        .tree_lookup_f32 = kernels::scalar::tree_lookup_f32,
-        .tree_lookup_f64 = kernels::scalar::tree_lookup_f64,
-        .tree_lookup_leaves = kernels::scalar::tree_lookup_leaves,
-        .tree_mask_u8 = kernels::avx2::tree_mask_u8,
-        .tree_heap_u8 = kernels::avx2::tree_heap_u8,
-    },
+    kAvx2,
+#endif
+#if defined(CORDWOOD_WITH_NEON_I8MM)
+    like(kNeon, "neon_i8mm", base::cpu_has_neon_i8mm, &kArraysNeonI8mm),
+#endif
+#if defined(CORDWOOD_WITH_NEON_DOTPROD)
+    like(kNeon, "neon_dotprod", base::cpu_has_neon_dotprod, &kArraysNeonDotprod),
 #endif
 #if defined(CORDWOOD_WITH_NEON)
-    {
-        .name = "neon",
-        .probe = base::cpu_has_neon,
-        .slice_pays = true,
-        .arrays = &kArraysScalar,
-        .lookup_pays = false,
-        .link_f32 = kernels::neon::link_f32,
-        .link_f64 = kernels::neon::link_f64,
-        .logit_f32 = kernels::scalar::logit_f32,
-        .logit_f64 = kernels::scalar::logit_f64,
-        .load_columns_f32_f32 = kernels::scalar::load_columns_f32_f32,
-        .load_columns_f32_f64 = kernels::scalar::load_columns_f32_f64,
-        .load_columns_f64_f32 = kernels::scalar::load_columns_f64_f32,
-        .load_columns_f64_f64 = kernels::scalar::load_columns_f64_f64,
-        .tree_bin_f32_u8 = kernels::neon::tree_bin_f32_u8,
-        .tree_bin_f64_u8 = kernels::neon::tree_bin_f64_u8,
-        .tree_bin_f32_u16 = kernels::neon::tree_bin_f32_u16,
-        .tree_bin_f64_u16 = kernels::neon::tree_bin_f64_u16,
-        .tree_bin_row_f32_u8 = kernels::scalar::tree_bin_row_f32_u8,
-        .tree_bin_row_f64_u8 = kernels::scalar::tree_bin_row_f64_u8,
-        .tree_bin_row_f32_u16 = kernels::scalar::tree_bin_row_f32_u16,
-        .tree_bin_row_f64_u16 = kernels::scalar::tree_bin_row_f64_u16,
-        .tree_walk_u16 = kernels::neon::tree_walk_u16,
-        .tree_slice_f32 = kernels::neon::tree_slice_f32,
-        .tree_slice_f64 = kernels::neon::tree_slice_f64,
-        .tree_slice_leaves = kernels::neon::tree_slice_leaves,
-        .tree_slice_word_f32 = kernels::neon::tree_slice_word_f32,
-        .tree_slice_word_f64 = kernels::neon::tree_slice_word_f64,
-        .tree_slice_word_leaves = kernels::neon::tree_slice_word_leaves,
-        .tree_lookup_f32 = kernels::scalar::tree_lookup_f32,
-        .tree_lookup_f64 = kernels::scalar::tree_lookup_f64,
-        .tree_lookup_leaves = kernels::scalar::tree_lookup_leaves,
-        .tree_mask_u8 = kernels::neon::tree_mask_u8,
-        .tree_heap_u8 = kernels::scalar::tree_heap_u8,
-    },
+    kNeon,
 #endif
     {
         .name = "scalar",

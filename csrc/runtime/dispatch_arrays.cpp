@@ -1,6 +1,16 @@
 #include "runtime/dispatch_arrays.hpp"
 
 namespace cordwood::runtime {
+namespace {
+
+/// A row like another one but for its int8 products.
+[[maybe_unused]] constexpr ArrayKernels with(kernels::QmatmulS8 qmatmul_s8,
+                                             ArrayKernels row) noexcept {
+  row.qmatmul_s8 = qmatmul_s8;
+  return row;
+}
+
+}  // namespace
 
 #if defined(CORDWOOD_WITH_AVX512ICL)
 constexpr ArrayKernels kArraysAvx512icl{
@@ -23,8 +33,8 @@ constexpr ArrayKernels kArraysAvx512icl{
 
 #if defined(CORDWOOD_WITH_AVX512)
 constexpr ArrayKernels kArraysAvx512{
-    .quantize_rows_f32 = kernels::scalar::quantize_rows_f32,
-    .qmatmul_s8 = kernels::scalar::qmatmul_s8,
+    .quantize_rows_f32 = kernels::avx2::quantize_rows_f32,
+    .qmatmul_s8 = kernels::avx2::qmatmul_s8,
     .qmatmul_f32 = kernels::avx512::qmatmul_f32,
     .weight_ranges_f32 = kernels::avx512::weight_ranges_f32,
     .encode_weights_f32 = kernels::avx512::encode_weights_f32,
@@ -42,9 +52,9 @@ constexpr ArrayKernels kArraysAvx512{
 
 #if defined(CORDWOOD_WITH_AVX2)
 constexpr ArrayKernels kArraysAvx2{
-    .quantize_rows_f32 = kernels::scalar::quantize_rows_f32,
-    .qmatmul_s8 = kernels::scalar::qmatmul_s8,
-    .qmatmul_f32 = kernels::scalar::qmatmul_f32,
+    .quantize_rows_f32 = kernels::avx2::quantize_rows_f32,
+    .qmatmul_s8 = kernels::avx2::qmatmul_s8,
+    .qmatmul_f32 = kernels::avx2::qmatmul_f32,
     .weight_ranges_f32 = kernels::avx2::weight_ranges_f32,
     .encode_weights_f32 = kernels::avx2::encode_weights_f32,
     .decode_weights_f32 = kernels::avx2::decode_weights_f32,
@@ -57,6 +67,33 @@ constexpr ArrayKernels kArraysAvx2{
     .multiply_adds = kernels::scalar::multiply_adds,
     .read_bytes = kernels::scalar::read_bytes,
 };
+#endif
+
+#if defined(CORDWOOD_WITH_AVXVNNI)
+constexpr ArrayKernels kArraysAvxvnni = with(kernels::avxvnni::qmatmul_s8, kArraysAvx2);
+#endif
+
+#if defined(CORDWOOD_WITH_NEON)
+constexpr ArrayKernels kArraysNeon{
+    .quantize_rows_f32 = kernels::neon::quantize_rows_f32,
+    .qmatmul_s8 = kernels::neon::qmatmul_s8,
+    .qmatmul_f32 = kernels::neon::qmatmul_f32,
+    .weight_ranges_f32 = kernels::scalar::weight_ranges_f32,
+    .encode_weights_f32 = kernels::scalar::encode_weights_f32,
+    .decode_weights_f32 = kernels::scalar::decode_weights_f32,
+    .stream_floats = kernels::scalar::stream_floats,
+    .end_stream = kernels::scalar::end_stream,
+    .multiply_adds = kernels::scalar::multiply_adds,
+    .read_bytes = kernels::scalar::read_bytes,
+};
+#endif
+
+#if defined(CORDWOOD_WITH_NEON_DOTPROD)
+constexpr ArrayKernels kArraysNeonDotprod = with(kernels::neon_dotprod::qmatmul_s8, kArraysNeon);
+#endif
+
+#if defined(CORDWOOD_WITH_NEON_I8MM)
+constexpr ArrayKernels kArraysNeonI8mm = with(kernels::neon_i8mm::qmatmul_s8, kArraysNeon);
 #endif
 
 constexpr ArrayKernels kArraysScalar{

@@ -33,8 +33,26 @@ struct ArrayKernels {
 };
 
 extern const ArrayKernels kArraysScalar;
+#if defined(CORDWOOD_WITH_AVX2)
 extern const ArrayKernels kArraysAvx2;
+#endif
+#if defined(CORDWOOD_WITH_AVXVNNI)
+extern const ArrayKernels kArraysAvxvnni;
+#endif
+#if defined(CORDWOOD_WITH_AVX512)
 extern const ArrayKernels kArraysAvx512;
+#endif
+#if defined(CORDWOOD_WITH_AVX512ICL)
 extern const ArrayKernels kArraysAvx512icl;
+#endif
+#if defined(CORDWOOD_WITH_NEON)
+extern const ArrayKernels kArraysNeon;
+#endif
+#if defined(CORDWOOD_WITH_NEON_DOTPROD)
+extern const ArrayKernels kArraysNeonDotprod;
+#endif
+#if defined(CORDWOOD_WITH_NEON_I8MM)
+extern const ArrayKernels kArraysNeonI8mm;
+#endif
 
 }  // namespace cordwood::runtime

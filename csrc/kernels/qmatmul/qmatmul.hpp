@@ -82,7 +82,22 @@ using QmatmulS8 = void (*)(const Qmatmul& task) noexcept;
 namespace scalar {
 void qmatmul_s8(const Qmatmul& task) noexcept;
 }
+namespace avx2 {
+void qmatmul_s8(const Qmatmul& task) noexcept;
+}
+namespace avxvnni {
+void qmatmul_s8(const Qmatmul& task) noexcept;
+}
 namespace avx512icl {
+void qmatmul_s8(const Qmatmul& task) noexcept;
+}
+namespace neon {
+void qmatmul_s8(const Qmatmul& task) noexcept;
+}
+namespace neon_dotprod {
+void qmatmul_s8(const Qmatmul& task) noexcept;
+}
+namespace neon_i8mm {
 void qmatmul_s8(const Qmatmul& task) noexcept;
 }
 

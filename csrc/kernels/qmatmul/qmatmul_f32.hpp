@@ -41,7 +41,13 @@ using QmatmulF32Kernel = void (*)(const QmatmulF32& task) noexcept;
 namespace scalar {
 void qmatmul_f32(const QmatmulF32& task) noexcept;
 }
+namespace avx2 {
+void qmatmul_f32(const QmatmulF32& task) noexcept;
+}
 namespace avx512 {
+void qmatmul_f32(const QmatmulF32& task) noexcept;
+}
+namespace neon {
 void qmatmul_f32(const QmatmulF32& task) noexcept;
 }
 

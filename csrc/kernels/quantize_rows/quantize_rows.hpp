@@ -39,7 +39,13 @@ using QuantizeRowsF32 = uint64_t (*)(const QuantizeRows& task) noexcept;
 namespace scalar {
 uint64_t quantize_rows_f32(const QuantizeRows& task) noexcept;
 }
+namespace avx2 {
+uint64_t quantize_rows_f32(const QuantizeRows& task) noexcept;
+}
 namespace avx512icl {
+uint64_t quantize_rows_f32(const QuantizeRows& task) noexcept;
+}
+namespace neon {
 uint64_t quantize_rows_f32(const QuantizeRows& task) noexcept;
 }
 
