@@ -2,7 +2,7 @@
 //
 // A step of 3 rows is 4 loads of weights and 3 broadcasts against 12 multiply-adds, two a cycle: they
 // bind, at half the rate of avx512icl. Tiles of 6 rows by 16 outputs load no less, and read each panel
-// as two streams with gaps, which took a third longer from memory.
+// as two streams with gaps, which took half as long again from memory.
 #include "kernels/qmatmul/avx2.hpp"
 #include "kernels/qmatmul/dots.hpp"
 #include "kernels/qmatmul/panels.hpp"

@@ -2,7 +2,7 @@
 //
 // Codes of up to 4 bits: eight steps of products of at most 15 * 127 are added in 16 bits, 15240, and
 // the halves of an output's four in another 16-bit addition, 30480, before they are widened: two
-// instructions for 16 products, and three more for every eight steps. Codes of 8 bits are taken less
+// instructions for 16 products, and two more for every eight steps. Codes of 8 bits are taken less
 // 128: two products of at most 128 * 127 fit 16 bits, 32512, so every other step is followed by sadalp,
 // three instructions for 16 products.
 #include "kernels/qmatmul/neon.hpp"
