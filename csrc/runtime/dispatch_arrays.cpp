@@ -7,6 +7,8 @@ constexpr ArrayKernels kArraysAvx512icl{
     .quantize_rows_f32 = kernels::avx512icl::quantize_rows_f32,
     .qmatmul_s8 = kernels::avx512icl::qmatmul_s8,
     .qmatmul_f32 = kernels::avx512::qmatmul_f32,
+    .sparse_rows_s8 = kernels::avx512icl::sparse_rows_s8,
+    .sparse_matmul_s8 = kernels::avx512icl::sparse_matmul_s8,
 };
 #endif
 
@@ -14,6 +16,8 @@ constexpr ArrayKernels kArraysScalar{
     .quantize_rows_f32 = kernels::scalar::quantize_rows_f32,
     .qmatmul_s8 = kernels::scalar::qmatmul_s8,
     .qmatmul_f32 = kernels::scalar::qmatmul_f32,
+    .sparse_rows_s8 = kernels::scalar::sparse_rows_s8,
+    .sparse_matmul_s8 = kernels::scalar::sparse_matmul_s8,
 };
 
 }  // namespace cordwood::runtime

@@ -5,6 +5,7 @@
 #include "kernels/qmatmul/qmatmul.hpp"
 #include "kernels/qmatmul/qmatmul_f32.hpp"
 #include "kernels/quantize_rows/quantize_rows.hpp"
+#include "kernels/sparse_matmul/sparse_matmul.hpp"
 
 namespace cordwood::runtime {
 
@@ -12,6 +13,8 @@ struct ArrayKernels {
   kernels::QuantizeRowsF32 quantize_rows_f32;
   kernels::QmatmulS8 qmatmul_s8;
   kernels::QmatmulF32Kernel qmatmul_f32;
+  kernels::SparseRowsS8 sparse_rows_s8;
+  kernels::SparseMatmulS8 sparse_matmul_s8;
 };
 
 extern const ArrayKernels kArraysScalar;
