@@ -15,8 +15,8 @@ using kernels::kSparsePanel;
 constexpr double kRowBytesPerMicrosecond = 250e3;
 constexpr double kWeightBytesPerMicrosecond = 80e3;
 
-/// So many rows are gathered one by one; turning them side by side pays from more on.
-constexpr uint64_t kGatherRows = 2;
+/// Turning rows side by side pays from two on.
+constexpr uint64_t kGatherRows = 1;
 constexpr uint64_t kHalfTileRows = 8;
 
 /// A batch on its way through the pool.
