@@ -1,16 +1,6 @@
 // Products of arrays with quantised matrices.
-#include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
-#include <pybind11/stl.h>
-
-#include <memory>
-#include <optional>
-#include <string>
-
-#include "bindings/errors.hpp"
-#include "bindings/kernel_row.hpp"
+#include "bindings/product_call.hpp"
 #include "bindings/rooms.hpp"
-#include "runtime/dispatch.hpp"
 #include "runtime/qmatmul_run.hpp"
 #include "runtime/thread_limits.hpp"
 
@@ -18,31 +8,6 @@ namespace cordwood::bindings {
 namespace {
 
 namespace py = pybind11;
-
-template <class T>
-using Packed = py::array_t<T, py::array::c_style>;
-/// Activations and what is added to them; converted where they are not float32 already.
-using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
-
-template <class T>
-std::span<const T> view(const Packed<T>& array) {
-  return {array.data(), static_cast<std::size_t>(array.size())};
-}
-
-/// The kernels of a named row, or of the process's own.
-const runtime::ArrayKernels& kernels_of(const std::optional<std::string>& isa) {
-  if (isa) return *kernel_row(*isa).arrays;
-  const auto row = runtime::active_row();
-  throw_unless_ok(row.status());
-  return *(*row)->arrays;
-}
-
-/// The limits that an activation cuts the answer to.
-struct Cut {
-  float low;
-  float high;
-  uint32_t cut;
-};
 
 /// A weight matrix ready to multiply. Immutable, shared freely between threads.
 class QuantizedMatrix {
@@ -86,52 +51,24 @@ class QuantizedMatrix {
                    const std::optional<Floats>& out, bool float_rows, float static_scale,
                    uint64_t scale_group, unsigned threads,
                    const std::optional<std::string>& isa) const {
-    const auto n_outputs = static_cast<py::ssize_t>(plan_.n_outputs());
-    check(x, "x", {-1, static_cast<py::ssize_t>(plan_.n_inputs())});
-    if (bias) check(*bias, "bias", {n_outputs});
-    if (residual) check(*residual, "residual", {x.shape(0), n_outputs});
-    const Floats answer = out ? *out : Floats({x.shape(0), n_outputs});
-    check(answer, "out", {x.shape(0), n_outputs});
+    const ProductArrays arrays(x, bias, residual, out, plan_.n_inputs(), plan_.n_outputs());
     const auto limit = threads == 0 ? default_threads_ : runtime::resolve_threads(threads);
     throw_unless_ok(limit.status());
     const runtime::QmatmulCall call{.x = x.data(),
                                     .x_stride = plan_.n_inputs(),
                                     .n_rows = static_cast<uint64_t>(x.shape(0)),
-                                    .end = {.out = const_cast<float*>(answer.data()),
-                                            .bias = bias ? bias->data() : nullptr,
-                                            .residual = residual ? residual->data() : nullptr,
-                                            .out_stride = plan_.n_outputs(),
-                                            .residual_stride = plan_.n_outputs(),
-                                            .n_outputs = plan_.n_outputs(),
-                                            .low = cut ? cut->low : 0.0f,
-                                            .high = cut ? cut->high : 0.0f,
-                                            .cut = cut ? cut->cut : 0u},
+                                    .end = arrays.ending<kernels::QmatmulEnd>(cut),
                                     .float_rows = float_rows,
                                     .scale_group = scale_group,
                                     .static_scale = static_scale,
                                     .threads = *limit};
     throw_unless_ok(run(call, kernels_of(isa)));
-    return answer;
+    return arrays.answer;
   }
 
   [[nodiscard]] uint64_t n_bytes() const noexcept { return plan_.n_bytes(); }
 
  private:
-  static void check(const Floats& array, const char* name,
-                    std::initializer_list<py::ssize_t> shape) {
-    const auto wanted = static_cast<py::ssize_t>(shape.size());
-    bool fits = array.ndim() == wanted;
-    for (py::ssize_t axis = 0; fits && axis < wanted; ++axis) {
-      const py::ssize_t size = shape.begin()[axis];
-      fits = size < 0 || array.shape(axis) == size;
-    }
-    if (fits) return;
-    throw_status(fail(CORDWOOD_STATUS_shape_mismatch, name,
-                      "{} dimensions, the last of {}; expected {}, the last of {}", array.ndim(),
-                      array.ndim() == 0 ? 0 : array.shape(array.ndim() - 1), wanted,
-                      shape.begin()[wanted - 1]));
-  }
-
   Status run(const runtime::QmatmulCall& call, const runtime::ArrayKernels& kernels) const {
     // Scratch of this thread, kept warm; any matrix may use it, one call at a time.
     thread_local runtime::QmatmulContext context;

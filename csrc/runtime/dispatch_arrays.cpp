@@ -28,6 +28,8 @@ constexpr ArrayKernels kArraysAvx512icl{
     .prune_sums_f32 = kernels::avx512::prune_sums_f32,
     .multiply_adds = kernels::avx512icl::multiply_adds,
     .read_bytes = kernels::avx512icl::read_bytes,
+    .sparse_rows_s8 = kernels::avx512icl::sparse_rows_s8,
+    .sparse_matmul_s8 = kernels::avx512icl::sparse_matmul_s8,
 };
 #endif
 
@@ -47,6 +49,8 @@ constexpr ArrayKernels kArraysAvx512{
     .prune_sums_f32 = kernels::avx512::prune_sums_f32,
     .multiply_adds = kernels::scalar::multiply_adds,
     .read_bytes = kernels::scalar::read_bytes,
+    .sparse_rows_s8 = kernels::scalar::sparse_rows_s8,
+    .sparse_matmul_s8 = kernels::scalar::sparse_matmul_s8,
 };
 #endif
 
@@ -66,6 +70,8 @@ constexpr ArrayKernels kArraysAvx2{
     .prune_sums_f32 = kernels::avx2::prune_sums_f32,
     .multiply_adds = kernels::scalar::multiply_adds,
     .read_bytes = kernels::scalar::read_bytes,
+    .sparse_rows_s8 = kernels::scalar::sparse_rows_s8,
+    .sparse_matmul_s8 = kernels::scalar::sparse_matmul_s8,
 };
 #endif
 
@@ -85,6 +91,8 @@ constexpr ArrayKernels kArraysNeon{
     .end_stream = kernels::scalar::end_stream,
     .multiply_adds = kernels::scalar::multiply_adds,
     .read_bytes = kernels::scalar::read_bytes,
+    .sparse_rows_s8 = kernels::scalar::sparse_rows_s8,
+    .sparse_matmul_s8 = kernels::scalar::sparse_matmul_s8,
 };
 #endif
 
@@ -111,6 +119,8 @@ constexpr ArrayKernels kArraysScalar{
     .prune_sums_f32 = kernels::scalar::prune_sums_f32,
     .multiply_adds = kernels::scalar::multiply_adds,
     .read_bytes = kernels::scalar::read_bytes,
+    .sparse_rows_s8 = kernels::scalar::sparse_rows_s8,
+    .sparse_matmul_s8 = kernels::scalar::sparse_matmul_s8,
 };
 
 }  // namespace cordwood::runtime

@@ -8,6 +8,7 @@
 #include "kernels/qmatmul/qmatmul_f32.hpp"
 #include "kernels/quantize_rows/quantize_rows.hpp"
 #include "kernels/quantize_weights/quantize_weights.hpp"
+#include "kernels/sparse_matmul/sparse_matmul.hpp"
 
 namespace cordwood::runtime {
 
@@ -30,6 +31,9 @@ struct ArrayKernels {
   // what benchmarks hold them against
   kernels::MultiplyAdds multiply_adds;
   kernels::ReadBytes read_bytes;
+  // sparse products
+  kernels::SparseRowsS8 sparse_rows_s8;
+  kernels::SparseMatmulS8 sparse_matmul_s8;
 };
 
 extern const ArrayKernels kArraysScalar;

@@ -148,6 +148,23 @@ class QuantizedMatrix:
     @property
     def nbytes(self) -> int: ...
 
+@final
+class SparseMatrix:
+    def __init__(self, codes: np.ndarray, scales: np.ndarray, *, kind: str) -> None: ...
+    def matmul(
+        self,
+        x: np.ndarray,
+        bias: np.ndarray | None = ...,
+        residual: np.ndarray | None = ...,
+        cut: Cut | None = ...,
+        out: np.ndarray | None = ...,
+        static_scale: float = ...,
+        threads: int = ...,
+        isa: str | None = ...,
+    ) -> np.ndarray: ...
+    @property
+    def nbytes(self) -> int: ...
+
 def link(
     margin: np.ndarray,
     *,

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from cordwood import _core
+from cordwood._ops_calls import (
+    Activation,
+    as_floats,
+    as_residual,
+    as_rows,
+    check_out,
+    check_scale,
+    cut_of,
+)
 from cordwood._ops_dense import DenseTensor
 from cordwood._ops_tensor import GROUP_STEP, QuantizedTensor
 from cordwood._threads import check_threads
@@ -15,15 +24,7 @@ from cordwood.errors import InputError, InputTypeError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-Activation = Literal["relu", "relu6"]
 Activations = Literal["int8", "float32"]
-
-_MATRIX = 2
-_CUTS = {
-    None: None,
-    "relu": _core.Cut(0.0, np.inf),
-    "relu6": _core.Cut(0.0, 6.0),
-}
 
 
 def qmatmul(  # noqa: PLR0913 - what a product is made of, each by its name
@@ -98,27 +99,19 @@ def qmatmul(  # noqa: PLR0913 - what a product is made of, each by its name
     array([[1.  , 1.25]], dtype=float32)
     """
     matrix = getattr(weights, "_prepared", {}).get("cpu") or _prepare(weights)
-    rows = _as_floats(x, "x")
-    lead = rows.shape[:-1]
-    if rows.ndim != _MATRIX:
-        if rows.ndim == 0:
-            message = "x has no dimension; expected the last one to be the inputs"
-            raise InputError(message)
-        rows = rows.reshape(-1, rows.shape[-1])
-    if activation not in _CUTS:
-        message = f"activation is {activation!r}; expected None, 'relu' or 'relu6'"
-        raise InputError(message)
+    rows, lead = as_rows(x)
+    cut = cut_of(activation)
     if activations not in ("int8", "float32"):
         message = f"activations is {activations!r}; expected 'int8' or 'float32'"
         raise InputError(message)
     y: NDArray[np.float32] = matrix.matmul(
         rows,
-        None if bias is None else _as_floats(bias, "bias"),
-        None if residual is None else _flat(_as_floats(residual, "residual"), weights.n_outputs),
-        _CUTS[activation],
-        None if out is None else _check_out(out, (*lead, weights.n_outputs)),
+        None if bias is None else as_floats(bias, "bias"),
+        None if residual is None else as_residual(residual, weights.n_outputs),
+        cut,
+        None if out is None else check_out(out, (*lead, weights.n_outputs)),
         activations == "float32",
-        0.0 if activation_scale is None else _check_scale(activation_scale),
+        0.0 if activation_scale is None else check_scale(activation_scale),
         0 if activation_group is None else _check_group(activation_group, weights),
         check_threads(threads) or 0,
     )
@@ -148,39 +141,6 @@ def _prepare(weights: QuantizedTensor | DenseTensor) -> _core.QuantizedMatrix:
         raise InputTypeError(message)
     weights._prepared["cpu"] = matrix
     return matrix
-
-
-def _as_floats(values: ArrayLike, name: str) -> NDArray[np.float32]:
-    if type(values) is np.ndarray and values.dtype == np.float32:
-        return values
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiub":
-        message = f"{name} has dtype {array.dtype}; expected real numbers"
-        raise InputTypeError(message)
-    with np.errstate(over="ignore"):
-        return array.astype(np.float32, copy=False)
-
-
-def _flat(rows: NDArray[np.float32], n_columns: int) -> NDArray[np.float32]:
-    flat = rows.ndim == _MATRIX or rows.shape[-1] != n_columns
-    return rows if flat else rows.reshape(-1, n_columns)
-
-
-def _check_out(out: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    fits = isinstance(out, np.ndarray) and out.dtype == np.float32 and out.shape == shape
-    if not fits or not out.flags.c_contiguous or not out.flags.writeable:
-        kind = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        message = f"out is {kind}; expected a writable C-ordered float32 array of shape {shape}"
-        raise InputError(message)
-    flat: NDArray[np.float32] = out.reshape(-1, shape[-1])
-    return flat
-
-
-def _check_scale(scale: float) -> float:
-    if not (np.isfinite(scale) and scale >= 2.0**-100):
-        message = f"activation_scale is {scale}; expected a finite number of at least 2**-100"
-        raise InputError(message)
-    return float(scale)
 
 
 def _check_group(group: int, weights: QuantizedTensor | DenseTensor) -> int:

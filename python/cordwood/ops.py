@@ -17,6 +17,7 @@ from cordwood._ops_masks import (
 from cordwood._ops_products import qmatmul
 from cordwood._ops_quantize import dequantize, quantize
 from cordwood._ops_scores import sparsegpt, sparsegpt_scores, wanda_scores
+from cordwood._ops_sparse import SparseTensor, pack_sparse, sparse_matmul
 from cordwood._ops_tensor import QuantizedTensor
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "MaskFacts",
     "QuantizedTensor",
     "ScaledWeights",
+    "SparseTensor",
     "apply_mask",
     "awq",
     "combine_masks",
@@ -33,10 +35,12 @@ __all__ = [
     "gptq",
     "hessian",
     "pack_dense",
+    "pack_sparse",
     "prune_mask",
     "qmatmul",
     "quantize",
     "smooth_scales",
+    "sparse_matmul",
     "sparsegpt",
     "sparsegpt_scores",
     "wanda_scores",

@@ -1,0 +1,82 @@
+// Products of arrays with sparse matrices.
+#include "bindings/product_call.hpp"
+#include "bindings/rooms.hpp"
+#include "runtime/sparse_run.hpp"
+#include "runtime/thread_limits.hpp"
+
+namespace cordwood::bindings {
+namespace {
+
+namespace py = pybind11;
+
+kernels::SparseKind kind_of(const std::string& name) {
+  if (name == "pairs") return kernels::SparseKind::pairs;
+  return name == "blocks" ? kernels::SparseKind::blocks : kernels::SparseKind::slots;
+}
+
+/// A sparse weight matrix ready to multiply. Immutable, shared freely between threads.
+class SparseMatrix {
+ public:
+  SparseMatrix(const Packed<int8_t>& codes, const Packed<float>& scales, const std::string& kind) {
+    const bool fits = codes.ndim() == 2;
+    const runtime::SparseCodes source{.codes = view(codes),
+                                      .scales = view(scales),
+                                      .n_outputs = fits ? static_cast<uint64_t>(codes.shape(0)) : 0,
+                                      .n_inputs = fits ? static_cast<uint64_t>(codes.shape(1)) : 0};
+    const kernels::SparseKind chosen = kind_of(kind);
+    Result<runtime::SparsePlan> plan = [&] {
+      const py::gil_scoped_release release;
+      return runtime::SparsePlan::build(chosen, source);
+    }();
+    throw_unless_ok(plan.status());
+    plan_ = std::move(plan).value();
+  }
+
+  py::array matmul(const Floats& x, const std::optional<Floats>& bias,
+                   const std::optional<Floats>& residual, const std::optional<Cut>& cut,
+                   const std::optional<Floats>& out, float static_scale, unsigned threads,
+                   const std::optional<std::string>& isa) const {
+    const ProductArrays arrays(x, bias, residual, out, plan_.n_inputs(), plan_.n_outputs());
+    const auto limit = runtime::resolve_threads(threads);
+    throw_unless_ok(limit.status());
+    throw_unless_ok(run({.x = x.data(),
+                         .x_stride = plan_.n_inputs(),
+                         .n_rows = static_cast<uint64_t>(x.shape(0)),
+                         .end = arrays.ending<kernels::SparseEnd>(cut),
+                         .static_scale = static_scale,
+                         .threads = *limit},
+                        kernels_of(isa)));
+    return arrays.answer;
+  }
+
+  [[nodiscard]] uint64_t n_bytes() const noexcept { return plan_.n_bytes(); }
+
+ private:
+  [[nodiscard]] Status run(const runtime::SparseCall& call,
+                           const runtime::ArrayKernels& kernels) const {
+    // Scratch of this thread, kept warm; any matrix may use it, one call at a time.
+    thread_local runtime::Arena arena;
+    const py::gil_scoped_release release;
+    return runtime::run_sparse(arena, plan_, call, kernels);
+  }
+
+  runtime::SparsePlan plan_;
+};
+
+}  // namespace
+
+void register_sparse(py::module_& m) {
+  py::class_<SparseMatrix>(m, "SparseMatrix", py::is_final(),
+                           py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
+                           "A sparse weight matrix laid out for products.")
+      .def(py::init<const Packed<int8_t>&, const Packed<float>&, const std::string&>(),
+           py::arg("codes"), py::arg("scales"), py::kw_only(), py::arg("kind"))
+      .def("matmul", &SparseMatrix::matmul, py::arg("x"), py::arg("bias") = py::none(),
+           py::arg("residual") = py::none(), py::arg("cut") = py::none(),
+           py::arg("out") = py::none(), py::arg("static_scale") = 0.0f, py::arg("threads") = 0,
+           py::arg("isa") = py::none(), "Multiply rows of activations, quantised on the fly.")
+      .def_property_readonly("nbytes", &SparseMatrix::n_bytes,
+                             "Bytes of weights and of what says where they stand.");
+}
+
+}  // namespace cordwood::bindings

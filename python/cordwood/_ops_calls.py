@@ -1,0 +1,80 @@
+"""What calls of products share: arrays that come in, the ending, and what is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from cordwood import _core
+from cordwood.errors import InputError, InputTypeError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+Activation = Literal["relu", "relu6"]
+
+MATRIX = 2
+_CUTS = {
+    None: None,
+    "relu": _core.Cut(0.0, np.inf),
+    "relu6": _core.Cut(0.0, 6.0),
+}
+
+
+def as_floats(values: ArrayLike, name: str) -> NDArray[np.float32]:
+    """Give real numbers as float32, without a copy where they are that already."""
+    if type(values) is np.ndarray and values.dtype == np.float32:
+        return values
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        message = f"{name} has dtype {array.dtype}; expected real numbers"
+        raise InputTypeError(message)
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32, copy=False)
+
+
+def as_rows(x: ArrayLike) -> tuple[NDArray[np.float32], tuple[int, ...]]:
+    """Activations as a matrix of rows, and the dimensions that stood before the last."""
+    rows = as_floats(x, "x")
+    lead = rows.shape[:-1]
+    if rows.ndim != MATRIX:
+        if rows.ndim == 0:
+            message = "x has no dimension; expected the last one to be the inputs"
+            raise InputError(message)
+        rows = rows.reshape(-1, rows.shape[-1])
+    return rows, lead
+
+
+def as_residual(residual: ArrayLike, n_columns: int) -> NDArray[np.float32]:
+    """Give the residual as a matrix of rows."""
+    rows = as_floats(residual, "residual")
+    flat = rows.ndim == MATRIX or rows.shape[-1:] != (n_columns,)
+    return rows if flat else rows.reshape(-1, n_columns)
+
+
+def cut_of(activation: str | None) -> _core.Cut | None:
+    """Limits that an activation cuts answers to."""
+    if activation not in _CUTS:
+        message = f"activation is {activation!r}; expected None, 'relu' or 'relu6'"
+        raise InputError(message)
+    return _CUTS[activation]
+
+
+def check_out(out: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Give `out` as a matrix of rows, or raise where it cannot take an answer of `shape`."""
+    fits = isinstance(out, np.ndarray) and out.dtype == np.float32 and out.shape == shape
+    if not fits or not out.flags.c_contiguous or not out.flags.writeable:
+        kind = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        message = f"out is {kind}; expected a writable C-ordered float32 array of shape {shape}"
+        raise InputError(message)
+    flat: NDArray[np.float32] = out.reshape(-1, shape[-1])
+    return flat
+
+
+def check_scale(scale: float) -> float:
+    """Raise unless `scale` can be the scale of all activations."""
+    if not (np.isfinite(scale) and scale >= 2.0**-100):
+        message = f"activation_scale is {scale}; expected a finite number of at least 2**-100"
+        raise InputError(message)
+    return float(scale)

@@ -1,0 +1,320 @@
+"""Sparse matrices of int8 weights and their products."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from cordwood import _core
+from cordwood._ops_calls import (
+    MATRIX,
+    Activation,
+    as_floats,
+    as_residual,
+    as_rows,
+    check_out,
+    check_scale,
+    cut_of,
+)
+from cordwood._ops_sparse_formats import MOST_INPUTS, SparseFormat, choose_format, first_misfit
+from cordwood._ops_tensor import QuantizedTensor
+from cordwood._threads import check_threads
+from cordwood.errors import InputError, InputTypeError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+SparseBits = Literal[8]
+
+_KINDS = {"2:4": "pairs", "blocks": "blocks", "slots": "slots"}
+_ZERO = 128
+_TINY = np.float32(2.0**-100)
+
+
+@dataclass(frozen=True, eq=False)
+class SparseTensor:
+    """A matrix of int8 weights of which a mask keeps some.
+
+    Made by :func:`cordwood.ops.pack_sparse`. Its arrays are read-only; ``docs/quantization.md``
+    defines what they mean.
+
+    Attributes
+    ----------
+    mask_bits : ndarray of uint8, shape (n_outputs, ceil(n_inputs / 8))
+        Which weights stay, a bit each, from the lowest bit of the first byte up.
+    values : ndarray of int8, shape (n_kept,)
+        Codes of those weights, output by output.
+    scales : ndarray of float32, shape (n_outputs, 1)
+        What a code of 1 stands for.
+    format : {"2:4", "blocks", "slots", "dense"}
+        How products use it: two of four neighbours, inputs shared by 16 outputs, any few of 64
+        neighbours, or as if no weight were missing.
+    n_outputs, n_inputs : int
+        Size of the matrix.
+    axis : int
+        Axis of the original array that holds the outputs.
+    """
+
+    mask_bits: NDArray[np.uint8]
+    values: NDArray[np.int8]
+    scales: NDArray[np.float32]
+    format: SparseFormat
+    n_outputs: int
+    n_inputs: int
+    axis: int = 0
+    _prepared: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of the array that was packed."""
+        shape = (self.n_outputs, self.n_inputs)
+        return shape if self.axis == 0 else shape[::-1]
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Which weights stay, shape (n_outputs, n_inputs)."""
+        bits = np.unpackbits(self.mask_bits, axis=1, count=self.n_inputs, bitorder="little")
+        return bits.view(np.bool_)
+
+    @property
+    def codes(self) -> NDArray[np.int8]:
+        """Signed codes one by one, zero where the mask keeps none, shape (n_outputs, n_inputs)."""
+        codes = np.zeros((self.n_outputs, self.n_inputs), dtype=np.int8)
+        codes[self.mask] = self.values
+        return codes
+
+    @property
+    def density(self) -> float:
+        """Share of the weights that stay."""
+        return self.values.size / (self.n_outputs * self.n_inputs)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of mask, codes and scales."""
+        return self.mask_bits.nbytes + self.values.nbytes + self.scales.nbytes
+
+    def to_dense(self) -> QuantizedTensor:
+        """Give the same weights without a mask; products with them are the same, bit for bit.
+
+        Returns
+        -------
+        QuantizedTensor
+        """
+        codes = (self.codes.astype(np.int16) + _ZERO).astype(np.uint8)
+        return QuantizedTensor.from_codes(codes, self.scales, bits=8, axis=self.axis)
+
+    def __repr__(self) -> str:
+        """Shape, share of kept weights, format and size in one line."""
+        return (
+            f"SparseTensor({self.shape[0]} x {self.shape[1]}, {self.density:.1%} kept, "
+            f"format {self.format}, 8 bits per output, {self.nbytes:,} bytes)"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but what kernels have made of it."""
+        return {**self.__dict__, "_prepared": {}}
+
+
+def pack_sparse(
+    w: ArrayLike,
+    mask: ArrayLike,
+    *,
+    bits: SparseBits = 8,
+    axis: int = 0,
+    format: SparseFormat | None = None,  # noqa: A002 - the word that people look for
+) -> SparseTensor:
+    """Keep the weights that a mask names, as int8 codes with a scale for each output.
+
+    Parameters
+    ----------
+    w : array_like, shape (n_outputs, n_inputs)
+        Weights; with ``axis=1`` of shape (n_inputs, n_outputs).
+    mask : array_like of bool, shape of `w`
+        True where a weight stays.
+    bits : {8}
+        Bits of a code.
+    axis : {0, 1}
+        Axis of the outputs.
+    format : {"2:4", "blocks", "slots", "dense"}, optional
+        How products shall use the matrix. Left out, the one that costs least by what was measured:
+        ``"dense"`` where no other gains a tenth.
+
+    Returns
+    -------
+    SparseTensor
+        Its ``format`` says what was chosen.
+
+    Raises
+    ------
+    InputTypeError
+        If `w` does not hold real numbers or `mask` no booleans.
+    InputError
+        If shapes do not fit, a weight is NaN or infinite, or the mask does not fit `format`.
+
+    Notes
+    -----
+    Scales are those of ``docs/quantization.md``, symmetric, of the weights that stay.
+    ``docs/kernels.md`` gives the figures behind the choice.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import cordwood as cw
+    >>> w = np.arange(64.0 * 64).reshape(64, 64)
+    >>> cw.ops.pack_sparse(w, np.arange(64) % 2 == np.zeros((64, 1)))
+    SparseTensor(64 x 64, 50.0% kept, format 2:4, 8 bits per output, 2,816 bytes)
+    """
+    if bits != 8:  # noqa: PLR2004 - what the parameter lists
+        message = f"bits is {bits}; sparse weights take 8 bits"
+        raise InputError(message)
+    weights, kept = _check_weights(w, mask, axis)
+    chosen = choose_format(kept) if format is None else _check_format(format, kept)
+    codes, scales = _quantize(np.where(kept, weights, np.float32(0)))
+    mask_bits = np.packbits(kept, axis=1, bitorder="little")
+    values = codes[kept]
+    for array in (mask_bits, values, scales):
+        array.flags.writeable = False
+    n_outputs, n_inputs = kept.shape
+    return SparseTensor(mask_bits, values, scales, chosen, n_outputs, n_inputs, axis)
+
+
+def sparse_matmul(
+    x: ArrayLike,
+    weights: SparseTensor,
+    *,
+    bias: ArrayLike | None = None,
+    residual: ArrayLike | None = None,
+    activation: Activation | None = None,
+    activation_scale: float | None = None,
+    out: NDArray[np.float32] | None = None,
+    threads: int | None = None,
+) -> NDArray[np.float32]:
+    """Multiply rows by a sparse weight matrix: ``activation(x @ w.T + bias + residual)``.
+
+    The answer is, bit for bit, that of :func:`cordwood.ops.qmatmul` with ``weights.to_dense()``.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., n_inputs)
+        Activations; each row is quantised to int8 on the fly.
+    weights : SparseTensor
+        From :func:`pack_sparse`. Laid out for the processor at the first product and kept so.
+    bias, residual, activation, activation_scale, out, threads
+        As of :func:`cordwood.ops.qmatmul`.
+
+    Returns
+    -------
+    ndarray of float32, shape (..., n_outputs)
+
+    Raises
+    ------
+    InputTypeError
+        If `x` does not hold real numbers or `weights` is no SparseTensor.
+    InputError
+        If shapes do not fit, `x` holds NaN or an infinity, or an option is not one of those above.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import cordwood as cw
+    >>> w = np.array([[127.0, 0.0, 1.0], [0.0, 64.0, 127.0]], dtype=np.float32)
+    >>> cw.ops.sparse_matmul(np.float32([[1.0, -1.0, 1.0]]), cw.ops.pack_sparse(w, w != 0))
+    array([[128.,  63.]], dtype=float32)
+    """
+    matrix = getattr(weights, "_prepared", {}).get("cpu") or _prepare(weights)
+    rows, lead = as_rows(x)
+    n_outputs = weights.n_outputs
+    y: NDArray[np.float32] = matrix.matmul(
+        rows,
+        None if bias is None else as_floats(bias, "bias"),
+        None if residual is None else as_residual(residual, n_outputs),
+        cut_of(activation),
+        None if out is None else check_out(out, (*lead, n_outputs)),
+        static_scale=0.0 if activation_scale is None else check_scale(activation_scale),
+        threads=check_threads(threads) or 0,
+    )
+    if out is not None:
+        return out
+    return y if len(lead) == 1 else y.reshape(*lead, n_outputs)
+
+
+def _prepare(weights: SparseTensor) -> _core.SparseMatrix | _core.QuantizedMatrix:
+    """Lay weights out for the processor; two threads may both do so, and agree."""
+    if not isinstance(weights, SparseTensor):
+        message = f"weights is a {type(weights).__name__}; expected what ops.pack_sparse returns"
+        raise InputTypeError(message)
+    matrix: _core.SparseMatrix | _core.QuantizedMatrix
+    if weights.format == "dense":
+        dense = weights.to_dense()
+        matrix = _core.QuantizedMatrix(
+            dense.payload, dense.scales, None, bits=8, group_size=0, n_inputs=dense.n_inputs
+        )
+    else:
+        kind = _KINDS[weights.format]
+        matrix = _core.SparseMatrix(weights.codes, weights.scales, kind=kind)
+    weights._prepared["cpu"] = matrix
+    return matrix
+
+
+def _quantize(weights: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Symmetric codes and scales of each output (docs/quantization.md, weights)."""
+    low = weights.min(axis=1, keepdims=True, initial=0)
+    high = weights.max(axis=1, keepdims=True, initial=0)
+    scales = np.maximum(high / np.float32(127), -low / np.float32(128))
+    scales[scales < _TINY] = 0
+    reciprocals = np.divide(np.float32(1), scales, out=np.zeros_like(scales), where=scales > 0)
+    codes = np.clip(np.rint(weights * reciprocals), -_ZERO, _ZERO - 1).astype(np.int8)
+    return codes, scales
+
+
+def _check_weights(
+    w: ArrayLike, mask: ArrayLike, axis: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Weights and mask, outputs first."""
+    weights = as_floats(w, "w")
+    kept = np.asarray(mask)
+    if weights.ndim != MATRIX or weights.size == 0 or axis not in (0, 1):
+        message = (
+            f"w has shape {weights.shape} and axis is {axis}; expected a matrix and axis 0 or 1"
+        )
+        raise InputError(message)
+    if kept.dtype != np.bool_:
+        message = f"mask has dtype {kept.dtype}; expected bool, True where a weight stays"
+        raise InputTypeError(message)
+    if kept.shape != weights.shape:
+        message = f"mask has shape {kept.shape}; expected that of w, {weights.shape}"
+        raise InputError(message)
+    if axis == 1:
+        weights, kept = weights.T, kept.T
+    finite = np.isfinite(weights)
+    if not finite.all():
+        output, position = np.argwhere(~finite)[0]
+        message = (
+            f"the weight of output {output} and input {position} is {weights[output, position]}; "
+            "expected finite float32 numbers"
+        )
+        raise InputError(message)
+    return weights, kept
+
+
+def _check_format(format: SparseFormat, kept: NDArray[np.bool_]) -> SparseFormat:  # noqa: A002
+    """Raise unless a mask can be used so."""
+    if format not in get_args(SparseFormat):
+        message = f"format is {format!r}; expected None, '2:4', 'blocks', 'slots' or 'dense'"
+        raise InputError(message)
+    if format != "dense" and kept.shape[1] > MOST_INPUTS:
+        message = (
+            f"format is {format!r} and w has {kept.shape[1]} inputs; "
+            f"beyond {MOST_INPUTS} inputs only 'dense' is possible"
+        )
+        raise InputError(message)
+    misfit = first_misfit(kept) if format == "2:4" else None
+    if misfit is not None:
+        message = (
+            f"format is '2:4', but output {misfit[0]} keeps more than two of the four inputs "
+            f"from {misfit[1]} on; expected a mask that keeps at most two of every four"
+        )
+        raise InputError(message)
+    return format
