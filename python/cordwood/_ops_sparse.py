@@ -18,6 +18,7 @@ from cordwood._ops_calls import (
     check_scale,
     cut_of,
 )
+from cordwood._ops_quantize import quantize
 from cordwood._ops_sparse_formats import MOST_INPUTS, SparseFormat, choose_format, first_misfit
 from cordwood._ops_tensor import QuantizedTensor
 from cordwood._threads import check_threads
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
 SparseBits = Literal[8]
 
 _KINDS = {"2:4": "pairs", "blocks": "blocks", "slots": "slots"}
-_ZERO = 128
-_TINY = np.float32(2.0**-100)
+_ZERO = np.uint8(128)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,7 @@ class SparseTensor:
         -------
         QuantizedTensor
         """
-        codes = (self.codes.astype(np.int16) + _ZERO).astype(np.uint8)
+        codes = self.codes.view(np.uint8) ^ _ZERO
         return QuantizedTensor.from_codes(codes, self.scales, bits=8, axis=self.axis)
 
     def __repr__(self) -> str:
@@ -171,13 +171,13 @@ def pack_sparse(
         raise InputError(message)
     weights, kept = _check_weights(w, mask, axis)
     chosen = choose_format(kept) if format is None else _check_format(format, kept)
-    codes, scales = _quantize(np.where(kept, weights, np.float32(0)))
+    dense = quantize(np.where(kept, weights, np.float32(0)), bits=bits)
     mask_bits = np.packbits(kept, axis=1, bitorder="little")
-    values = codes[kept]
-    for array in (mask_bits, values, scales):
+    values = (dense.codes[kept] ^ _ZERO).view(np.int8)
+    for array in (mask_bits, values):
         array.flags.writeable = False
     n_outputs, n_inputs = kept.shape
-    return SparseTensor(mask_bits, values, scales, chosen, n_outputs, n_inputs, axis)
+    return SparseTensor(mask_bits, values, dense.scales, chosen, n_outputs, n_inputs, axis)
 
 
 def sparse_matmul(
@@ -256,17 +256,6 @@ def _prepare(weights: SparseTensor) -> _core.SparseMatrix | _core.QuantizedMatri
         matrix = _core.SparseMatrix(weights.codes, weights.scales, kind=kind)
     weights._prepared["cpu"] = matrix
     return matrix
-
-
-def _quantize(weights: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Symmetric codes and scales of each output (docs/quantization.md, weights)."""
-    low = weights.min(axis=1, keepdims=True, initial=0)
-    high = weights.max(axis=1, keepdims=True, initial=0)
-    scales = np.maximum(high / np.float32(127), -low / np.float32(128))
-    scales[scales < _TINY] = 0
-    reciprocals = np.divide(np.float32(1), scales, out=np.zeros_like(scales), where=scales > 0)
-    codes = np.clip(np.rint(weights * reciprocals), -_ZERO, _ZERO - 1).astype(np.int8)
-    return codes, scales
 
 
 def _check_weights(
