@@ -9,9 +9,9 @@
 namespace cordwood::runtime {
 namespace {
 
-/// Rows of a piece when several threads make codes: a whole number of tiles.
+/// Rows of a piece when several threads make codes, or of a tile where that has more.
 constexpr uint64_t kCodeRows = 16;
-static_assert(kCodeRows % kernels::kMostLanes == 0 && kBlockRows % kCodeRows == 0);
+static_assert(kBlockRows % kernels::kMostLanes == 0 && kBatchRows % kBlockRows == 0);
 /// Codes of neighbouring rows must not fall into the same set of L1: rows are so much apart.
 constexpr uint64_t kRowGap = 64;
 
@@ -33,12 +33,13 @@ struct Batch {
   const ArrayKernels& kernels;
   uint64_t first_row;
   uint64_t n_rows;
+  uint64_t piece_rows;
   std::atomic<uint64_t> bad_row{UINT64_MAX};
 
   static void make_codes(void* batch, unsigned, uint64_t piece) noexcept {
     auto& self = *static_cast<Batch*>(batch);
-    const uint64_t first = piece * kCodeRows;
-    self.make_codes(first, std::min(kCodeRows, self.n_rows - first));
+    const uint64_t first = piece * self.piece_rows;
+    self.make_codes(first, std::min(self.piece_rows, self.n_rows - first));
   }
 
   void make_codes(uint64_t first, uint64_t count) noexcept;
@@ -108,11 +109,15 @@ Result<CodedRows> reserve_rows(Arena& arena, const RowCoding& coding, uint64_t n
 
 Status code_rows(const RowCoding& coding, const CodedRows& rows, uint64_t first, uint64_t n_rows,
                  unsigned threads, const ArrayKernels& kernels) noexcept {
-  Batch batch{
-      .coding = coding, .rows = rows, .kernels = kernels, .first_row = first, .n_rows = n_rows};
-  if (threads > 1 && n_rows >= 2 * kCodeRows) {
+  Batch batch{.coding = coding,
+              .rows = rows,
+              .kernels = kernels,
+              .first_row = first,
+              .n_rows = n_rows,
+              .piece_rows = std::max<uint64_t>(kCodeRows, coding.tile_lanes)};
+  if (threads > 1 && n_rows >= 2 * batch.piece_rows) {
     CORDWOOD_RETURN_IF_FAILED(
-        run_tasks(threads, divide_up(n_rows, kCodeRows), &batch, Batch::make_codes));
+        run_tasks(threads, divide_up(n_rows, batch.piece_rows), &batch, Batch::make_codes));
   } else {
     batch.make_codes(0, n_rows);
   }

@@ -15,9 +15,8 @@ using kernels::kSparsePanel;
 constexpr double kRowBytesPerMicrosecond = 250e3;
 constexpr double kWeightBytesPerMicrosecond = 80e3;
 
-/// Turning rows side by side pays from two on.
-constexpr uint64_t kGatherRows = 1;
-constexpr uint64_t kHalfTileRows = 8;
+/// Up to so many rows go by eights, more by tiles of 32.
+constexpr uint64_t kRowsByEights = 16;
 
 /// A batch on its way through the pool.
 struct Batch {
@@ -60,8 +59,9 @@ void Batch::multiply(uint64_t piece) const noexcept {
 
 /// Rows that lie side by side for a batch of so many.
 uint32_t lanes_for(const SparsePlan& plan, uint64_t n_rows) noexcept {
-  if (plan.kind() != kernels::SparseKind::blocks || n_rows <= kGatherRows) return 1;
-  return n_rows <= kHalfTileRows ? kHalfTileRows : kernels::kMostLanes;
+  if (plan.kind() != kernels::SparseKind::blocks) return 1;
+  if (n_rows > kRowsByEights) return kernels::kMostLanes;
+  return n_rows > 4 ? 8 : n_rows > 1 ? 4 : 1;
 }
 
 /// Microseconds that one thread needs, roughly: the greater of arithmetic and memory.

@@ -1,11 +1,13 @@
 // sparse_matmul, blocks: sums of 16 outputs for a tile of rows that lie side by side.
 //
-// Lanes are rows. Eight kept inputs of 16 rows are eight loads of 16 bytes, put together by masked
-// loads and brought into the order [row][input] by one byte permute for each four; a multiply-add then
-// takes one output's weights from memory, for all rows. Loads bind: 24 for 32 multiply-adds, two of
-// either a cycle, and the permutes on the way. With 8 rows a register holds both fours of a row, so
-// that 16 multiply-adds do it. One or two rows are not turned: lanes are outputs, and the eight bytes
-// of a row are gathered in a general register.
+// Up to 8 rows: lanes are outputs. Eight kept inputs of a tile are eight loads, put together under
+// masks; for each row a byte permute spreads its eight bytes over all lanes, for two multiply-adds with
+// the weights of 8 outputs each. Lanes hold the two halves of an output's sum, added at the end.
+// Multiply-adds and permutes bind, three ports for 24 of them with 8 rows.
+//
+// 32 rows: lanes are rows. Four inputs are two registers, put in the order [row][input] by two byte
+// permutes; an output's weights come from memory, one broadcast for two multiply-adds. Eight outputs at
+// a time leave 16 sums in registers. Multiply-adds bind, 16 for 12 loads.
 #include <immintrin.h>
 
 #include <cstring>
@@ -74,42 +76,122 @@ Eights eights_of(const SparseWeights& weights, uint64_t group) noexcept {
   }
 }
 
-/// Four inputs of 16 rows, [row][input].
-[[gnu::always_inline]] inline __m512i four_of_16(const uint8_t* tile, const uint16_t* inputs,
-                                                 __m512i order) noexcept {
-  const auto rows = [&](uint32_t i) {
-    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(tile + uint64_t{inputs[i]} * 16));
-  };
-  __m512i four = _mm512_castsi128_si512(rows(0));
-  four = _mm512_mask_broadcast_i32x4(four, 0x00F0, rows(1));
-  four = _mm512_mask_broadcast_i32x4(four, 0x0F00, rows(2));
-  four = _mm512_mask_broadcast_i32x4(four, 0xF000, rows(3));
-  return _mm512_permutexvar_epi8(order, four);
+void finish_rows(const SparseMatmul& task, const i32x16* sums, uint32_t first, uint32_t count,
+                 uint64_t output) noexcept {
+  const i32x16 offsets = offsets_of(task.weights, output);
+  for (uint32_t row = 0; row < count; ++row) {
+    finish_group(task, sums[row] + offsets, first + row, output);
+  }
 }
 
-/// Eight inputs of 8 rows, [row][input].
-[[gnu::always_inline]] inline __m512i eight_of_8(const uint8_t* tile, const uint16_t* inputs,
-                                                 __m512i order) noexcept {
-  const auto rows = [&](uint32_t i) {
-    return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(tile + uint64_t{inputs[i]} * 8));
-  };
-  __m512i low = _mm512_castsi128_si512(rows(0));
-  __m512i high = _mm512_maskz_broadcastq_epi64(0x10, rows(4));
-  low = _mm512_mask_broadcastq_epi64(low, 0x02, rows(1));
-  high = _mm512_mask_broadcastq_epi64(high, 0x20, rows(5));
-  low = _mm512_mask_broadcastq_epi64(low, 0x04, rows(2));
-  high = _mm512_mask_broadcastq_epi64(high, 0x40, rows(6));
-  low = _mm512_mask_broadcastq_epi64(low, 0x08, rows(3));
-  high = _mm512_mask_broadcastq_epi64(high, 0x80, rows(7));
-  return _mm512_permutexvar_epi8(order, _mm512_mask_blend_epi64(0xF0, low, high));
+/// One input of R rows, 4 or 8, into the place of input I of eight.
+template <uint32_t R, uint32_t I>
+[[gnu::always_inline]] inline __m512i put_input(__m512i eight, const uint8_t* rows) noexcept {
+  if constexpr (R == 8) {
+    return _mm512_mask_broadcastq_epi64(eight, 1u << I,
+                                        _mm_loadl_epi64(reinterpret_cast<const __m128i*>(rows)));
+  } else {
+    return _mm512_mask_broadcastd_epi32(eight, 1u << I, _mm_loadu_si32(rows));
+  }
 }
 
-/// Byte order that makes [input][row] of 64 bytes [row][input].
-__m512i turned(uint32_t n_rows) noexcept {
+/// Eight inputs of R rows, [input][row], of a tile of so many lanes.
+template <uint32_t R, uint32_t kLanes>
+[[gnu::always_inline]] inline __m512i eight_inputs(const uint8_t* tile,
+                                                   const uint16_t* inputs) noexcept {
+  if constexpr (R == 1) {  // in a general register: masked loads of bytes cost a shuffle each
+    uint64_t eight = 0;
+#pragma GCC unroll 8
+    for (uint32_t i = 0; i < 8; ++i) eight |= uint64_t{tile[inputs[i]]} << (8 * i);
+    return _mm512_castsi128_si512(_mm_cvtsi64_si128(static_cast<int64_t>(eight)));
+  } else {
+    const auto at = [&](uint32_t i) { return tile + uint64_t{inputs[i]} * kLanes; };
+    const __m512i none = _mm512_setzero_si512();
+    const __m512i a = put_input<R, 1>(put_input<R, 0>(none, at(0)), at(1));
+    const __m512i b = put_input<R, 3>(put_input<R, 2>(none, at(2)), at(3));
+    const __m512i c = put_input<R, 5>(put_input<R, 4>(a, at(4)), at(5));
+    const __m512i d = put_input<R, 7>(put_input<R, 6>(b, at(6)), at(7));
+    return _mm512_or_si512(c, d);
+  }
+}
+
+/// Byte order that spreads the eight bytes of one of R rows over all lanes.
+__m512i spread(uint32_t rows, uint32_t row) noexcept {
   alignas(64) uint8_t order[64];
-  const uint32_t n_inputs = 64 / n_rows;
+  for (uint32_t i = 0; i < 64; ++i) order[i] = static_cast<uint8_t>(i % 8 * rows + row);
+  return load(order);
+}
+
+/// R rows of a tile, which may have more.
+template <uint32_t R, uint32_t kLanes = R>
+void run_few(const SparseMatmul& task, uint64_t group, uint32_t row) noexcept {
+  const uint32_t lane = row % kLanes;
+  const uint8_t* tile = task.rows.codes + uint64_t{row - lane} * task.rows.stride + lane;
+  Eights eights = eights_of(task.weights, group);
+  __m512i order[R];
+  i32x16 low[R];   // outputs 0 to 7, the two halves of their sums
+  i32x16 high[R];  // outputs 8 to 15
+#pragma GCC unroll 8
+  for (uint32_t r = 0; r < R; ++r) {
+    order[r] = spread(R, r);
+    low[r] = high[r] = i32x16{};
+  }
+  for (; eights.count > 0; --eights.count) {
+    const __m512i inputs = eight_inputs<R, kLanes>(tile, eights.inputs);
+    const __m512i first = load(eights.weights);
+    const __m512i second = load(eights.weights + 64);
+    ask_ahead(eights.weights);
+#pragma GCC unroll 8
+    for (uint32_t r = 0; r < R; ++r) {
+      const __m512i own = _mm512_permutexvar_epi8(order[r], inputs);
+      low[r] = add_products(low[r], own, first);
+      high[r] = add_products(high[r], own, second);
+    }
+    eights.weights += kEightBytes;
+    eights.inputs += 8;
+  }
+  alignas(64) uint32_t even[16];
+  for (uint32_t i = 0; i < 16; ++i) even[i] = 2 * i;
+  const __m512i evens = load(even);
+  const __m512i odds = _mm512_add_epi32(evens, _mm512_set1_epi32(1));
+  i32x16 sums[R];
+#pragma GCC unroll 8
+  for (uint32_t r = 0; r < R; ++r) {
+    const auto pick = [&](__m512i which) {
+      return reinterpret_cast<i32x16>(_mm512_permutex2var_epi32(
+          reinterpret_cast<__m512i>(low[r]), which, reinterpret_cast<__m512i>(high[r])));
+    };
+    sums[r] = pick(evens) + pick(odds);
+  }
+  const uint32_t left = task.rows.n_rows - row;
+  finish_rows(task, sums, row, left < R ? left : R, group * kSparseGroup);
+}
+
+/// Four inputs of 32 rows, [row][input], in two registers.
+struct FourInputs {
+  __m512i low;   // rows 0 to 15
+  __m512i high;  // rows 16 to 31
+};
+
+[[gnu::always_inline]] inline FourInputs four_inputs(const uint8_t* tile, const uint16_t* inputs,
+                                                     __m512i low, __m512i high) noexcept {
+  const auto rows = [&](uint32_t i) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(tile + uint64_t{inputs[i]} * 32));
+  };
+  const auto two = [&](uint32_t i) {
+    return _mm512_mask_broadcast_i64x4(_mm512_castsi256_si512(rows(i)), 0xF0, rows(i + 1));
+  };
+  const __m512i first = two(0);
+  const __m512i second = two(2);
+  return {_mm512_permutex2var_epi8(first, low, second),
+          _mm512_permutex2var_epi8(first, high, second)};
+}
+
+/// Byte order of 16 rows, from `row` on, out of two registers of [input 0..1][row 0..31].
+__m512i four_order(uint32_t row) noexcept {
+  alignas(64) uint8_t order[64];
   for (uint32_t i = 0; i < 64; ++i) {
-    order[i] = static_cast<uint8_t>(i % n_inputs * n_rows + i / n_inputs);
+    order[i] = static_cast<uint8_t>(i % 4 * 32 + i / 4 + row);
   }
   return load(order);
 }
@@ -120,105 +202,67 @@ __m512i one_output(const uint8_t* weights) noexcept {
   return _mm512_set1_epi32(word);
 }
 
-__m512i one_output_twice(const uint8_t* weights) noexcept {
-  int64_t word;
-  std::memcpy(&word, weights, sizeof word);
-  return _mm512_set1_epi64(word);
-}
-
-void finish_rows(const SparseMatmul& task, const i32x16* sums, uint32_t first, uint32_t count,
-                 uint64_t output) noexcept {
-  const i32x16 offsets = offsets_of(task.weights, output);
-  for (uint32_t row = 0; row < count; ++row) {
-    finish_group(task, sums[row] + offsets, first + row, output);
-  }
-}
-
-void run_16(const SparseMatmul& task, uint64_t group, uint32_t tile, __m512i order) noexcept {
-  const uint8_t* codes = task.rows.codes + uint64_t{tile} * 16 * task.rows.stride;
-  Eights eights = eights_of(task.weights, group);
-  i32x16 sums[16];
-#pragma GCC unroll 16
-  for (uint32_t o = 0; o < 16; ++o) sums[o] = i32x16{};
-  for (; eights.count > 0; --eights.count) {
-    const __m512i first = four_of_16(codes, eights.inputs, order);
-    const __m512i second = four_of_16(codes, eights.inputs + 4, order);
-    ask_ahead(eights.weights);
-#pragma GCC unroll 16
-    for (uint32_t o = 0; o < 16; ++o) {
-      sums[o] = add_products(sums[o], first, one_output(eights.weights + 8 * o));
-    }
-#pragma GCC unroll 16
-    for (uint32_t o = 0; o < 16; ++o) {
-      sums[o] = add_products(sums[o], second, one_output(eights.weights + 8 * o + 4));
-    }
-    eights.weights += kEightBytes;
-    eights.inputs += 8;
-  }
-  transpose(sums);
-  const uint32_t left = task.rows.n_rows - 16 * tile;
-  finish_rows(task, sums, 16 * tile, left < 16 ? left : 16, group * kSparseGroup);
-}
-
-void run_8(const SparseMatmul& task, uint64_t group, uint32_t tile, __m512i order) noexcept {
-  const uint8_t* codes = task.rows.codes + uint64_t{tile} * 8 * task.rows.stride;
-  Eights eights = eights_of(task.weights, group);
-  i32x16 sums[16];
-#pragma GCC unroll 16
-  for (uint32_t o = 0; o < 16; ++o) sums[o] = i32x16{};
-  for (; eights.count > 0; --eights.count) {
-    const __m512i inputs = eight_of_8(codes, eights.inputs, order);
-    ask_ahead(eights.weights);
-#pragma GCC unroll 16
-    for (uint32_t o = 0; o < 16; ++o) {
-      sums[o] = add_products(sums[o], inputs, one_output_twice(eights.weights + 8 * o));
-    }
-    eights.weights += kEightBytes;
-    eights.inputs += 8;
-  }
-  transpose(sums);
+/// Sums of 8 outputs for 32 rows.
+[[gnu::always_inline]] inline void add_outputs(Eights eights, const uint8_t* tile, uint64_t first,
+                                               i32x16* low_rows, i32x16* high_rows) noexcept {
+  const __m512i low = four_order(0);
+  const __m512i high = four_order(16);
+  const uint8_t* weights = eights.weights + 8 * first;
+  i32x16 sums[8][2];
 #pragma GCC unroll 8
-  for (uint32_t row = 0; row < 8; ++row) sums[row] = sums[2 * row] + sums[2 * row + 1];
-  const uint32_t left = task.rows.n_rows - 8 * tile;
-  finish_rows(task, sums, 8 * tile, left < 8 ? left : 8, group * kSparseGroup);
-}
-
-/// Eight bytes of one row, gathered.
-[[gnu::always_inline]] inline __m512i eight_of_1(const uint8_t* row,
-                                                 const uint16_t* inputs) noexcept {
-  uint64_t bytes = 0;
-#pragma GCC unroll 8
-  for (uint32_t i = 0; i < 8; ++i) bytes |= uint64_t{row[inputs[i]]} << (8 * i);
-  return _mm512_set1_epi64(static_cast<int64_t>(bytes));
-}
-
-void run_1(const SparseMatmul& task, uint64_t group, uint32_t row, __m512i) noexcept {
-  const uint8_t* codes = task.rows.codes + row * task.rows.stride;
-  Eights eights = eights_of(task.weights, group);
-  i32x16 low{};
-  i32x16 high{};
+  for (uint32_t o = 0; o < 8; ++o) sums[o][0] = sums[o][1] = i32x16{};
   for (; eights.count > 0; --eights.count) {
-    const __m512i inputs = eight_of_1(codes, eights.inputs);
-    ask_ahead(eights.weights);
-    low = add_products(low, inputs, load(eights.weights));
-    high = add_products(high, inputs, load(eights.weights + 64));
-    eights.weights += kEightBytes;
+    ask_ahead(weights);
+#pragma GCC unroll 2
+    for (uint32_t four = 0; four < 2; ++four) {
+      const FourInputs inputs = four_inputs(tile, eights.inputs + 4 * four, low, high);
+#pragma GCC unroll 8
+      for (uint32_t o = 0; o < 8; ++o) {
+        const __m512i own = one_output(weights + 8 * o + 4 * four);
+        sums[o][0] = add_products(sums[o][0], inputs.low, own);
+        sums[o][1] = add_products(sums[o][1], inputs.high, own);
+      }
+    }
+    weights += kEightBytes;
     eights.inputs += 8;
   }
-  // Even and odd lanes are the two fours of an output.
-  alignas(64) uint32_t even[16];
-  for (uint32_t lane = 0; lane < 16; ++lane) even[lane] = 2 * lane;
-  const __m512i first = load(even);
-  const __m512i second = _mm512_add_epi32(first, _mm512_set1_epi32(1));
-  const auto pick = [&](__m512i lanes) {
-    return reinterpret_cast<i32x16>(_mm512_permutex2var_epi32(reinterpret_cast<__m512i>(low), lanes,
-                                                              reinterpret_cast<__m512i>(high)));
-  };
-  const i32x16 sum = pick(first) + pick(second);
-  finish_rows(task, &sum, row, 1, group * kSparseGroup);
+#pragma GCC unroll 8
+  for (uint32_t o = 0; o < 8; ++o) {
+    low_rows[first + o] = sums[o][0];
+    high_rows[first + o] = sums[o][1];
+  }
 }
 
-using Tile = void (*)(const SparseMatmul&, uint64_t group, uint32_t tile, __m512i order) noexcept;
+void run_32(const SparseMatmul& task, uint64_t group, uint32_t row) noexcept {
+  const uint8_t* tile = task.rows.codes + uint64_t{row} * task.rows.stride;
+  const Eights eights = eights_of(task.weights, group);
+  i32x16 low[16];
+  i32x16 high[16];
+  add_outputs(eights, tile, 0, low, high);
+  add_outputs(eights, tile, 8, low, high);
+  transpose(low);
+  transpose(high);
+  const uint32_t left = task.rows.n_rows - row;
+  finish_rows(task, low, row, 16, group * kSparseGroup);
+  finish_rows(task, high, row + 16, left < 32 ? left - 16 : 16, group * kSparseGroup);
+}
+
+/// A tile: whole, or its last rows by eights.
+void run_tile(const SparseMatmul& task, uint64_t group, uint32_t row) noexcept {
+  switch (task.rows.lanes) {
+    case 1:
+      return run_few<1>(task, group, row);
+    case 4:
+      return run_few<4>(task, group, row);
+    case 8:
+      return run_few<8>(task, group, row);
+    default:
+      if (task.rows.n_rows - row > 16) return run_32(task, group, row);
+      for (uint32_t first = row; first < task.rows.n_rows; first += 8) {
+        run_few<8, kMostLanes>(task, group, first);
+      }
+  }
+}
 
 /// Groups from `group` on whose weights stay at hand.
 uint64_t chunk_end(const SparseWeights& weights, uint64_t group, uint64_t n_groups) noexcept {
@@ -233,13 +277,10 @@ uint64_t chunk_end(const SparseWeights& weights, uint64_t group, uint64_t n_grou
 void sparse_blocks_s8(const SparseMatmul& task) noexcept {
   const uint64_t n_groups = (task.end.n_outputs + kSparseGroup - 1) / kSparseGroup;
   const uint32_t lanes = task.rows.lanes;
-  const uint32_t n_tiles = (task.rows.n_rows + lanes - 1) / lanes;
-  const Tile run = lanes == 1 ? run_1 : lanes == 8 ? run_8 : run_16;
-  const __m512i order = turned(lanes == 1 ? 16 : lanes);
   for (uint64_t group = 0; group < n_groups;) {
     const uint64_t end = chunk_end(task.weights, group, n_groups);
-    for (uint32_t tile = 0; tile < n_tiles; ++tile) {
-      for (uint64_t own = group; own < end; ++own) run(task, own, tile, order);
+    for (uint32_t row = 0; row < task.rows.n_rows; row += lanes) {
+      for (uint64_t own = group; own < end; ++own) run_tile(task, own, row);
     }
     group = end;
   }

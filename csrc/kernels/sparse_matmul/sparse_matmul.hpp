@@ -37,7 +37,7 @@ inline constexpr int32_t kSparseZero = 128;  ///< the activation that stands for
 inline constexpr uint64_t kSparseMaxInputs = 65536;
 
 /// Rows that lie side by side in a tile, input by input.
-inline constexpr uint32_t kMostLanes = 16;
+inline constexpr uint32_t kMostLanes = 32;
 
 /// Weights of consecutive panels.
 struct SparseWeights {
@@ -57,7 +57,7 @@ struct SparseRows {
   const float* scales;   ///< [row]
   uint64_t stride;       ///< bytes that a row takes of its tile; a tile has lanes times as many
   uint32_t n_rows;
-  uint32_t lanes;  ///< rows of a tile: 1, and for blocks 8 or 16; the last one may have fewer
+  uint32_t lanes;  ///< rows of a tile: 1, and for blocks 4, 8 or 32; the last may have fewer
 };
 
 /// What becomes of a finished sum.
@@ -86,7 +86,7 @@ struct SparseTile {
   uint64_t stride;      ///< bytes from row to row
   uint64_t n_inputs;    ///< a multiple of 64
   uint32_t n_rows;
-  uint32_t lanes;  ///< 1, 8 or 16; those past the last row are filled with anything
+  uint32_t lanes;  ///< 1, 4, 8 or 32; what is past the last row is anything
 };
 
 using SparseMatmulS8 = void (*)(const SparseMatmul& task) noexcept;
