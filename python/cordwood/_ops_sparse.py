@@ -262,9 +262,16 @@ def _dense_product(weights: QuantizedTensor) -> Callable[..., NDArray[np.float32
         weights.payload, weights.scales, None, bits=8, group_size=0, n_inputs=weights.n_inputs
     )
 
-    def multiply(*call: Any) -> NDArray[np.float32]:
-        *arrays, static_scale, threads = call
-        return matrix.matmul(*arrays, False, static_scale, 0, threads)
+    def multiply(
+        rows: NDArray[np.float32],
+        bias: NDArray[np.float32] | None,
+        residual: NDArray[np.float32] | None,
+        cut: _core.Cut | None,
+        out: NDArray[np.float32] | None,
+        static_scale: float,
+        threads: int,
+    ) -> NDArray[np.float32]:
+        return matrix.matmul(rows, bias, residual, cut, out, False, static_scale, 0, threads)
 
     return multiply
 
