@@ -78,7 +78,7 @@ def main() -> None:
     sizes = [256] if options.smoke else [int(size) for size in options.sizes.split(",")]
     rows = [int(count) for count in options.rows.split(",")]
     print(f"instruction set {cw.active_isa()}, one thread; dense time / sparse time\n")
-    print("| size | mask | format |", " | ".join(f"{count} rows" for count in rows), "|")
+    print("| size | mask | format |", " | ".join(f"rows {count}" for count in rows), "|")
     print("| --- | --- | --- |", " | ".join("---" for _ in rows), "|")
     for size in sizes:
         rng = np.random.default_rng(size)

@@ -18,6 +18,9 @@ struct ArrayKernels {
 };
 
 extern const ArrayKernels kArraysScalar;
+#if defined(CORDWOOD_WITH_AVX2)
+extern const ArrayKernels kArraysAvx2;
+#endif
 #if defined(CORDWOOD_WITH_AVX512ICL)
 extern const ArrayKernels kArraysAvx512icl;
 #endif
