@@ -50,7 +50,7 @@ constexpr ArrayKernels kArraysAvx512{
     .multiply_adds = kernels::scalar::multiply_adds,
     .read_bytes = kernels::scalar::read_bytes,
     .sparse_rows_s8 = kernels::scalar::sparse_rows_s8,
-    .sparse_matmul_s8 = kernels::scalar::sparse_matmul_s8,
+    .sparse_matmul_s8 = kernels::avx2::sparse_matmul_s8,
 };
 #endif
 
@@ -71,7 +71,7 @@ constexpr ArrayKernels kArraysAvx2{
     .multiply_adds = kernels::scalar::multiply_adds,
     .read_bytes = kernels::scalar::read_bytes,
     .sparse_rows_s8 = kernels::scalar::sparse_rows_s8,
-    .sparse_matmul_s8 = kernels::scalar::sparse_matmul_s8,
+    .sparse_matmul_s8 = kernels::avx2::sparse_matmul_s8,
 };
 #endif
 

@@ -25,6 +25,8 @@ from cordwood._threads import check_threads
 from cordwood.errors import InputError, InputTypeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
 SparseBits = Literal[8]
@@ -223,39 +225,55 @@ def sparse_matmul(
     >>> cw.ops.sparse_matmul(np.float32([[1.0, -1.0, 1.0]]), cw.ops.pack_sparse(w, w != 0))
     array([[128.,  63.]], dtype=float32)
     """
-    matrix = getattr(weights, "_prepared", {}).get("cpu") or _prepare(weights)
+    multiply = getattr(weights, "_prepared", {}).get("cpu") or _prepare(weights)
     rows, lead = as_rows(x)
     n_outputs = weights.n_outputs
-    y: NDArray[np.float32] = matrix.matmul(
+    y: NDArray[np.float32] = multiply(
         rows,
         None if bias is None else as_floats(bias, "bias"),
         None if residual is None else as_residual(residual, n_outputs),
         cut_of(activation),
         None if out is None else check_out(out, (*lead, n_outputs)),
-        static_scale=0.0 if activation_scale is None else check_scale(activation_scale),
-        threads=check_threads(threads) or 0,
+        0.0 if activation_scale is None else check_scale(activation_scale),
+        check_threads(threads) or 0,
     )
     if out is not None:
         return out
     return y if len(lead) == 1 else y.reshape(*lead, n_outputs)
 
 
-def _prepare(weights: SparseTensor) -> _core.SparseMatrix | _core.QuantizedMatrix:
+def _prepare(weights: SparseTensor) -> Callable[..., NDArray[np.float32]]:
     """Lay weights out for the processor; two threads may both do so, and agree."""
     if not isinstance(weights, SparseTensor):
         message = f"weights is a {type(weights).__name__}; expected what ops.pack_sparse returns"
         raise InputTypeError(message)
-    matrix: _core.SparseMatrix | _core.QuantizedMatrix
     if weights.format == "dense":
-        dense = weights.to_dense()
-        matrix = _core.QuantizedMatrix(
-            dense.payload, dense.scales, None, bits=8, group_size=0, n_inputs=dense.n_inputs
-        )
+        multiply = _dense_product(weights.to_dense())
     else:
         kind = _KINDS[weights.format]
-        matrix = _core.SparseMatrix(weights.codes, weights.scales, kind=kind)
-    weights._prepared["cpu"] = matrix
-    return matrix
+        multiply = _core.SparseMatrix(weights.codes, weights.scales, kind=kind).matmul
+    weights._prepared["cpu"] = multiply
+    return multiply
+
+
+def _dense_product(weights: QuantizedTensor) -> Callable[..., NDArray[np.float32]]:
+    """Products with weights laid out as if none were missing."""
+    matrix = _core.QuantizedMatrix(
+        weights.payload, weights.scales, None, bits=8, group_size=0, n_inputs=weights.n_inputs
+    )
+
+    def multiply(
+        rows: NDArray[np.float32],
+        bias: NDArray[np.float32] | None,
+        residual: NDArray[np.float32] | None,
+        cut: _core.Cut | None,
+        out: NDArray[np.float32] | None,
+        static_scale: float,
+        threads: int,
+    ) -> NDArray[np.float32]:
+        return matrix.matmul(rows, bias, residual, cut, out, False, static_scale, 0, threads)
+
+    return multiply
 
 
 def _check_weights(

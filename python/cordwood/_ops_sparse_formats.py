@@ -17,7 +17,7 @@ MOST_INPUTS = 65536
 # of 1 to 128 rows at 1024 and 4096 square. docs/kernels.md, sparse_matmul, has the measurements.
 STEP_INPUTS = 4
 PAIRS_COST = 0.75  # of as many inputs dense
-EIGHT_COST = 3.6  # 8 inputs that 16 outputs share
+EIGHT_COST = 4.2  # 8 inputs that 16 outputs share
 SLOT_COST = 2.35  # up to 4 of 64 inputs of each of 16 outputs
 # A sparse format is taken where it costs at most so much of the dense product.
 WORTHWHILE = 0.9

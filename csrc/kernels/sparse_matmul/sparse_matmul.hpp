@@ -96,6 +96,9 @@ namespace scalar {
 void sparse_matmul_s8(const SparseMatmul& task) noexcept;
 void sparse_rows_s8(const SparseTile& task) noexcept;
 }  // namespace scalar
+namespace avx2 {
+void sparse_matmul_s8(const SparseMatmul& task) noexcept;
+}
 namespace avx512icl {
 void sparse_matmul_s8(const SparseMatmul& task) noexcept;
 void sparse_rows_s8(const SparseTile& task) noexcept;
