@@ -37,7 +37,7 @@ class SparseMatrix {
                    const std::optional<Floats>& out, float static_scale, unsigned threads,
                    const std::optional<std::string>& isa) const {
     const ProductArrays arrays(x, bias, residual, out, plan_.n_inputs(), plan_.n_outputs());
-    const auto limit = runtime::resolve_threads(threads);
+    const auto limit = threads == 0 ? default_threads_ : runtime::resolve_threads(threads);
     throw_unless_ok(limit.status());
     throw_unless_ok(run({.x = x.data(),
                          .x_stride = plan_.n_inputs(),
@@ -61,6 +61,7 @@ class SparseMatrix {
   }
 
   runtime::SparsePlan plan_;
+  Result<unsigned> default_threads_ = runtime::resolve_threads(0);  // as of QuantizedMatrix
 };
 
 }  // namespace

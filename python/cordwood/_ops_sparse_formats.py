@@ -14,7 +14,7 @@ SparseFormat = Literal["2:4", "blocks", "slots", "dense"]
 MOST_INPUTS = 65536
 
 # What each format's unit of work costs, counted in dense steps (4 inputs of 16 outputs): the worst
-# of 1 to 128 rows at 1024 and 4096 square. docs/kernels.md, sparse_matmul, has the measurements.
+# of 1 to 128 rows at 512 to 4096 square. docs/kernels.md, sparse_matmul, has the measurements.
 STEP_INPUTS = 4
 PAIRS_COST = 0.75  # of as many inputs dense
 EIGHT_COST = 4.2  # 8 inputs that 16 outputs share
