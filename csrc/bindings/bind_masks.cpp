@@ -67,18 +67,19 @@ void mask_groups(const Scores& scores, Mask mask, uint32_t keep, uint32_t of, bo
   throw_unless_ok(status);
 }
 
-void mask_top(const Scores& scores, Mask mask, uint64_t keep, bool is_signed, unsigned threads,
-              std::string_view isa) {
+void mask_top(const Scores& scores, Mask mask, uint64_t keep, bool whole, bool is_signed,
+              unsigned threads, std::string_view isa) {
   const runtime::MaskScores view = read_scores(scores, is_signed);
   uint8_t* out = read_mask(mask, scores);
   const runtime::MaskRun run = make_run(threads, isa);
-  if (keep > view.n_inputs) {
-    throw_status(fail(CORDWOOD_STATUS_shape_mismatch, "mask", "{} of {} cannot be kept", keep,
-                      view.n_inputs));
+  const uint64_t most = whole ? view.size() : view.n_inputs;
+  if (keep > most) {
+    throw_status(
+        fail(CORDWOOD_STATUS_shape_mismatch, "mask", "{} of {} cannot be kept", keep, most));
   }
   const Status status = [&] {
     const py::gil_scoped_release release;
-    return runtime::mask_top(view, keep, out, run);
+    return runtime::mask_top(view, keep, whole, out, run);
   }();
   throw_unless_ok(status);
 }
@@ -112,8 +113,9 @@ void register_masks(py::module_& m) {
         py::kw_only(), py::arg("keep"), py::arg("of"), py::arg("signed"), py::arg("threads") = 0,
         py::arg("isa") = "", "Keep the best of every few neighbours of a row.");
   m.def("mask_top", &mask_top, py::arg("scores").noconvert(), py::arg("mask").noconvert(),
-        py::kw_only(), py::arg("keep"), py::arg("signed"), py::arg("threads") = 0,
-        py::arg("isa") = "", "Keep the best of every row.");
+        py::kw_only(), py::arg("keep"), py::arg("whole") = false, py::arg("signed"),
+        py::arg("threads") = 0, py::arg("isa") = "",
+        "Keep the best of every row, or of the whole matrix.");
   m.def("mask_sums", &mask_sums, py::arg("scores").noconvert(), py::kw_only(),
         py::arg("block_rows"), py::arg("block_inputs"), py::arg("signed"), py::arg("threads") = 0,
         py::arg("isa") = "", "Sum the scores of each block.");

@@ -28,8 +28,9 @@ struct MaskRun {
 Status mask_groups(const MaskScores& scores, uint32_t keep, uint32_t of, uint8_t* mask,
                    const MaskRun& run) noexcept;
 
-/// The `keep` best of every row, keep <= n_inputs; of equal ones those with lower indices.
-Status mask_top(const MaskScores& scores, uint64_t keep, uint8_t* mask,
+/// The `keep` best of every row, or of the whole matrix; no more than there are. Of equal ones those
+/// with lower indices.
+Status mask_top(const MaskScores& scores, uint64_t keep, bool whole, uint8_t* mask,
                 const MaskRun& run) noexcept;
 
 /// Sums of blocks, [ceil(n_rows / block_rows)][ceil(n_inputs / block_inputs)].

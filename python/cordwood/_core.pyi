@@ -199,6 +199,7 @@ def mask_top(
     mask: np.ndarray,
     *,
     keep: int,
+    whole: bool = ...,
     signed: bool,
     threads: int = ...,
     isa: str = ...,

@@ -294,11 +294,11 @@ class _Choice:
         return mask
 
     def top(self, scores: NDArray[np.float32], share: float, *, signed: bool) -> Mask:
-        rows = scores if self.per == "output" else scores.reshape(1, -1)
-        mask = np.empty(rows.shape, dtype=bool)
-        keep = _kept(rows.shape[1], share)
-        _core.mask_top(rows, mask, keep=keep, signed=signed, threads=self.threads)
-        return mask.reshape(scores.shape)
+        whole = self.per == "matrix"
+        mask = np.empty(scores.shape, dtype=bool)
+        keep = _kept(scores.size if whole else scores.shape[1], share)
+        _core.mask_top(scores, mask, keep=keep, whole=whole, signed=signed, threads=self.threads)
+        return mask
 
     def sums(self, height: int, width: int) -> NDArray[np.float32]:
         return _core.mask_sums(

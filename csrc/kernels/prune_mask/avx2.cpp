@@ -254,6 +254,10 @@ void add_narrow_blocks(const PruneSums& task) {
     const uint64_t here = task.n_inputs - k < step ? task.n_inputs - k : step;
     float sums[kPruneLanes];
     columns_of<kSigned>(task, k, here, sums);
+    if (task.block_inputs == 1) {
+      for (uint64_t lane = 0; lane < here; ++lane) task.sums[k + lane] = 0.0f + sums[lane];
+      continue;
+    }
     for (uint64_t at = 0; at < here; at += task.block_inputs) {
       const uint64_t count = here - at < task.block_inputs ? here - at : task.block_inputs;
       float lanes[kPruneLanes] = {};

@@ -144,60 +144,71 @@ bool choose_any(const PruneGroups& task) {
 
 // ---- split -----------------------------------------------------------------------------------------
 
+/// What a split keeps in registers. Its own copy of the task: the mask's bytes might be any of it, for
+/// all that the compiler knows.
 template <bool kSigned>
-class Splitter {
- public:
+struct Splitter {
+  const float* const scores;
+  int32_t* const candidate_keys;
+  uint32_t* const candidate_places;
+  const uint64_t capacity;
+  const __m512i low;
+  const __m512i high;
+  __m512i place;  ///< of the next 16 scores
+  Keys<kSigned> keys;
+  uint64_t n_within = 0;
+
   explicit Splitter(const PruneSplit& task)
-      : task_(task), low_(_mm512_set1_epi32(task.low)), high_(_mm512_set1_epi32(task.high)) {}
+      : scores(task.scores),
+        candidate_keys(task.keys),
+        candidate_places(task.places),
+        capacity(task.capacity),
+        low(_mm512_set1_epi32(task.low)),
+        high(_mm512_set1_epi32(task.high)),
+        place(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)) {}
 
   /// Splits up to 16 scores; those above the range come back.
   [[gnu::always_inline]] __mmask16 split(uint64_t at, __mmask16 lanes) {
-    const __m512i key = keys_.of(_mm512_maskz_loadu_epi32(lanes, task_.scores + at));
-    const __mmask16 above = _mm512_mask_cmpgt_epi32_mask(lanes, key, high_);
-    const auto within = static_cast<__mmask16>(_mm512_mask_cmpge_epi32_mask(lanes, key, low_) &
-                                               static_cast<unsigned>(~above));
-    if (counts_.within <= task_.capacity) {
-      const __m512i place =
-          _mm512_add_epi32(_mm512_set1_epi32(static_cast<int32_t>(at)), kCounting);
-      _mm512_storeu_si512(task_.keys + counts_.within, _mm512_maskz_compress_epi32(within, key));
-      _mm512_storeu_si512(task_.places + counts_.within,
-                          _mm512_maskz_compress_epi32(within, place));
+    const __m512i key = keys.of(_mm512_maskz_loadu_epi32(lanes, scores + at));
+    const __mmask16 above = _mm512_mask_cmpgt_epi32_mask(lanes, key, high);
+    const __mmask16 not_below = _mm512_mask_cmpge_epi32_mask(lanes, key, low);
+    const auto within = static_cast<__mmask16>(_kandn_mask16(above, not_below));
+    if (n_within <= capacity) {
+      _mm512_storeu_si512(candidate_keys + n_within, _mm512_maskz_compress_epi32(within, key));
+      _mm512_storeu_si512(candidate_places + n_within, _mm512_maskz_compress_epi32(within, place));
     }
-    counts_.within += static_cast<uint64_t>(_mm_popcnt_u32(within));
+    place = _mm512_add_epi32(place, _mm512_set1_epi32(static_cast<int32_t>(kLanes)));
+    n_within += static_cast<uint64_t>(_mm_popcnt_u32(within));
     return above;
   }
-
-  PruneSplitCounts run() {
-    uint64_t i = 0;
-    for (; i + kLineScores <= task_.n_scores; i += kLineScores) {
-      uint64_t stays = 0;
-#pragma GCC unroll 4
-      for (uint64_t part = 0; part < kLineScores; part += kLanes) {
-        _mm_prefetch(reinterpret_cast<const char*>(task_.scores + i + part) + kBytesAhead,
-                     _MM_HINT_T0);
-        stays |= static_cast<uint64_t>(split(i + part, 0xFFFF)) << part;
-      }
-      counts_.above += static_cast<uint64_t>(_mm_popcnt_u64(stays));
-      _mm512_storeu_si512(task_.mask + i, _mm512_maskz_set1_epi8(stays, 1));
-    }
-    for (; i < task_.n_scores; i += kLanes) {
-      const __mmask16 lanes = first_lanes(task_.n_scores - i);
-      const __mmask16 stays = split(i, lanes);
-      counts_.above += static_cast<uint64_t>(_mm_popcnt_u32(stays));
-      _mm_mask_storeu_epi8(task_.mask + i, lanes, _mm_maskz_set1_epi8(stays, 1));
-    }
-    counts_.has_nan = keys_.has_nan();
-    return counts_;
-  }
-
- private:
-  const PruneSplit& task_;
-  const __m512i low_;
-  const __m512i high_;
-  const __m512i kCounting = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  Keys<kSigned> keys_;
-  PruneSplitCounts counts_{0, 0, false};
 };
+
+template <bool kSigned>
+PruneSplitCounts split(const PruneSplit& task) {
+  Splitter<kSigned> splitter(task);
+  uint8_t* const mask = task.mask;
+  const uint64_t n_scores = task.n_scores;
+  uint64_t n_above = 0;
+  uint64_t i = 0;
+  for (; i + kLineScores <= n_scores; i += kLineScores) {
+    uint64_t stays = 0;
+#pragma GCC unroll 4
+    for (uint64_t part = 0; part < kLineScores; part += kLanes) {
+      const auto* ahead = reinterpret_cast<const char*>(splitter.scores + i + part) + kBytesAhead;
+      _mm_prefetch(ahead, _MM_HINT_T0);
+      stays |= static_cast<uint64_t>(splitter.split(i + part, 0xFFFF)) << part;
+    }
+    n_above += static_cast<uint64_t>(_mm_popcnt_u64(stays));
+    _mm512_storeu_si512(mask + i, _mm512_maskz_set1_epi8(stays, 1));
+  }
+  for (; i < n_scores; i += kLanes) {
+    const __mmask16 lanes = first_lanes(n_scores - i);
+    const __mmask16 stays = splitter.split(i, lanes);
+    n_above += static_cast<uint64_t>(_mm_popcnt_u32(stays));
+    _mm_mask_storeu_epi8(mask + i, lanes, _mm_maskz_set1_epi8(stays, 1));
+  }
+  return {n_above, splitter.n_within, splitter.keys.has_nan()};
+}
 
 // ---- sums of blocks --------------------------------------------------------------------------------
 
@@ -213,18 +224,19 @@ __m512 column_sums(const PruneSums& task, uint64_t k, __mmask16 lanes) {
   return _mm512_maskz_add_ps(lanes, sum, _mm512_setzero_ps());
 }
 
-/// Folds halves, quarters and so on of a vector down to `size` lanes' first one.
-float fold(const float* lanes, uint64_t size) {
-  float part[kLanes] = {};
-  for (uint64_t lane = 0; lane < size; ++lane) part[lane] = lanes[lane];
-  for (uint64_t half = kLanes / 2; half > 0; half /= 2) {
-    for (uint64_t lane = 0; lane < half; ++lane) part[lane] += part[lane + half];
+/// Folds every `size` lanes by halves, a power of two up to 16; the sum of each is in its first lane.
+__m512 fold(__m512 sums, uint64_t size) {
+  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  for (uint64_t half = size / 2; half > 0; half /= 2) {
+    const __m512i other = _mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int32_t>(half)));
+    sums = _mm512_add_ps(sums, _mm512_permutexvar_ps(other, sums));
   }
-  return part[0];
+  return sums;
 }
 
+/// Blocks one after another. A narrow one fills its first lanes; the others add nothing.
 template <bool kSigned>
-void add_wide_blocks(const PruneSums& task) {
+void add_single_blocks(const PruneSums& task) {
   for (uint64_t first = 0; first < task.n_inputs; first += task.block_inputs) {
     const uint64_t left = task.n_inputs - first;
     const uint64_t end = first + (left < task.block_inputs ? left : task.block_inputs);
@@ -232,38 +244,29 @@ void add_wide_blocks(const PruneSums& task) {
     for (uint64_t k = first; k < end; k += kLanes) {
       sum = _mm512_add_ps(sum, column_sums<kSigned>(task, k, first_lanes(end - k)));
     }
-    alignas(64) float lanes[kLanes];
-    _mm512_store_ps(lanes, sum);
-    task.sums[first / task.block_inputs] = fold(lanes, kLanes);
+    task.sums[first / task.block_inputs] = _mm512_cvtss_f32(fold(sum, kLanes));
   }
 }
 
-/// Blocks of up to 16 inputs, as many as whole ones fit a vector at a time.
+/// Blocks of 1, 2, 4, 8 or 16 inputs, a vector of them at a time.
 template <bool kSigned>
-void add_narrow_blocks(const PruneSums& task) {
-  const uint64_t blocks = kLanes / task.block_inputs;
-  const uint64_t step = blocks * task.block_inputs;
-  for (uint64_t k = 0; k < task.n_inputs; k += step) {
+void add_packed_blocks(const PruneSums& task) {
+  const uint64_t size = task.block_inputs;
+  uint32_t first_of_each = 0;
+  for (uint64_t lane = 0; lane < kLanes; lane += size) first_of_each |= 1u << lane;
+  for (uint64_t k = 0; k < task.n_inputs; k += kLanes) {
     const uint64_t left = task.n_inputs - k;
-    const uint64_t here = left < step ? left : step;
-    alignas(64) float lanes[kLanes];
-    const __m512 sums = column_sums<kSigned>(task, k, first_lanes(here));
-    if (task.block_inputs == 1) {
-      _mm512_mask_storeu_ps(task.sums + k, first_lanes(here), sums);
-      continue;
-    }
-    _mm512_store_ps(lanes, sums);
-    for (uint64_t at = 0; at < here; at += task.block_inputs) {
-      const uint64_t size = here - at < task.block_inputs ? here - at : task.block_inputs;
-      task.sums[(k + at) / task.block_inputs] = fold(lanes + at, size);
-    }
+    const uint64_t n_blocks = ((left < kLanes ? left : kLanes) + size - 1) / size;
+    const __m512 sums = fold(column_sums<kSigned>(task, k, first_lanes(left)), size);
+    const __m512 packed = _mm512_maskz_compress_ps(static_cast<__mmask16>(first_of_each), sums);
+    _mm512_mask_storeu_ps(task.sums + k / size, first_lanes(n_blocks), packed);
   }
 }
 
 template <bool kSigned>
 void add_blocks(const PruneSums& task) {
-  return task.block_inputs > kLanes ? add_wide_blocks<kSigned>(task)
-                                    : add_narrow_blocks<kSigned>(task);
+  const bool packed = task.block_inputs <= kLanes && kLanes % task.block_inputs == 0;
+  return packed ? add_packed_blocks<kSigned>(task) : add_single_blocks<kSigned>(task);
 }
 
 }  // namespace
@@ -273,7 +276,7 @@ bool prune_groups_f32(const PruneGroups& task) noexcept {
 }
 
 PruneSplitCounts prune_split_f32(const PruneSplit& task) noexcept {
-  return task.is_signed != 0 ? Splitter<true>(task).run() : Splitter<false>(task).run();
+  return task.is_signed != 0 ? split<true>(task) : split<false>(task);
 }
 
 uint64_t prune_count(const int32_t* keys, uint64_t n_keys, int32_t floor) noexcept {
