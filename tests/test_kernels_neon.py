@@ -42,6 +42,7 @@ def _build(root: Path, folder: str, kind: str, *targets: str) -> Path:
         "-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
         f"-DCMAKE_CXX_COMPILER={native_build.tool('aarch64-linux-gnu-g++', WHY)}",
         "-DCMAKE_EXE_LINKER_FLAGS=-static", f"-DCMAKE_BUILD_TYPE={kind}", "-DCORDWOOD_FUZZ=ON",
+        "-DCORDWOOD_WERROR=ON",  # a table that lacks a kernel is a warning
     ]  # fmt: skip
     return native_build.build(root, folder, targets, *options)
 

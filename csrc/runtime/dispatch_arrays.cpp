@@ -3,124 +3,163 @@
 namespace cordwood::runtime {
 namespace {
 
-/// A row like another one but for its int8 products.
-[[maybe_unused]] constexpr ArrayKernels with(kernels::QmatmulS8 qmatmul_s8,
-                                             ArrayKernels row) noexcept {
-  row.qmatmul_s8 = qmatmul_s8;
-  return row;
+/// A row of all groups: none can be forgotten.
+constexpr ArrayKernels make_row(const ProductKernels& products, const SparseKernels& sparse,
+                                const WeightKernels& weights, const MaskKernels& masks,
+                                const LimitKernels& limits) noexcept {
+  return {products, sparse, weights, masks, limits};
 }
 
-}  // namespace
-
-#if defined(CORDWOOD_WITH_AVX512ICL)
-constexpr ArrayKernels kArraysAvx512icl{
-    .quantize_rows_f32 = kernels::avx512icl::quantize_rows_f32,
-    .qmatmul_s8 = kernels::avx512icl::qmatmul_s8,
-    .qmatmul_f32 = kernels::avx512::qmatmul_f32,
-    .weight_ranges_f32 = kernels::avx512::weight_ranges_f32,
-    .encode_weights_f32 = kernels::avx512::encode_weights_f32,
-    .decode_weights_f32 = kernels::avx512::decode_weights_f32,
-    .stream_floats = kernels::avx512::stream_floats,
-    .end_stream = kernels::avx512::end_stream,
-    .prune_groups_f32 = kernels::avx512::prune_groups_f32,
-    .prune_split_f32 = kernels::avx512::prune_split_f32,
-    .prune_count = kernels::avx512::prune_count,
-    .prune_sums_f32 = kernels::avx512::prune_sums_f32,
-    .multiply_adds = kernels::avx512icl::multiply_adds,
-    .read_bytes = kernels::avx512icl::read_bytes,
-    .sparse_rows_s8 = kernels::avx512icl::sparse_rows_s8,
-    .sparse_matmul_s8 = kernels::avx512icl::sparse_matmul_s8,
+constexpr ProductKernels kProductsScalar{
+    .quantize_rows_f32 = kernels::scalar::quantize_rows_f32,
+    .qmatmul_s8 = kernels::scalar::qmatmul_s8,
+    .qmatmul_f32 = kernels::scalar::qmatmul_f32,
 };
-#endif
-
-#if defined(CORDWOOD_WITH_AVX512)
-constexpr ArrayKernels kArraysAvx512{
-    .quantize_rows_f32 = kernels::avx2::quantize_rows_f32,
-    .qmatmul_s8 = kernels::avx2::qmatmul_s8,
-    .qmatmul_f32 = kernels::avx512::qmatmul_f32,
-    .weight_ranges_f32 = kernels::avx512::weight_ranges_f32,
-    .encode_weights_f32 = kernels::avx512::encode_weights_f32,
-    .decode_weights_f32 = kernels::avx512::decode_weights_f32,
-    .stream_floats = kernels::avx512::stream_floats,
-    .end_stream = kernels::avx512::end_stream,
-    .prune_groups_f32 = kernels::avx512::prune_groups_f32,
-    .prune_split_f32 = kernels::avx512::prune_split_f32,
-    .prune_count = kernels::avx512::prune_count,
-    .prune_sums_f32 = kernels::avx512::prune_sums_f32,
+constexpr SparseKernels kSparseScalar{
+    .sparse_rows_s8 = kernels::scalar::sparse_rows_s8,
+    .sparse_matmul_s8 = kernels::scalar::sparse_matmul_s8,
+};
+constexpr WeightKernels kWeightsScalar{
+    .weight_ranges_f32 = kernels::scalar::weight_ranges_f32,
+    .encode_weights_f32 = kernels::scalar::encode_weights_f32,
+    .decode_weights_f32 = kernels::scalar::decode_weights_f32,
+    .stream_floats = kernels::scalar::stream_floats,
+    .end_stream = kernels::scalar::end_stream,
+};
+constexpr MaskKernels kMasksScalar{
+    .prune_groups_f32 = kernels::scalar::prune_groups_f32,
+    .prune_split_f32 = kernels::scalar::prune_split_f32,
+    .prune_count = kernels::scalar::prune_count,
+    .prune_sums_f32 = kernels::scalar::prune_sums_f32,
+};
+constexpr LimitKernels kLimitsScalar{
     .multiply_adds = kernels::scalar::multiply_adds,
     .read_bytes = kernels::scalar::read_bytes,
-    .sparse_rows_s8 = kernels::scalar::sparse_rows_s8,
-    .sparse_matmul_s8 = kernels::avx2::sparse_matmul_s8,
 };
-#endif
 
 #if defined(CORDWOOD_WITH_AVX2)
-constexpr ArrayKernels kArraysAvx2{
+constexpr ProductKernels kProductsAvx2{
     .quantize_rows_f32 = kernels::avx2::quantize_rows_f32,
     .qmatmul_s8 = kernels::avx2::qmatmul_s8,
     .qmatmul_f32 = kernels::avx2::qmatmul_f32,
+};
+constexpr SparseKernels kSparseAvx2{
+    .sparse_rows_s8 = kernels::scalar::sparse_rows_s8,
+    .sparse_matmul_s8 = kernels::avx2::sparse_matmul_s8,
+};
+constexpr WeightKernels kWeightsAvx2{
     .weight_ranges_f32 = kernels::avx2::weight_ranges_f32,
     .encode_weights_f32 = kernels::avx2::encode_weights_f32,
     .decode_weights_f32 = kernels::avx2::decode_weights_f32,
     .stream_floats = kernels::avx2::stream_floats,
     .end_stream = kernels::avx2::end_stream,
+};
+constexpr MaskKernels kMasksAvx2{
     .prune_groups_f32 = kernels::avx2::prune_groups_f32,
     .prune_split_f32 = kernels::avx2::prune_split_f32,
     .prune_count = kernels::avx2::prune_count,
     .prune_sums_f32 = kernels::avx2::prune_sums_f32,
-    .multiply_adds = kernels::scalar::multiply_adds,
-    .read_bytes = kernels::scalar::read_bytes,
-    .sparse_rows_s8 = kernels::scalar::sparse_rows_s8,
-    .sparse_matmul_s8 = kernels::avx2::sparse_matmul_s8,
 };
 #endif
 
 #if defined(CORDWOOD_WITH_AVXVNNI)
-constexpr ArrayKernels kArraysAvxvnni = with(kernels::avxvnni::qmatmul_s8, kArraysAvx2);
+constexpr ProductKernels kProductsAvxvnni{
+    .quantize_rows_f32 = kernels::avx2::quantize_rows_f32,
+    .qmatmul_s8 = kernels::avxvnni::qmatmul_s8,
+    .qmatmul_f32 = kernels::avx2::qmatmul_f32,
+};
+#endif
+
+#if defined(CORDWOOD_WITH_AVX512)
+constexpr ProductKernels kProductsAvx512{
+    .quantize_rows_f32 = kernels::avx2::quantize_rows_f32,
+    .qmatmul_s8 = kernels::avx2::qmatmul_s8,
+    .qmatmul_f32 = kernels::avx512::qmatmul_f32,
+};
+constexpr WeightKernels kWeightsAvx512{
+    .weight_ranges_f32 = kernels::avx512::weight_ranges_f32,
+    .encode_weights_f32 = kernels::avx512::encode_weights_f32,
+    .decode_weights_f32 = kernels::avx512::decode_weights_f32,
+    .stream_floats = kernels::avx512::stream_floats,
+    .end_stream = kernels::avx512::end_stream,
+};
+constexpr MaskKernels kMasksAvx512{
+    .prune_groups_f32 = kernels::avx512::prune_groups_f32,
+    .prune_split_f32 = kernels::avx512::prune_split_f32,
+    .prune_count = kernels::avx512::prune_count,
+    .prune_sums_f32 = kernels::avx512::prune_sums_f32,
+};
+#endif
+
+#if defined(CORDWOOD_WITH_AVX512ICL)
+constexpr ProductKernels kProductsAvx512icl{
+    .quantize_rows_f32 = kernels::avx512icl::quantize_rows_f32,
+    .qmatmul_s8 = kernels::avx512icl::qmatmul_s8,
+    .qmatmul_f32 = kernels::avx512::qmatmul_f32,
+};
+constexpr SparseKernels kSparseAvx512icl{
+    .sparse_rows_s8 = kernels::avx512icl::sparse_rows_s8,
+    .sparse_matmul_s8 = kernels::avx512icl::sparse_matmul_s8,
+};
+constexpr LimitKernels kLimitsAvx512icl{
+    .multiply_adds = kernels::avx512icl::multiply_adds,
+    .read_bytes = kernels::avx512icl::read_bytes,
+};
 #endif
 
 #if defined(CORDWOOD_WITH_NEON)
-constexpr ArrayKernels kArraysNeon{
+constexpr ProductKernels kProductsNeon{
     .quantize_rows_f32 = kernels::neon::quantize_rows_f32,
     .qmatmul_s8 = kernels::neon::qmatmul_s8,
     .qmatmul_f32 = kernels::neon::qmatmul_f32,
-    .weight_ranges_f32 = kernels::scalar::weight_ranges_f32,
-    .encode_weights_f32 = kernels::scalar::encode_weights_f32,
-    .decode_weights_f32 = kernels::scalar::decode_weights_f32,
-    .stream_floats = kernels::scalar::stream_floats,
-    .end_stream = kernels::scalar::end_stream,
-    .multiply_adds = kernels::scalar::multiply_adds,
-    .read_bytes = kernels::scalar::read_bytes,
-    .sparse_rows_s8 = kernels::scalar::sparse_rows_s8,
-    .sparse_matmul_s8 = kernels::scalar::sparse_matmul_s8,
 };
 #endif
-
 #if defined(CORDWOOD_WITH_NEON_DOTPROD)
-constexpr ArrayKernels kArraysNeonDotprod = with(kernels::neon_dotprod::qmatmul_s8, kArraysNeon);
-#endif
-
-#if defined(CORDWOOD_WITH_NEON_I8MM)
-constexpr ArrayKernels kArraysNeonI8mm = with(kernels::neon_i8mm::qmatmul_s8, kArraysNeon);
-#endif
-
-constexpr ArrayKernels kArraysScalar{
-    .quantize_rows_f32 = kernels::scalar::quantize_rows_f32,
-    .qmatmul_s8 = kernels::scalar::qmatmul_s8,
-    .qmatmul_f32 = kernels::scalar::qmatmul_f32,
-    .weight_ranges_f32 = kernels::scalar::weight_ranges_f32,
-    .encode_weights_f32 = kernels::scalar::encode_weights_f32,
-    .decode_weights_f32 = kernels::scalar::decode_weights_f32,
-    .stream_floats = kernels::scalar::stream_floats,
-    .end_stream = kernels::scalar::end_stream,
-    .prune_groups_f32 = kernels::scalar::prune_groups_f32,
-    .prune_split_f32 = kernels::scalar::prune_split_f32,
-    .prune_count = kernels::scalar::prune_count,
-    .prune_sums_f32 = kernels::scalar::prune_sums_f32,
-    .multiply_adds = kernels::scalar::multiply_adds,
-    .read_bytes = kernels::scalar::read_bytes,
-    .sparse_rows_s8 = kernels::scalar::sparse_rows_s8,
-    .sparse_matmul_s8 = kernels::scalar::sparse_matmul_s8,
+constexpr ProductKernels kProductsNeonDotprod{
+    .quantize_rows_f32 = kernels::neon::quantize_rows_f32,
+    .qmatmul_s8 = kernels::neon_dotprod::qmatmul_s8,
+    .qmatmul_f32 = kernels::neon::qmatmul_f32,
 };
+#endif
+#if defined(CORDWOOD_WITH_NEON_I8MM)
+constexpr ProductKernels kProductsNeonI8mm{
+    .quantize_rows_f32 = kernels::neon::quantize_rows_f32,
+    .qmatmul_s8 = kernels::neon_i8mm::qmatmul_s8,
+    .qmatmul_f32 = kernels::neon::qmatmul_f32,
+};
+#endif
+
+}  // namespace
+
+constexpr ArrayKernels kArraysScalar =
+    make_row(kProductsScalar, kSparseScalar, kWeightsScalar, kMasksScalar, kLimitsScalar);
+#if defined(CORDWOOD_WITH_AVX2)
+constexpr ArrayKernels kArraysAvx2 =
+    make_row(kProductsAvx2, kSparseAvx2, kWeightsAvx2, kMasksAvx2, kLimitsScalar);
+#endif
+#if defined(CORDWOOD_WITH_AVXVNNI)
+constexpr ArrayKernels kArraysAvxvnni =
+    make_row(kProductsAvxvnni, kSparseAvx2, kWeightsAvx2, kMasksAvx2, kLimitsScalar);
+#endif
+#if defined(CORDWOOD_WITH_AVX512)
+constexpr ArrayKernels kArraysAvx512 =
+    make_row(kProductsAvx512, kSparseAvx2, kWeightsAvx512, kMasksAvx512, kLimitsScalar);
+#endif
+#if defined(CORDWOOD_WITH_AVX512ICL)
+constexpr ArrayKernels kArraysAvx512icl =
+    make_row(kProductsAvx512icl, kSparseAvx512icl, kWeightsAvx512, kMasksAvx512, kLimitsAvx512icl);
+#endif
+#if defined(CORDWOOD_WITH_NEON)
+constexpr ArrayKernels kArraysNeon =
+    make_row(kProductsNeon, kSparseScalar, kWeightsScalar, kMasksScalar, kLimitsScalar);
+#endif
+#if defined(CORDWOOD_WITH_NEON_DOTPROD)
+constexpr ArrayKernels kArraysNeonDotprod =
+    make_row(kProductsNeonDotprod, kSparseScalar, kWeightsScalar, kMasksScalar, kLimitsScalar);
+#endif
+#if defined(CORDWOOD_WITH_NEON_I8MM)
+constexpr ArrayKernels kArraysNeonI8mm =
+    make_row(kProductsNeonI8mm, kSparseScalar, kWeightsScalar, kMasksScalar, kLimitsScalar);
+#endif
 
 }  // namespace cordwood::runtime

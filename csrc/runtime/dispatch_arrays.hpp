@@ -12,29 +12,39 @@
 
 namespace cordwood::runtime {
 
-struct ArrayKernels {
-  // products
+struct ProductKernels {
   kernels::QuantizeRowsF32 quantize_rows_f32;
   kernels::QmatmulS8 qmatmul_s8;
   kernels::QmatmulF32Kernel qmatmul_f32;
-  // weights
+};
+
+struct SparseKernels {
+  kernels::SparseRowsS8 sparse_rows_s8;
+  kernels::SparseMatmulS8 sparse_matmul_s8;
+};
+
+struct WeightKernels {
   kernels::WeightRangesF32 weight_ranges_f32;
   kernels::EncodeWeightsF32 encode_weights_f32;
   kernels::DecodeWeightsF32 decode_weights_f32;
   kernels::StreamFloats stream_floats;
   kernels::EndStream end_stream;
-  // masks
+};
+
+struct MaskKernels {
   kernels::PruneGroupsF32 prune_groups_f32;
   kernels::PruneSplitF32 prune_split_f32;
   kernels::PruneCount prune_count;
   kernels::PruneSumsF32 prune_sums_f32;
-  // what benchmarks hold them against
+};
+
+/// What benchmarks hold the others against.
+struct LimitKernels {
   kernels::MultiplyAdds multiply_adds;
   kernels::ReadBytes read_bytes;
-  // sparse products
-  kernels::SparseRowsS8 sparse_rows_s8;
-  kernels::SparseMatmulS8 sparse_matmul_s8;
 };
+
+struct ArrayKernels : ProductKernels, SparseKernels, WeightKernels, MaskKernels, LimitKernels {};
 
 extern const ArrayKernels kArraysScalar;
 #if defined(CORDWOOD_WITH_AVX2)
