@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cordwood import _core
-from cordwood.errors import InputError, InputTypeError
+from cordwood._ops_checks import MATRIX, as_real
+from cordwood.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 Activation = Literal["relu", "relu6"]
 
-MATRIX = 2
 _CUTS = {
     None: None,
     "relu": _core.Cut(0.0, np.inf),
@@ -26,10 +26,7 @@ def as_floats(values: ArrayLike, name: str) -> NDArray[np.float32]:
     """Give real numbers as float32, without a copy where they are that already."""
     if type(values) is np.ndarray and values.dtype == np.float32:
         return values
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiub":
-        message = f"{name} has dtype {array.dtype}; expected real numbers"
-        raise InputTypeError(message)
+    array = as_real(values, name)
     with np.errstate(over="ignore"):
         return array.astype(np.float32, copy=False)
 

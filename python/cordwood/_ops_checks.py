@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,10 @@ from cordwood.errors import InputError, InputTypeError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-_MAX_THREADS = 1024
+MATRIX = 2
+"""Dimensions of a matrix: outputs and inputs."""
+_DOUBLE_BYTES = 8
+_SINGLE_BYTES = 4
 
 
 def check_axis(axis: int) -> None:
@@ -22,20 +24,30 @@ def check_axis(axis: int) -> None:
         raise InputError(message)
 
 
+def as_real(values: ArrayLike, name: str) -> NDArray[Any]:
+    """Return an array of real numbers; raise for all else."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        message = f"{name} has dtype {array.dtype}; expected real numbers"
+        raise InputTypeError(message)
+    return array
+
+
 def check_matrix(values: ArrayLike, name: str, shape: str) -> NDArray[Any]:
     """Return a matrix of float32 or float64 that kernels can read; float16 and integers widen."""
     try:
-        array = np.asarray(values)
+        array = as_real(values, name)
     except ValueError as error:
         message = f"{name} makes no array: {error}; expected {shape}"
         raise InputError(message) from error
-    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:  # noqa: PLR2004 - bytes of a float64
+    if array.dtype.itemsize > _DOUBLE_BYTES:
         message = f"{name} has dtype {array.dtype}; expected float16, float32, float64 or integers"
         raise InputTypeError(message)
-    if array.ndim != 2 or 0 in array.shape:  # noqa: PLR2004 - two dimensions
+    if array.ndim != MATRIX or 0 in array.shape:
         message = f"{name} has shape {array.shape}; expected {shape}, neither of them 0"
         raise InputError(message)
-    wanted = np.float32 if array.dtype.itemsize < 4 else array.dtype.newbyteorder("=")  # noqa: PLR2004
+    is_half = array.dtype.itemsize < _SINGLE_BYTES
+    wanted = np.float32 if is_half else array.dtype.newbyteorder("=")
     if array.dtype.kind != "f":
         wanted = np.float64
     return np.require(array, wanted, "A")
@@ -87,22 +99,6 @@ def check_positive(value: float, name: str) -> float:
         message = f"{name} is {value}; expected a finite number above 0"
         raise InputError(message)
     return float(value)
-
-
-def check_threads(threads: int | None) -> int:
-    """Return the number of threads; 0 where the process's own limit decides."""
-    if threads is None:
-        return 0
-    try:
-        count = operator.index(threads)
-    except TypeError:
-        count = 0
-    if not 1 <= count <= _MAX_THREADS or isinstance(threads, bool):
-        message = (
-            f"threads is {threads!r}, expected a whole number from 1 to {_MAX_THREADS}, or None"
-        )
-        raise InputError(message)
-    return count
 
 
 def check_finite(array: NDArray[Any], name: str) -> None:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cordwood.errors import InputError, InputTypeError
+from cordwood._ops_checks import MATRIX, as_real, check_axis
+from cordwood.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 FloatType = Literal["float32", "float16", "bfloat16"]
 
-_MATRIX = 2
 _INFINITY = 0x7F80  # bits of bfloat16
 
 
@@ -99,13 +99,11 @@ def pack_dense(w: ArrayLike, dtype: FloatType = "bfloat16", *, axis: int = 0) ->
     >>> cw.ops.pack_dense(np.eye(3), "float16")
     DenseTensor(3 x 3, float16, 18 bytes)
     """
-    array = np.asarray(w)
-    if array.dtype.kind not in "fiub":
-        message = f"w has dtype {array.dtype}; expected real numbers"
-        raise InputTypeError(message)
-    if array.ndim != _MATRIX or array.size == 0 or axis not in (0, 1):
-        message = f"w has shape {array.shape} and axis is {axis}; expected a matrix and axis 0 or 1"
+    array = as_real(w, "w")
+    if array.ndim != MATRIX or array.size == 0:
+        message = f"w has shape {array.shape}; expected a matrix that is not empty"
         raise InputError(message)
+    check_axis(axis)
     if axis == 1:
         array = array.T
     numbers: NDArray[Any]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cordwood import _core
+from cordwood._ops_checks import MATRIX, as_real, check_axis
 from cordwood._threads import check_threads
-from cordwood.errors import InputError, InputTypeError
+from cordwood.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -225,9 +226,10 @@ def describe_mask(mask: Mask, *, axis: int = 0) -> MaskFacts:
     >>> cw.ops.describe_mask(np.array([[True, False, False, True]])).patterns
     ('2:4', '2:8', '4:8', 'block:1x16')
     """
-    if np.ndim(mask) != len(("output", "input")) or not np.size(mask) or axis not in (0, 1):
-        message = f"mask has shape {np.shape(mask)} and axis is {axis}; expected a matrix, 0 or 1"
+    if np.ndim(mask) != MATRIX or not np.size(mask):
+        message = f"mask has shape {np.shape(mask)}; expected a matrix that is not empty"
         raise InputError(message)
+    check_axis(axis)
     check_mask(mask, np.shape(mask))
     rows = mask if axis == 0 else mask.T
     by_output = np.count_nonzero(rows, axis=1)
@@ -347,19 +349,15 @@ def _check_share(share: Any, pattern: Any) -> float:
 
 
 def _scores_of(w: ArrayLike, scores: ArrayLike | None, axis: int) -> NDArray[np.float32]:
-    weights = np.asarray(w)
-    judged = weights if scores is None else np.asarray(scores)
-    for name, array in (("w", weights), ("scores", judged)):
-        if array.dtype.kind not in "fiub":
-            message = f"{name} has dtype {array.dtype}; expected real numbers"
-            raise InputTypeError(message)
-    is_matrix = weights.ndim == len(("output", "input")) and weights.size
-    if not is_matrix or axis not in (0, 1) or judged.shape != weights.shape:
+    weights = as_real(w, "w")
+    judged = weights if scores is None else as_real(scores, "scores")
+    if weights.ndim != MATRIX or not weights.size or judged.shape != weights.shape:
         message = (
-            f"w has shape {weights.shape}, scores {judged.shape} and axis is {axis}; "
-            "expected a matrix, scores of its shape, and axis 0 or 1"
+            f"w has shape {weights.shape} and scores {judged.shape}; "
+            "expected a matrix that is not empty, and scores of its shape"
         )
         raise InputError(message)
+    check_axis(axis)
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(judged if axis == 0 else judged.T, dtype=np.float32)
 

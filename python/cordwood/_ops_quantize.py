@@ -10,7 +10,6 @@ from cordwood._ops_checks import (
     check_axis,
     check_inputs,
     check_matrix,
-    check_threads,
     check_weights,
 )
 from cordwood._ops_clip import clipped_scales
@@ -18,6 +17,7 @@ from cordwood._ops_form import Form, decode, encode, nearest
 from cordwood._ops_gptq import gptq
 from cordwood._ops_hessian import find_hessian
 from cordwood._ops_tensor import Bits, QuantizedTensor, ScaleType
+from cordwood._threads import check_threads
 from cordwood.errors import InputError, InputTypeError
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def quantize(  # noqa: PLR0913 - each a property of the result, or what its meth
     """
     form = Form(bits, group_size, symmetric, scale_dtype)
     check_axis(axis)
-    n_threads = check_threads(threads)
+    n_threads = check_threads(threads) or 0
     array = check_matrix(w, "w", "two dimensions, (n_outputs, n_inputs)")
     if method == "rtn":
         if inputs is not None or hessian is not None:
@@ -142,7 +142,7 @@ def dequantize(
     if not isinstance(q, QuantizedTensor):
         message = f"q is a {type(q).__name__}; expected a QuantizedTensor, which quantize returns"
         raise InputTypeError(message)
-    n_threads = check_threads(threads)
+    n_threads = check_threads(threads) or 0
     if out is None:
         rows = np.empty((q.n_outputs, q.n_inputs), np.float32)
         decode(q, rows, n_threads)

@@ -9,7 +9,6 @@ import numpy as np
 
 from cordwood import _core
 from cordwood._ops_calls import (
-    MATRIX,
     Activation,
     as_floats,
     as_residual,
@@ -18,6 +17,7 @@ from cordwood._ops_calls import (
     check_scale,
     cut_of,
 )
+from cordwood._ops_checks import MATRIX, check_axis
 from cordwood._ops_quantize import quantize
 from cordwood._ops_sparse_formats import MOST_INPUTS, SparseFormat, choose_format, first_misfit
 from cordwood._ops_tensor import QuantizedTensor
@@ -168,7 +168,7 @@ def pack_sparse(
     >>> cw.ops.pack_sparse(w, np.arange(64) % 2 == np.zeros((64, 1)))
     SparseTensor(64 x 64, 50.0% kept, format 2:4, 8 bits per output, 2,816 bytes)
     """
-    if bits != 8:  # noqa: PLR2004 - what the parameter lists
+    if bits not in get_args(SparseBits):
         message = f"bits is {bits}; sparse weights take 8 bits"
         raise InputError(message)
     weights, kept = _check_weights(w, mask, axis)
@@ -282,11 +282,10 @@ def _check_weights(
     """Weights and mask, outputs first."""
     weights = as_floats(w, "w")
     kept = np.asarray(mask)
-    if weights.ndim != MATRIX or weights.size == 0 or axis not in (0, 1):
-        message = (
-            f"w has shape {weights.shape} and axis is {axis}; expected a matrix and axis 0 or 1"
-        )
+    if weights.ndim != MATRIX or weights.size == 0:
+        message = f"w has shape {weights.shape}; expected a matrix that is not empty"
         raise InputError(message)
+    check_axis(axis)
     if kept.dtype != np.bool_:
         message = f"mask has dtype {kept.dtype}; expected bool, True where a weight stays"
         raise InputTypeError(message)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from cordwood._ops_checks import MATRIX, check_axis
 from cordwood.errors import InputError
 
 if TYPE_CHECKING:
@@ -211,10 +212,8 @@ def unpack_codes(payload: NDArray[np.uint8], bits: int, n_inputs: int) -> NDArra
 
 
 def _check_codes(codes: NDArray[Any], bits: int, axis: int) -> None:
-    if axis not in (0, 1):
-        message = f"axis is {axis}; outputs are on axis 0 or axis 1"
-        raise InputError(message)
-    if codes.ndim != 2 or codes.dtype != np.uint8 or 0 in codes.shape:  # noqa: PLR2004
+    check_axis(axis)
+    if codes.ndim != MATRIX or codes.dtype != np.uint8 or 0 in codes.shape:
         message = (
             f"codes has dtype {codes.dtype} and shape {codes.shape}; "
             "expected uint8 of two dimensions, (n_outputs, n_inputs), neither of them 0"
