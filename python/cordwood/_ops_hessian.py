@@ -50,13 +50,13 @@ def find_hessian(
     inputs: ArrayLike | None, given: ArrayLike | None, n_inputs: int
 ) -> NDArray[np.float64]:
     """Return the one that is given, checked, or that of `inputs`."""
-    if (inputs is None) == (given is None):
+    if inputs is not None and given is None:
+        return hessian(check_inputs(inputs, n_inputs))
+    if given is None or inputs is not None:
         message = (
             "expected inputs or hessian, and not both: the method must know what the layer sees"
         )
         raise InputError(message)
-    if given is None:
-        return hessian(check_inputs(inputs, n_inputs))  # type: ignore[arg-type]
     matrix = check_matrix(given, "hessian", f"({n_inputs}, {n_inputs})").astype(np.float64)
     if matrix.shape != (n_inputs, n_inputs):
         message = (

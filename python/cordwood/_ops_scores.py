@@ -49,12 +49,12 @@ def wanda_scores(
     Language Models", ICLR 2024.
     """
     weights = check_weights(w)
-    if (inputs is None) == (norms is None):
+    if inputs is not None and norms is None:
+        rows = check_inputs(inputs, weights.shape[1])
+        found = np.sqrt(np.square(rows, dtype=np.float64).sum(axis=0))
+    elif norms is None or inputs is not None:
         message = "expected inputs or norms, and not both"
         raise InputError(message)
-    if norms is None:
-        rows = check_inputs(inputs, weights.shape[1])  # type: ignore[arg-type]
-        found = np.sqrt(np.square(rows, dtype=np.float64).sum(axis=0))
     else:
         found = check_vector(norms, "norms", weights.shape[1])
         if (found < 0).any():
