@@ -7,6 +7,31 @@ from typing_extensions import Buffer
 __version__: str
 
 @final
+class Net:
+    def __init__(self, data: bytes, *, device: str = "cpu", check_all: bool = True) -> None: ...
+    def run(
+        self,
+        inputs: tuple[Any, ...],
+        prepare: Callable[[Any, int], np.ndarray],
+        *,
+        threads: int,
+    ) -> list[np.ndarray]: ...
+    @property
+    def inputs(
+        self,
+    ) -> list[tuple[str, np.dtype[Any], tuple[int | None, ...], tuple[int | None, ...]]]: ...
+    @property
+    def outputs(
+        self,
+    ) -> list[tuple[str, np.dtype[Any], tuple[int | None, ...], tuple[int | None, ...]]]: ...
+    @property
+    def processor(self) -> str: ...
+    @property
+    def provenance(self) -> str: ...
+    @property
+    def resident_bytes(self) -> int: ...
+
+@final
 class Model:
     def __init__(
         self,
@@ -216,6 +241,7 @@ def quantize_weights(
     threads: int = ...,
     isa: str = ...,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]: ...
+def is_net(data: bytes) -> bool: ...
 def register_backend(capsule: object) -> None: ...
 def resolve_threads(requested: int) -> int: ...
 def run_trees(
