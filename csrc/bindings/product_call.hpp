@@ -8,9 +8,12 @@
 #include <initializer_list>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "bindings/errors.hpp"
 #include "bindings/kernel_row.hpp"
+#include "runtime/answer_codes.hpp"
+#include "runtime/coded_rows.hpp"
 #include "runtime/dispatch.hpp"
 
 namespace cordwood::bindings {
@@ -40,8 +43,25 @@ struct Cut {
   uint32_t cut;
 };
 
+/// Codes of one scale and zero point, of activations or answers.
+struct Coding {
+  float scale;
+  int32_t zero;  ///< less 128 for uint8
+  uint8_t flip;  ///< 128 for uint8
+};
+
+inline Coding coding_of(const std::string& dtype, float scale, int32_t zero) {
+  const bool is_unsigned = dtype == "uint8";
+  const int32_t own = is_unsigned ? zero - 128 : zero;
+  if ((!is_unsigned && dtype != "int8") || !(scale > 0.0f) || own < -128 || own > 127) {
+    throw_status(fail(CORDWOOD_STATUS_shape_mismatch, "codes",
+                      "not int8 or uint8 with a positive scale and a zero point of that type"));
+  }
+  return {scale, own, static_cast<uint8_t>(is_unsigned ? 128 : 0)};
+}
+
 /// Raises unless an array has this shape; -1 stands for any size.
-inline void check_shape(const Floats& array, const char* name,
+inline void check_shape(const pybind11::array& array, const char* name,
                         std::initializer_list<pybind11::ssize_t> shape) {
   const auto wanted = static_cast<pybind11::ssize_t>(shape.size());
   bool fits = array.ndim() == wanted;
@@ -56,25 +76,84 @@ inline void check_shape(const Floats& array, const char* name,
                     shape.begin()[wanted - 1]));
 }
 
+/// The type of answers.
+inline pybind11::dtype answer_type(const std::optional<Coding>& coding) {
+  if (!coding) return pybind11::dtype::of<float>();
+  return coding->flip != 0 ? pybind11::dtype::of<uint8_t>() : pybind11::dtype::of<int8_t>();
+}
+
+/// How activations become codes.
+struct RowOptions {
+  float static_scale;  ///< above 0: of int8
+  bool is_unsigned;    ///< uint8, by scales of their own
+  std::optional<Coding> coding;
+};
+
+/// Activations, converted where kernels cannot read them, and how they become codes.
+struct ProductRows {
+  ProductRows(const pybind11::array& x, const RowOptions& options) {
+    const bool given = options.coding && x.itemsize() == 1;
+    source.form = given                                   ? kernels::RowForm::coded
+                  : options.coding || options.is_unsigned ? kernels::RowForm::affine
+                                                          : kernels::RowForm::symmetric;
+    source.static_scale = options.coding ? options.coding->scale : options.static_scale;
+    if (options.coding) source.static_zero = options.coding->zero;
+    if (given) {
+      take_codes(x, *options.coding);
+    } else {
+      array = Floats::ensure(x);
+      if (!array) throw pybind11::error_already_set();
+      source.x = static_cast<const float*>(array.data());
+    }
+    source.stride = array.ndim() == 2 ? static_cast<uint64_t>(array.shape(1)) : 0;
+  }
+
+  pybind11::array array;
+  runtime::RowSource source;
+
+ private:
+  void take_codes(const pybind11::array& x, const Coding& coding) {
+    if (!x.dtype().is(answer_type(coding))) {
+      throw_status(fail(CORDWOOD_STATUS_shape_mismatch, "x", "codes of another type"));
+    }
+    array = pybind11::array::ensure(x, pybind11::array::c_style);
+    if (!array) throw pybind11::error_already_set();
+    source.given = static_cast<const uint8_t*>(array.data());
+    source.flip = coding.flip;
+  }
+};
+
 /// Arrays of a call of one product, judged.
 struct ProductArrays {
-  ProductArrays(const Floats& x, const std::optional<Floats>& bias,
-                const std::optional<Floats>& residual, const std::optional<Floats>& out,
-                uint64_t n_inputs, uint64_t n_outputs)
-      : bias_(bias ? bias->data() : nullptr), residual_(residual ? residual->data() : nullptr) {
+  ProductArrays(const pybind11::array& x, const std::optional<Floats>& bias,
+                const std::optional<Floats>& residual, const std::optional<pybind11::array>& out,
+                const std::optional<Coding>& coding, uint64_t n_inputs, uint64_t n_outputs)
+      : coding_(coding),
+        bias_(bias ? bias->data() : nullptr),
+        residual_(residual ? residual->data() : nullptr) {
     const auto columns = static_cast<pybind11::ssize_t>(n_outputs);
     check_shape(x, "x", {-1, static_cast<pybind11::ssize_t>(n_inputs)});
     if (bias) check_shape(*bias, "bias", {columns});
     if (residual) check_shape(*residual, "residual", {x.shape(0), columns});
-    answer = out ? *out : Floats({x.shape(0), columns});
+    const pybind11::dtype type = answer_type(coding);
+    if (!out) {
+      answer = pybind11::array(type, std::vector<pybind11::ssize_t>{x.shape(0), columns});
+      return;
+    }
+    answer = *out;
     check_shape(answer, "out", {x.shape(0), columns});
+    const bool packed = (answer.flags() & pybind11::array::c_style) != 0 && answer.writeable();
+    if (!packed || !answer.dtype().is(type)) {
+      throw_status(
+          fail(CORDWOOD_STATUS_shape_mismatch, "out", "not writable, packed, of its type"));
+    }
   }
 
   /// End is kernels::QmatmulEnd or kernels::SparseEnd.
   template <class End>
-  [[nodiscard]] End ending(const std::optional<Cut>& cut) const {
+  [[nodiscard]] End ending(const std::optional<Cut>& cut) {
     const auto n_outputs = static_cast<uint64_t>(answer.shape(1));
-    return {.out = const_cast<float*>(answer.data()),
+    return {.out = coding_ ? nullptr : static_cast<float*>(answer.mutable_data()),
             .bias = bias_,
             .residual = residual_,
             .out_stride = n_outputs,
@@ -85,9 +164,18 @@ struct ProductArrays {
             .cut = cut ? cut->cut : 0u};
   }
 
-  Floats answer;
+  [[nodiscard]] runtime::AnswerCodes codes() {
+    if (!coding_) return {};
+    return {.out = static_cast<uint8_t*>(answer.mutable_data()),
+            .scale = coding_->scale,
+            .zero = coding_->zero,
+            .flip = coding_->flip};
+  }
+
+  pybind11::array answer;
 
  private:
+  const std::optional<Coding>& coding_;
   const float* bias_;
   const float* residual_;
 };

@@ -118,6 +118,10 @@ class Cut:
     def __init__(self, low: float, high: float) -> None: ...
 
 @final
+class Coding:
+    def __init__(self, dtype: str, scale: float, zero: int) -> None: ...
+
+@final
 class QuantizedMatrix:
     @overload
     def __init__(
@@ -143,6 +147,9 @@ class QuantizedMatrix:
         static_scale: float = ...,
         scale_group: int = ...,
         threads: int = ...,
+        unsigned_rows: bool = ...,
+        x_coding: Coding | None = ...,
+        coding: Coding | None = ...,
         isa: str | None = ...,
     ) -> np.ndarray: ...
     @property
@@ -160,6 +167,9 @@ class SparseMatrix:
         out: np.ndarray | None = ...,
         static_scale: float = ...,
         threads: int = ...,
+        unsigned_rows: bool = ...,
+        x_coding: Coding | None = ...,
+        coding: Coding | None = ...,
         isa: str | None = ...,
     ) -> np.ndarray: ...
     @property

@@ -109,8 +109,9 @@ std::vector<float> answer(const path& from, const Case& given, const runtime::Qm
   std::vector<float> out(n_rows * given.header.n_outputs);
   runtime::QmatmulContext context;
   require(runtime::run_qmatmul(context, plan,
-                               {.x = given.x.data(),
-                                .x_stride = given.header.n_inputs,
+                               {.rows = {.x = given.x.data(),
+                                         .stride = given.header.n_inputs,
+                                         .static_scale = given.header.static_scale},
                                 .n_rows = n_rows,
                                 .end = {.out = out.data(),
                                         .bias = given.bias.data(),
@@ -123,7 +124,6 @@ std::vector<float> answer(const path& from, const Case& given, const runtime::Qm
                                         .cut = 1},
                                 .float_rows = given.header.float_rows != 0,
                                 .scale_group = given.header.x_group,
-                                .static_scale = given.header.static_scale,
                                 .threads = 1},
                                *kernels.arrays),
           from);
