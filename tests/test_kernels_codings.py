@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 ISAS = cordwood.available_isas()
 TYPES: tuple[Literal["int8", "uint8"], ...] = ("int8", "uint8")
 LEAST = {"int8": -128, "uint8": 0}
+DYNAMIC = _core.Coding("uint8", 0.0, 0)
+"""Scales and zero points of the rows' own."""
 
 
 def draw_codes(rng: np.random.Generator, dtype: str, shape: tuple[int, int]) -> Bytes:
@@ -58,7 +60,7 @@ def check(case: Case, zero: int) -> None:
     matrix = weights.matrix()
     given = {dtype: draw_codes(rng, dtype, x.shape) for dtype in TYPES}
     for isa in ISAS:
-        how = {"scale_group": group or 0, "isa": isa, "unsigned_rows": True}
+        how = {"scale_group": group or 0, "isa": isa, "x_coding": DYNAMIC}
         if scale:
             how["x_coding"] = _core.Coding("uint8", scale, zero)
         y = matrix.matmul(x, bias, residual, cut, **how)
@@ -162,7 +164,7 @@ def test_scales_and_zero_points_of_hard_rows(isa: str) -> None:
     with np.errstate(all="ignore"):
         coded = oracle.quantize_rows_unsigned(x)
     wanted = product(coded, weights)
-    np.testing.assert_array_equal(weights.matrix().matmul(x, unsigned_rows=True, isa=isa), wanted)
+    np.testing.assert_array_equal(weights.matrix().matmul(x, x_coding=DYNAMIC, isa=isa), wanted)
     near = coded.scales[:, :1].astype(np.float64) * (0.5 + 1e-5) + 2.0**-100
     close = np.abs(wanted.astype(np.float64) - x) <= near
     assert (close | np.isinf(wanted)).all()  # next to the largest float32 a code may stand for more
@@ -211,9 +213,9 @@ def test_values_that_are_not_finite_are_refused_with_their_row(isa: str, bad: fl
     for column in (0, 31, 50, 99):
         x = np.ones((40, 100), dtype=np.float32)
         x[[3, 20], column] = bad
-        for coding in (None, _core.Coding("uint8", 0.1, 3)):
+        for coding in (DYNAMIC, _core.Coding("uint8", 0.1, 3)):
             with pytest.raises(ValueError, match="row 3 holds NaN or an infinity"):
-                matrix.matmul(x, unsigned_rows=True, x_coding=coding, isa=isa)
+                matrix.matmul(x, x_coding=coding, isa=isa)
 
 
 def test_what_kernels_cannot_take_is_refused() -> None:
@@ -228,7 +230,7 @@ def test_what_kernels_cannot_take_is_refused() -> None:
         matrix.matmul(x, out=np.zeros((2, 33), np.int8))
     with pytest.raises(ValueError, match="out"):
         matrix.matmul(x, out=np.zeros((33, 2), np.float32).T)
-    for dtype, scale, zero in (("int8", 1.0, 128), ("uint8", 1.0, -1), ("uint8", 0.0, 0),
+    for dtype, scale, zero in (("int8", 1.0, 128), ("uint8", 1.0, -1), ("uint8", -1.0, 0),
                                ("int4", 1.0, 0), ("int8", np.nan, 0)):  # fmt: skip
         with pytest.raises(ValueError, match="codes"):
             _core.Coding(dtype, scale, zero)

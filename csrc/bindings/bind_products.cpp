@@ -49,10 +49,10 @@ class QuantizedMatrix {
   py::array matmul(const py::array& x, const std::optional<Floats>& bias,
                    const std::optional<Floats>& residual, const std::optional<Cut>& cut,
                    const std::optional<py::array>& out, bool float_rows, float static_scale,
-                   uint64_t scale_group, unsigned threads, bool unsigned_rows,
-                   const std::optional<Coding>& x_coding, const std::optional<Coding>& coding,
+                   uint64_t scale_group, unsigned threads, const std::optional<Coding>& x_coding,
+                   const std::optional<Coding>& coding,
                    const std::optional<std::string>& isa) const {
-    const ProductRows rows(x, {static_scale, unsigned_rows, x_coding});
+    const ProductRows rows(x, static_scale, x_coding);
     ProductArrays arrays(rows.array, bias, residual, out, coding, plan_.n_inputs(),
                          plan_.n_outputs());
     const auto limit = threads == 0 ? default_threads_ : runtime::resolve_threads(threads);
@@ -130,9 +130,8 @@ void register_products(py::module_& m) {
            py::arg("residual") = py::none(), py::arg("cut") = py::none(),
            py::arg("out") = py::none(), py::arg("float_rows") = false,
            py::arg("static_scale") = 0.0f, py::arg("scale_group") = 0, py::arg("threads") = 0,
-           py::arg("unsigned_rows") = false, py::arg("x_coding") = py::none(),
-           py::arg("coding") = py::none(), py::arg("isa") = py::none(),
-           "Multiply rows of activations, quantised on the fly.")
+           py::arg("x_coding") = py::none(), py::arg("coding") = py::none(),
+           py::arg("isa") = py::none(), "Multiply rows of activations, quantised on the fly.")
       .def_property_readonly("nbytes", &QuantizedMatrix::n_bytes,
                              "Bytes of weights, scales and zero points as laid out.");
 }

@@ -35,10 +35,9 @@ class SparseMatrix {
   py::array matmul(const py::array& x, const std::optional<Floats>& bias,
                    const std::optional<Floats>& residual, const std::optional<Cut>& cut,
                    const std::optional<py::array>& out, float static_scale, unsigned threads,
-                   bool unsigned_rows, const std::optional<Coding>& x_coding,
-                   const std::optional<Coding>& coding,
+                   const std::optional<Coding>& x_coding, const std::optional<Coding>& coding,
                    const std::optional<std::string>& isa) const {
-    const ProductRows rows(x, {static_scale, unsigned_rows, x_coding});
+    const ProductRows rows(x, static_scale, x_coding);
     ProductArrays arrays(rows.array, bias, residual, out, coding, plan_.n_inputs(),
                          plan_.n_outputs());
     const auto limit = threads == 0 ? default_threads_ : runtime::resolve_threads(threads);
@@ -78,9 +77,8 @@ void register_sparse(py::module_& m) {
       .def("matmul", &SparseMatrix::matmul, py::arg("x"), py::arg("bias") = py::none(),
            py::arg("residual") = py::none(), py::arg("cut") = py::none(),
            py::arg("out") = py::none(), py::arg("static_scale") = 0.0f, py::arg("threads") = 0,
-           py::arg("unsigned_rows") = false, py::arg("x_coding") = py::none(),
-           py::arg("coding") = py::none(), py::arg("isa") = py::none(),
-           "Multiply rows of activations, quantised on the fly.")
+           py::arg("x_coding") = py::none(), py::arg("coding") = py::none(),
+           py::arg("isa") = py::none(), "Multiply rows of activations, quantised on the fly.")
       .def_property_readonly("nbytes", &SparseMatrix::n_bytes,
                              "Bytes of weights and of what says where they stand.");
 }

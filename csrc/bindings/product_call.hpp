@@ -45,7 +45,7 @@ struct Cut {
 
 /// Codes of one scale and zero point, of activations or answers.
 struct Coding {
-  float scale;
+  float scale;   ///< 0: activations have scales and zero points of their own
   int32_t zero;  ///< less 128 for uint8
   uint8_t flip;  ///< 128 for uint8
 };
@@ -53,9 +53,10 @@ struct Coding {
 inline Coding coding_of(const std::string& dtype, float scale, int32_t zero) {
   const bool is_unsigned = dtype == "uint8";
   const int32_t own = is_unsigned ? zero - 128 : zero;
-  if ((!is_unsigned && dtype != "int8") || !(scale > 0.0f) || own < -128 || own > 127) {
-    throw_status(fail(CORDWOOD_STATUS_shape_mismatch, "codes",
-                      "not int8 or uint8 with a positive scale and a zero point of that type"));
+  if ((!is_unsigned && dtype != "int8") || !(scale >= 0.0f) || own < -128 || own > 127) {
+    throw_status(
+        fail(CORDWOOD_STATUS_shape_mismatch, "codes",
+             "not int8 or uint8 with a scale of at least 0 and a zero point of that type"));
   }
   return {scale, own, static_cast<uint8_t>(is_unsigned ? 128 : 0)};
 }
@@ -76,30 +77,21 @@ inline void check_shape(const pybind11::array& array, const char* name,
                     shape.begin()[wanted - 1]));
 }
 
-/// The type of answers.
-inline pybind11::dtype answer_type(const std::optional<Coding>& coding) {
-  if (!coding) return pybind11::dtype::of<float>();
-  return coding->flip != 0 ? pybind11::dtype::of<uint8_t>() : pybind11::dtype::of<int8_t>();
+inline pybind11::dtype code_type(const Coding& coding) {
+  return coding.flip != 0 ? pybind11::dtype::of<uint8_t>() : pybind11::dtype::of<int8_t>();
 }
-
-/// How activations become codes.
-struct RowOptions {
-  float static_scale;  ///< above 0: of int8
-  bool is_unsigned;    ///< uint8, by scales of their own
-  std::optional<Coding> coding;
-};
 
 /// Activations, converted where kernels cannot read them, and how they become codes.
 struct ProductRows {
-  ProductRows(const pybind11::array& x, const RowOptions& options) {
-    const bool given = options.coding && x.itemsize() == 1;
-    source.form = given                                   ? kernels::RowForm::coded
-                  : options.coding || options.is_unsigned ? kernels::RowForm::affine
-                                                          : kernels::RowForm::symmetric;
-    source.static_scale = options.coding ? options.coding->scale : options.static_scale;
-    if (options.coding) source.static_zero = options.coding->zero;
-    if (given) {
-      take_codes(x, *options.coding);
+  ProductRows(const pybind11::array& x, float static_scale, const std::optional<Coding>& coding)
+      : array(x) {
+    source.static_scale = coding ? coding->scale : static_scale;
+    if (coding) {
+      source.static_zero = coding->zero;
+      source.form = kernels::RowForm::affine;
+    }
+    if (coding && coding->scale > 0.0f && x.itemsize() == 1) {
+      take_codes(*coding);
     } else {
       array = Floats::ensure(x);
       if (!array) throw pybind11::error_already_set();
@@ -112,12 +104,13 @@ struct ProductRows {
   runtime::RowSource source;
 
  private:
-  void take_codes(const pybind11::array& x, const Coding& coding) {
-    if (!x.dtype().is(answer_type(coding))) {
+  void take_codes(const Coding& coding) {
+    if (!array.dtype().is(code_type(coding))) {
       throw_status(fail(CORDWOOD_STATUS_shape_mismatch, "x", "codes of another type"));
     }
-    array = pybind11::array::ensure(x, pybind11::array::c_style);
+    array = pybind11::array::ensure(array, pybind11::array::c_style);
     if (!array) throw pybind11::error_already_set();
+    source.form = kernels::RowForm::coded;
     source.given = static_cast<const uint8_t*>(array.data());
     source.flip = coding.flip;
   }
@@ -135,17 +128,18 @@ struct ProductArrays {
     check_shape(x, "x", {-1, static_cast<pybind11::ssize_t>(n_inputs)});
     if (bias) check_shape(*bias, "bias", {columns});
     if (residual) check_shape(*residual, "residual", {x.shape(0), columns});
-    const pybind11::dtype type = answer_type(coding);
-    if (!out) {
-      answer = pybind11::array(type, std::vector<pybind11::ssize_t>{x.shape(0), columns});
+    if (!out && !coding) {
+      answer = Floats({x.shape(0), columns});
       return;
     }
-    answer = *out;
+    answer = out ? *out : pybind11::array(code_type(*coding), {x.shape(0), columns});
     check_shape(answer, "out", {x.shape(0), columns});
-    const bool packed = (answer.flags() & pybind11::array::c_style) != 0 && answer.writeable();
-    if (!packed || !answer.dtype().is(type)) {
-      throw_status(
-          fail(CORDWOOD_STATUS_shape_mismatch, "out", "not writable, packed, of its type"));
+    const bool is_type = coding ? answer.dtype().is(code_type(*coding))
+                                : pybind11::isinstance<pybind11::array_t<float>>(answer);
+    if (!is_type || (coding && coding->scale == 0.0f) ||
+        (answer.flags() & pybind11::array::c_style) == 0 || !answer.writeable()) {
+      throw_status(fail(CORDWOOD_STATUS_shape_mismatch, "out",
+                        "not writable, packed, of its type and scale"));
     }
   }
 

@@ -35,7 +35,8 @@ def as_floats(values: ArrayLike, name: str) -> NDArray[np.float32]:
 
 def as_rows(x: ArrayLike) -> tuple[NDArray[np.float32], tuple[int, ...]]:
     """Activations as a matrix of rows, and the dimensions that stood before the last."""
-    return as_matrix(as_floats(x, "x"))
+    rows = as_floats(x, "x")
+    return (rows, rows.shape[:-1]) if rows.ndim == MATRIX else as_matrix(rows)
 
 
 def as_matrix(rows: NDArray[Number]) -> tuple[NDArray[Number], tuple[int, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -16,34 +16,27 @@ if TYPE_CHECKING:
 CodedActivations = Literal["int8", "uint8"]
 OutputType = Literal["float32", "int8", "uint8"]
 
-_LEAST_SCALE = 2.0**-100
+_LEAST_SCALE, _MOST_SCALE = 2.0**-100, float(np.finfo(np.float32).max)
 _RANGES = {"int8": (-128, 127), "uint8": (0, 255)}
 _CODES = (np.dtype(np.int8), np.dtype(np.uint8))
 
 
-class Rows(NamedTuple):
-    """Activations as a product takes them."""
+CodedRows = tuple["NDArray[Any]", tuple[int, ...], float, "_core.Coding | None"]
+"""Rows or codes, the dimensions before the last, the scale of int8, the coding of all others."""
 
-    array: NDArray[Any]
-    """Float32 or codes, two dimensions."""
-    lead: tuple[int, ...]
-    """Dimensions that stood before the last."""
-    static_scale: float
-    """Of int8 activations; 0 where they have scales of their own."""
-    is_unsigned: bool
-    """Whether they are uint8."""
-    coding: _core.Coding | None
-    """Of uint8 activations with a given scale, and of codes."""
+DYNAMIC = {"int8": None, "uint8": _core.Coding("uint8", 0.0, 0)}
+"""Codings of activations that have scales of their own."""
 
 
-def as_coded_rows(x: ArrayLike, activations: str, scale: float | None, zero: int | None) -> Rows:
+def as_coded_rows(
+    x: ArrayLike, activations: str, scale: float | None, zero: int | None
+) -> CodedRows:
     """Activations of a product with int8 or uint8, by scales of their own or a given one."""
     if scale is None:
         if zero is not None:
             message = f"activation_zero is {zero} without an activation_scale; expected both"
             raise InputError(message)
-        rows, lead = as_rows(x)
-        return Rows(rows, lead, 0.0, activations == "uint8", None)
+        return (*as_rows(x), 0.0, DYNAMIC[activations])
     scale = check_scale(scale, "activation_scale")
     if isinstance(x, np.ndarray) and x.dtype in _CODES:
         if x.dtype != activations:
@@ -52,30 +45,27 @@ def as_coded_rows(x: ArrayLike, activations: str, scale: float | None, zero: int
                 "type, or numbers of float32"
             )
             raise InputError(message)
-        codes, lead = as_matrix(x)
-        return Rows(codes, lead, 0.0, False, _coding(activations, scale, zero, "activation_zero"))
-    rows, lead = as_rows(x)
+        return (*as_matrix(x), 0.0, _coding(activations, scale, zero, "activation_zero"))
     if activations == "uint8":
-        return Rows(rows, lead, 0.0, True, _coding("uint8", scale, zero, "activation_zero"))
+        return (*as_rows(x), 0.0, _coding("uint8", scale, zero, "activation_zero"))
     if zero:
         message = (
             f"activation_zero is {zero}; int8 has none where float32 is quantised: "
             "expected 0, codes for x, or activations='uint8'"
         )
         raise InputError(message)
-    return Rows(rows, lead, scale, False, None)
+    return (*as_rows(x), scale, None)
 
 
 def output_coding(output_type: str, scale: float | None, zero: int | None) -> _core.Coding | None:
     """Give the codes that answers become; None where they stay float32."""
     if output_type == "float32":
-        if scale is None and zero is None:
-            return None
         given = {"output_scale": scale, "output_zero": zero}
         for name, value in given.items():
             if value is not None:
                 message = f"{name} is {value}; it belongs to an output_type of 'int8' or 'uint8'"
                 raise InputError(message)
+        return None
     if output_type not in _RANGES:
         message = f"output_type is {output_type!r}; expected 'float32', 'int8' or 'uint8'"
         raise InputError(message)
@@ -87,7 +77,7 @@ def output_coding(output_type: str, scale: float | None, zero: int | None) -> _c
 
 def check_scale(scale: float, name: str) -> float:
     """Raise unless `scale` can be the scale of codes."""
-    if not (np.isfinite(np.float32(scale)) and scale >= _LEAST_SCALE):
+    if not _LEAST_SCALE <= scale <= _MOST_SCALE:
         message = f"{name} is {scale}; expected a finite float32 of at least 2**-100"
         raise InputError(message)
     return float(scale)

@@ -15,7 +15,7 @@ from cordwood._ops_calls import (
     check_out,
     cut_of,
 )
-from cordwood._ops_codings import OutputType, Rows, as_coded_rows, output_coding
+from cordwood._ops_codings import DYNAMIC, OutputType, as_coded_rows, output_coding
 from cordwood._ops_dense import DenseTensor
 from cordwood._ops_tensor import GROUP_STEP, QuantizedTensor
 from cordwood._threads import check_threads
@@ -111,46 +111,46 @@ def qmatmul(  # noqa: PLR0913 - what a product is made of, each by its name
     array([[1.  , 1.25]], dtype=float32)
     """
     matrix = getattr(weights, "_prepared", {}).get("cpu") or _prepare(weights)
-    keeps = activations == "float32" or isinstance(weights, DenseTensor)
     if activations not in ("int8", "uint8", "float32"):
         message = f"activations is {activations!r}; expected 'int8', 'uint8' or 'float32'"
         raise InputError(message)
-    rows = (
-        _as_float_rows(x, activation_scale, activation_zero)
-        if keeps
-        else as_coded_rows(x, activations, activation_scale, activation_zero)
-    )
+    scale, x_coding = 0.0, None
+    if activation_scale is None and activation_zero is None:
+        rows, lead = as_rows(x)
+        x_coding = DYNAMIC.get(activations)
+    else:
+        if activations == "float32" or isinstance(weights, DenseTensor):
+            _refuse_scale(activation_scale, activation_zero)
+        rows, lead, scale, x_coding = as_coded_rows(
+            x, activations, activation_scale, activation_zero
+        )
+    floats = output_type == "float32" and output_scale is None and output_zero is None
     y: NDArray[Any] = matrix.matmul(
-        rows.array,
+        rows,
         None if bias is None else as_floats(bias, "bias"),
         None if residual is None else as_residual(residual, weights.n_outputs),
         cut_of(activation),
-        None if out is None else check_out(out, (*rows.lead, weights.n_outputs), output_type),
-        keeps,
-        rows.static_scale,
+        None if out is None else check_out(out, (*lead, weights.n_outputs), output_type),
+        activations == "float32",
+        scale,
         0 if activation_group is None else _check_group(activation_group, weights),
         check_threads(threads) or 0,
-        rows.is_unsigned,
-        rows.coding,
-        output_coding(output_type, output_scale, output_zero),
+        x_coding,
+        None if floats else output_coding(output_type, output_scale, output_zero),
     )
     if out is not None:
         return out
-    return y if len(rows.lead) == 1 else y.reshape(*rows.lead, weights.n_outputs)
+    return y if len(lead) == 1 else y.reshape(*lead, weights.n_outputs)
 
 
-def _as_float_rows(x: ArrayLike, scale: float | None, zero: int | None) -> Rows:
-    """Activations that stay float32; codes would be taken for numbers."""
-    given = {"activation_scale": scale, "activation_zero": zero}
-    for name, value in given.items():
-        if value is not None:
-            message = (
-                f"{name} is {value} and x meets the weights as float32; "
-                "expected quantised weights with activations of 'int8' or 'uint8'"
-            )
-            raise InputError(message)
-    rows, lead = as_rows(x)
-    return Rows(rows, lead, 0.0, False, None)
+def _refuse_scale(scale: float | None, zero: int | None) -> None:
+    """Raise: activations that stay float32 have no scale, and codes would be taken for numbers."""
+    name, value = ("activation_zero", zero) if scale is None else ("activation_scale", scale)
+    message = (
+        f"{name} is {value} and x meets the weights as float32; "
+        "expected quantised weights with activations of 'int8' or 'uint8'"
+    )
+    raise InputError(message)
 
 
 def _prepare(weights: QuantizedTensor | DenseTensor) -> _core.QuantizedMatrix:

@@ -12,11 +12,18 @@ from cordwood._ops_calls import (
     Activation,
     as_floats,
     as_residual,
+    as_rows,
     check_out,
     cut_of,
 )
 from cordwood._ops_checks import MATRIX, check_axis
-from cordwood._ops_codings import CodedActivations, OutputType, as_coded_rows, output_coding
+from cordwood._ops_codings import (
+    DYNAMIC,
+    CodedActivations,
+    OutputType,
+    as_coded_rows,
+    output_coding,
+)
 from cordwood._ops_quantize import quantize
 from cordwood._ops_sparse_formats import MOST_INPUTS, SparseFormat, choose_format, first_misfit
 from cordwood._ops_tensor import QuantizedTensor
@@ -235,23 +242,29 @@ def sparse_matmul(  # noqa: PLR0913 - what a product is made of, each by its nam
     if activations not in ("int8", "uint8"):
         message = f"activations is {activations!r}; expected 'int8' or 'uint8'"
         raise InputError(message)
-    rows = as_coded_rows(x, activations, activation_scale, activation_zero)
+    if activation_scale is None and activation_zero is None:
+        rows, lead = as_rows(x)
+        scale, x_coding = 0.0, DYNAMIC[activations]
+    else:
+        rows, lead, scale, x_coding = as_coded_rows(
+            x, activations, activation_scale, activation_zero
+        )
+    floats = output_type == "float32" and output_scale is None and output_zero is None
     n_outputs = weights.n_outputs
     y: NDArray[Any] = multiply(
-        rows.array,
+        rows,
         None if bias is None else as_floats(bias, "bias"),
         None if residual is None else as_residual(residual, n_outputs),
         cut_of(activation),
-        None if out is None else check_out(out, (*rows.lead, n_outputs), output_type),
-        rows.static_scale,
+        None if out is None else check_out(out, (*lead, n_outputs), output_type),
+        scale,
         check_threads(threads) or 0,
-        rows.is_unsigned,
-        rows.coding,
-        output_coding(output_type, output_scale, output_zero),
+        x_coding,
+        None if floats else output_coding(output_type, output_scale, output_zero),
     )
     if out is not None:
         return out
-    return y if len(rows.lead) == 1 else y.reshape(*rows.lead, n_outputs)
+    return y if len(lead) == 1 else y.reshape(*lead, n_outputs)
 
 
 def _prepare(weights: SparseTensor) -> Callable[..., NDArray[Any]]:
