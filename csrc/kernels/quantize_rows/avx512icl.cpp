@@ -91,15 +91,19 @@ Span span_of(const float* x, uint64_t count) noexcept {
   __m512 low[4]{};
   __m512 high[4]{};
   __m512i top[4]{};
-  for (uint64_t k = 0; k < count; k += kBlock) {
+  const auto take = [&](uint64_t part, __m512 own) {
+    low[part] = _mm512_min_ps(own, low[part]);
+    high[part] = _mm512_max_ps(own, high[part]);
+    top[part] = _mm512_max_epu32(top[part], _mm512_and_si512(_mm512_castps_si512(own), magnitude));
+  };
+  uint64_t k = 0;
+  for (; k + kBlock <= count; k += kBlock) {
 #pragma GCC unroll 4
-    for (uint64_t part = 0; part < 4; ++part) {
-      const __m512 own = _mm512_maskz_loadu_ps(lanes(count - k, part), x + k + 16 * part);
-      low[part] = _mm512_min_ps(own, low[part]);
-      high[part] = _mm512_max_ps(own, high[part]);
-      top[part] =
-          _mm512_max_epu32(top[part], _mm512_and_si512(_mm512_castps_si512(own), magnitude));
-    }
+    for (uint64_t part = 0; part < 4; ++part) take(part, _mm512_loadu_ps(x + k + 16 * part));
+  }
+#pragma GCC unroll 4
+  for (uint64_t part = 0; part < 4; ++part) {
+    take(part, _mm512_maskz_loadu_ps(lanes(count - k, part), x + k + 16 * part));
   }
   return {_mm512_reduce_min_ps(
               _mm512_min_ps(_mm512_min_ps(low[0], low[1]), _mm512_min_ps(low[2], low[3]))),
@@ -118,7 +122,8 @@ struct Affinity {
 
 /// Codes of 64 floats, as many of them as there are. A maximum takes its second operand where the
 /// first is NaN.
-__m512i encode_block(const float* x, uint64_t count, const Affinity& by) noexcept {
+[[gnu::always_inline]] inline __m512i encode_block(const float* x, uint64_t count,
+                                                   const Affinity& by) noexcept {
   const __m512 least = _mm512_set1_ps(static_cast<float>(-128 - by.zero));
   const __m512 most = _mm512_set1_ps(static_cast<float>(127 - by.zero));
   const auto sixteen = [&](uint64_t part) {
@@ -137,9 +142,12 @@ __mmask64 bytes(uint64_t count) noexcept {
 }
 
 void encode_affine(const float* x, uint64_t count, const Affinity& by, uint8_t* codes) noexcept {
-  for (uint64_t k = 0; k < count; k += kBlock) {
-    _mm512_mask_storeu_epi8(codes + k, bytes(count - k), encode_block(x + k, count - k, by));
+  uint64_t k = 0;
+  for (; k + kBlock <= count; k += kBlock) {
+    _mm512_storeu_si512(codes + k, encode_block(x + k, kBlock, by));
   }
+  if (k == count) return;
+  _mm512_mask_storeu_epi8(codes + k, bytes(count - k), encode_block(x + k, count - k, by));
 }
 
 void take_codes(const uint8_t* given, uint64_t count, uint8_t flip, int8_t* codes) noexcept {
