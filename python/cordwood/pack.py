@@ -177,16 +177,14 @@ def _program(graph: Graph, records: Sequence[_Record]) -> tuple[bytes, bytes, by
     next_tensor = 0
     for operator, attribute, tensors in records:
         first_operand = len(operands)
-        inputs = [operator.source]
-        if isinstance(operator, TreeEnsemble) and operator.start is not None:
-            inputs.append(operator.start)
-        operands += [value_id[name] for name in (*inputs, operator.target)]
+        inputs, outputs = operator.reads(), operator.writes()
+        operands += [value_id[name] for name in (*inputs, *outputs)]
         for tensor in tensors:
             operands.append(_NO_TENSOR if tensor is None else next_tensor)
             next_tensor += tensor is not None
         program.append(
             _OPERATOR.pack(
-                *(operator.opcode, 1, len(inputs), 1),
+                *(operator.opcode, 1, len(inputs), len(outputs)),
                 *(len(tensors), first_operand),
                 *(len(attributes), len(attribute)),
             )
