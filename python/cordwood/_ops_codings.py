@@ -38,14 +38,15 @@ def as_coded_rows(
             raise InputError(message)
         return (*as_rows(x), 0.0, DYNAMIC[activations])
     scale = check_scale(scale, "activation_scale")
-    if isinstance(x, np.ndarray) and x.dtype in _CODES:
-        if x.dtype != activations:
+    given = np.asarray(x)
+    if given.dtype in _CODES:
+        if given.dtype != activations:
             message = (
-                f"x holds {x.dtype} codes and activations is {activations!r}; expected the same "
+                f"x holds {given.dtype} codes and activations is {activations!r}; expected the same "
                 "type, or numbers of float32"
             )
             raise InputError(message)
-        return (*as_matrix(x), 0.0, _coding(activations, scale, zero, "activation_zero"))
+        return (*as_matrix(given), 0.0, _coding(activations, scale, zero, "activation_zero"))
     if activations == "uint8":
         return (*as_rows(x), 0.0, _coding("uint8", scale, zero, "activation_zero"))
     if zero:
