@@ -12,6 +12,7 @@ constexpr ArrayKernels make_row(const ProductKernels& products, const SparseKern
 
 constexpr ProductKernels kProductsScalar{
     .quantize_rows_f32 = kernels::scalar::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::scalar::requantize_rows_f32,
     .qmatmul_s8 = kernels::scalar::qmatmul_s8,
     .qmatmul_f32 = kernels::scalar::qmatmul_f32,
 };
@@ -40,6 +41,7 @@ constexpr LimitKernels kLimitsScalar{
 #if defined(CORDWOOD_WITH_AVX2)
 constexpr ProductKernels kProductsAvx2{
     .quantize_rows_f32 = kernels::avx2::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::avx2::requantize_rows_f32,
     .qmatmul_s8 = kernels::avx2::qmatmul_s8,
     .qmatmul_f32 = kernels::avx2::qmatmul_f32,
 };
@@ -65,6 +67,7 @@ constexpr MaskKernels kMasksAvx2{
 #if defined(CORDWOOD_WITH_AVXVNNI)
 constexpr ProductKernels kProductsAvxvnni{
     .quantize_rows_f32 = kernels::avx2::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::avx2::requantize_rows_f32,
     .qmatmul_s8 = kernels::avxvnni::qmatmul_s8,
     .qmatmul_f32 = kernels::avx2::qmatmul_f32,
 };
@@ -73,6 +76,7 @@ constexpr ProductKernels kProductsAvxvnni{
 #if defined(CORDWOOD_WITH_AVX512)
 constexpr ProductKernels kProductsAvx512{
     .quantize_rows_f32 = kernels::avx2::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::avx2::requantize_rows_f32,
     .qmatmul_s8 = kernels::avx2::qmatmul_s8,
     .qmatmul_f32 = kernels::avx512::qmatmul_f32,
 };
@@ -94,6 +98,7 @@ constexpr MaskKernels kMasksAvx512{
 #if defined(CORDWOOD_WITH_AVX512ICL)
 constexpr ProductKernels kProductsAvx512icl{
     .quantize_rows_f32 = kernels::avx512icl::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::avx512icl::requantize_rows_f32,
     .qmatmul_s8 = kernels::avx512icl::qmatmul_s8,
     .qmatmul_f32 = kernels::avx512::qmatmul_f32,
 };
@@ -110,6 +115,7 @@ constexpr LimitKernels kLimitsAvx512icl{
 #if defined(CORDWOOD_WITH_NEON)
 constexpr ProductKernels kProductsNeon{
     .quantize_rows_f32 = kernels::neon::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::neon::requantize_rows_f32,
     .qmatmul_s8 = kernels::neon::qmatmul_s8,
     .qmatmul_f32 = kernels::neon::qmatmul_f32,
 };
@@ -117,6 +123,7 @@ constexpr ProductKernels kProductsNeon{
 #if defined(CORDWOOD_WITH_NEON_DOTPROD)
 constexpr ProductKernels kProductsNeonDotprod{
     .quantize_rows_f32 = kernels::neon::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::neon::requantize_rows_f32,
     .qmatmul_s8 = kernels::neon_dotprod::qmatmul_s8,
     .qmatmul_f32 = kernels::neon::qmatmul_f32,
 };
@@ -124,6 +131,7 @@ constexpr ProductKernels kProductsNeonDotprod{
 #if defined(CORDWOOD_WITH_NEON_I8MM)
 constexpr ProductKernels kProductsNeonI8mm{
     .quantize_rows_f32 = kernels::neon::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::neon::requantize_rows_f32,
     .qmatmul_s8 = kernels::neon_i8mm::qmatmul_s8,
     .qmatmul_f32 = kernels::neon::qmatmul_f32,
 };

@@ -14,6 +14,7 @@ namespace cordwood::runtime {
 
 struct ProductKernels {
   kernels::QuantizeRowsF32 quantize_rows_f32;
+  kernels::RequantizeRowsF32 requantize_rows_f32;
   kernels::QmatmulS8 qmatmul_s8;
   kernels::QmatmulF32Kernel qmatmul_f32;
 };

@@ -143,6 +143,10 @@ class Cut:
     def __init__(self, low: float, high: float) -> None: ...
 
 @final
+class Coding:
+    def __init__(self, dtype: str, scale: float, zero: int) -> None: ...
+
+@final
 class QuantizedMatrix:
     @overload
     def __init__(
@@ -168,6 +172,8 @@ class QuantizedMatrix:
         static_scale: float = ...,
         scale_group: int = ...,
         threads: int = ...,
+        x_coding: Coding | None = ...,
+        coding: Coding | None = ...,
         isa: str | None = ...,
     ) -> np.ndarray: ...
     @property
@@ -185,6 +191,8 @@ class SparseMatrix:
         out: np.ndarray | None = ...,
         static_scale: float = ...,
         threads: int = ...,
+        x_coding: Coding | None = ...,
+        coding: Coding | None = ...,
         isa: str | None = ...,
     ) -> np.ndarray: ...
     @property
