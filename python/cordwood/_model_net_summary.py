@@ -13,7 +13,7 @@ __all__ = ["summary"]
 
 
 def summary(net: Net) -> str:
-    """Describe a net in lines: source, inputs and outputs, then a line for each operator that has weights.
+    """Describe a net in lines: source, inputs and outputs, then a line for each operator with weights.
 
     Parameters
     ----------
@@ -52,8 +52,11 @@ def _operators(net: Net, places: list[Any]) -> list[str]:
             others += 1
             continue
         shape = " x ".join(str(size) for size in weights[0]["shape"])
-        size = sum(tensor["length"] for tensor in held)
+        size = sum(tensor["encoded_bytes"] for tensor in held)
+        rows = operator["attributes"].get("rows", "")
         place = places[number] if number < len(places) else ""
         kind = weights[0]["dtype"]
-        lines.append(f"  {operator['name']:<12} {kind:<9} {shape:<20} {size:>12,} bytes  {place}")
+        lines.append(
+            f"  {operator['name']:<10} {kind:<9} {rows:<13} {shape:<18} {size:>12,} bytes  {place}"
+        )
     return [f"operators {len(lines)} with weights, {others} without", *lines]
