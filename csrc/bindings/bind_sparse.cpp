@@ -43,6 +43,7 @@ class SparseMatrix {
                          .x_stride = plan_.n_inputs(),
                          .n_rows = static_cast<uint64_t>(x.shape(0)),
                          .end = arrays.ending<kernels::SparseEnd>(cut),
+                         .activation = activation_of(cut),
                          .static_scale = static_scale,
                          .threads = *limit},
                         kernels_of(isa)));

@@ -11,6 +11,7 @@
 
 #include "bindings/errors.hpp"
 #include "bindings/kernel_row.hpp"
+#include "runtime/activation.hpp"
 #include "runtime/dispatch.hpp"
 
 namespace cordwood::bindings {
@@ -33,12 +34,17 @@ inline const runtime::ArrayKernels& kernels_of(const std::optional<std::string>&
   return *(*row)->arrays;
 }
 
-/// The limits that an activation cuts the answer to.
+/// What an activation does to the answer: limits that it is cut to, or a function over it.
 struct Cut {
   float low;
   float high;
   uint32_t cut;
+  runtime::Activation activation;
 };
+
+inline runtime::Activation activation_of(const std::optional<Cut>& cut) {
+  return cut ? cut->activation : runtime::Activation{};
+}
 
 /// Raises unless an array has this shape; -1 stands for any size.
 inline void check_shape(const Floats& array, const char* name,

@@ -51,24 +51,26 @@ void Batch::multiply(unsigned slot, uint64_t piece) const noexcept {
   end.n_outputs = std::min(pieces.piece_panels * kPanelOutputs, plan.n_outputs() - column);
   const auto block_rows = static_cast<uint32_t>(std::min(kBlockRows, n_rows - first));
   if (uses_floats(plan, call)) {
-    return kernels.qmatmul_f32({.kind = plan.kind(),
-                                .weights = plan.weights_from(panel),
-                                .x = call.x + row * call.x_stride,
-                                .x_stride = call.x_stride,
-                                .n_inputs = plan.n_inputs(),
-                                .n_rows = block_rows,
-                                .end = end,
-                                .scratch = scratch.arena(slot).data()});
+    kernels.qmatmul_f32({.kind = plan.kind(),
+                         .weights = plan.weights_from(panel),
+                         .x = call.x + row * call.x_stride,
+                         .x_stride = call.x_stride,
+                         .n_inputs = plan.n_inputs(),
+                         .n_rows = block_rows,
+                         .end = end,
+                         .scratch = scratch.arena(slot).data()});
+  } else {
+    kernels.qmatmul_s8({.weights = plan.weights_from(panel),
+                        .rows = {.codes = rows.codes + first * rows.stride,
+                                 .scales = rows.scales + first * rows.row_scales,
+                                 .sums = rows.sums + first * plan.n_groups(),
+                                 .code_stride = rows.stride,
+                                 .n_rows = block_rows,
+                                 .group_scales = call.scale_group != 0 ? 1u : 0u},
+                        .end = end,
+                        .scratch = scratch.arena(slot).data()});
   }
-  kernels.qmatmul_s8({.weights = plan.weights_from(panel),
-                      .rows = {.codes = rows.codes + first * rows.stride,
-                               .scales = rows.scales + first * rows.row_scales,
-                               .sums = rows.sums + first * plan.n_groups(),
-                               .code_stride = rows.stride,
-                               .n_rows = block_rows,
-                               .group_scales = call.scale_group != 0 ? 1u : 0u},
-                      .end = end,
-                      .scratch = scratch.arena(slot).data()});
+  activate_block(kernels, call.activation, end.out, end.out_stride, block_rows, end.n_outputs);
 }
 
 /// Microseconds that one thread needs, roughly: the greater of arithmetic and memory.

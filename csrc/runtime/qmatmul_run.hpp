@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/result.hpp"
+#include "runtime/activation.hpp"
 #include "runtime/context.hpp"
 #include "runtime/dispatch_arrays.hpp"
 #include "runtime/qmatmul_plan.hpp"
@@ -16,6 +17,7 @@ struct QmatmulCall {
   uint64_t x_stride;  ///< floats from row to row
   uint64_t n_rows;
   kernels::QmatmulEnd end;  ///< of the whole answer
+  Activation activation;    ///< over finished answers, after any cut
   bool float_rows;          ///< activations stay float32, as they always do with float weights
   uint64_t scale_group;     ///< inputs that share an activation scale; 0 for whole rows
   float static_scale;       ///< above 0: the scale of every activation

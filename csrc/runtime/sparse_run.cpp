@@ -47,14 +47,15 @@ void Batch::multiply(uint64_t piece) const noexcept {
   if (end.bias != nullptr) end.bias += column;
   if (end.residual != nullptr) end.residual += row * end.residual_stride + column;
   end.n_outputs = std::min(pieces.piece_panels * kSparsePanel, plan.n_outputs() - column);
-  kernels.sparse_matmul_s8(
-      {.weights = plan.weights_from(panel),
-       .rows = {.codes = rows.tiles + first * rows.stride,
-                .scales = rows.scales + first,
-                .stride = rows.stride,
-                .n_rows = static_cast<uint32_t>(std::min(kBlockRows, n_rows - first)),
-                .lanes = lanes},
-       .end = end});
+  const uint64_t block_rows = std::min(kBlockRows, n_rows - first);
+  kernels.sparse_matmul_s8({.weights = plan.weights_from(panel),
+                            .rows = {.codes = rows.tiles + first * rows.stride,
+                                     .scales = rows.scales + first,
+                                     .stride = rows.stride,
+                                     .n_rows = static_cast<uint32_t>(block_rows),
+                                     .lanes = lanes},
+                            .end = end});
+  activate_block(kernels, call.activation, end.out, end.out_stride, block_rows, end.n_outputs);
 }
 
 /// Rows that lie side by side for a batch of so many.

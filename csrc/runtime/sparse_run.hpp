@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/result.hpp"
+#include "runtime/activation.hpp"
 #include "runtime/dispatch_arrays.hpp"
 #include "runtime/memory.hpp"
 #include "runtime/sparse_plan.hpp"
@@ -16,6 +17,7 @@ struct SparseCall {
   uint64_t x_stride;  ///< floats from row to row
   uint64_t n_rows;
   kernels::SparseEnd end;  ///< of the whole answer
+  Activation activation;   ///< over finished answers, after any cut
   float static_scale;      ///< above 0: the scale of every activation
   unsigned threads;        ///< most that may work
 };
