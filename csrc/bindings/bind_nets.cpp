@@ -178,7 +178,8 @@ void register_nets(py::module_& m) {
       [](const py::bytes& data) {
         const std::string_view text(data);
         const std::span bytes(reinterpret_cast<const std::byte*>(text.data()), text.size());
-        const Result<format::FileView> file = format::validate(bytes, format::CheckLevel::structure);
+        const Result<format::FileView> file =
+            format::validate(bytes, format::CheckLevel::structure);
         return file.ok() && file->is_net();
       },
       py::arg("data"), "Whether a file holds a net; False where it is no sound file.");

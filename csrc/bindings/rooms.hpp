@@ -6,6 +6,7 @@
 namespace cordwood::bindings {
 
 void register_encode(pybind11::module_& m);
+void register_floats(pybind11::module_& m);
 void register_format(pybind11::module_& m);
 void register_kernels(pybind11::module_& m);
 void register_masks(pybind11::module_& m);

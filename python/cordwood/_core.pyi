@@ -141,6 +141,8 @@ def read_bytes(block: np.ndarray) -> int: ...
 @final
 class Cut:
     def __init__(self, low: float, high: float) -> None: ...
+    @staticmethod
+    def function(kind: int, alpha: float = ..., beta: float = ...) -> Cut: ...
 
 @final
 class Coding:
@@ -198,6 +200,34 @@ class SparseMatrix:
     @property
     def nbytes(self) -> int: ...
 
+def activate(
+    x: np.ndarray,
+    *,
+    isa: str,
+    kind: int,
+    alpha: float = ...,
+    beta: float = ...,
+    slopes: np.ndarray | None = ...,
+) -> np.ndarray: ...
+def group_norm(
+    x: np.ndarray,
+    *,
+    isa: str,
+    groups: int,
+    weight: np.ndarray | None = ...,
+    bias: np.ndarray | None = ...,
+    epsilon: float = ...,
+) -> np.ndarray: ...
+def layer_norm(
+    x: np.ndarray,
+    *,
+    isa: str,
+    weight: np.ndarray | None = ...,
+    bias: np.ndarray | None = ...,
+    residual: np.ndarray | None = ...,
+    total: np.ndarray | None = ...,
+    epsilon: float = ...,
+) -> np.ndarray: ...
 def link(
     margin: np.ndarray,
     *,
@@ -263,3 +293,15 @@ def run_trees(
 ) -> np.ndarray: ...
 def status_codes() -> dict[str, int]: ...
 def validate(buffer: Buffer, check: str = ...) -> None: ...
+def rms_norm(
+    x: np.ndarray,
+    *,
+    isa: str,
+    weight: np.ndarray | None = ...,
+    residual: np.ndarray | None = ...,
+    total: np.ndarray | None = ...,
+    epsilon: float = ...,
+    weight_offset: float = ...,
+) -> np.ndarray: ...
+def softmax(x: np.ndarray, *, isa: str, log: bool = ...) -> np.ndarray: ...
+def unary(x: np.ndarray, *, isa: str, kind: int) -> np.ndarray: ...
