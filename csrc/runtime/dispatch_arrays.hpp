@@ -2,7 +2,9 @@
 // instruction-set row of runtime/dispatch.cpp, which says which row takes which.
 #pragma once
 
+#include "kernels/attention/attention.hpp"
 #include "kernels/limits/limits.hpp"
+#include "kernels/matmul/matmul.hpp"
 #include "kernels/prune_mask/prune_mask.hpp"
 #include "kernels/qmatmul/qmatmul.hpp"
 #include "kernels/qmatmul/qmatmul_f32.hpp"
@@ -38,13 +40,27 @@ struct MaskKernels {
   kernels::PruneSumsF32 prune_sums_f32;
 };
 
+/// Around products of activations with activations.
+struct AttentionKernels {
+  kernels::TransposeF32 transpose_f32;
+  kernels::PackRowsF32 pack_rows_f32;
+  kernels::EndRowsF32 end_rows_f32;
+  kernels::AttentionWeightsF32 attention_weights_f32;
+  kernels::AttentionValuesF32 attention_values_f32;
+};
+
 /// What benchmarks hold the others against.
 struct LimitKernels {
   kernels::MultiplyAdds multiply_adds;
   kernels::ReadBytes read_bytes;
 };
 
-struct ArrayKernels : ProductKernels, SparseKernels, WeightKernels, MaskKernels, LimitKernels {};
+struct ArrayKernels : ProductKernels,
+                      SparseKernels,
+                      WeightKernels,
+                      MaskKernels,
+                      AttentionKernels,
+                      LimitKernels {};
 
 extern const ArrayKernels kArraysScalar;
 #if defined(CORDWOOD_WITH_AVX2)
