@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 ISAS = cordwood.available_isas()
+PLAIN = Options()
 EDGES = (1, 2, 3, 4, 7, 8, 9, 11, 12, 13, 15, 16, 17, 24, 25, 31, 32, 33, 47, 48, 49, 64, 65, 70)
 
 
@@ -46,7 +47,7 @@ def attend(
 
 
 def check(
-    q: Floats, k: Floats, v: Floats, mask: NDArray[Any] | None = None, options: Options = Options()
+    q: Floats, k: Floats, v: Floats, mask: NDArray[Any] | None = None, options: Options = PLAIN
 ) -> Floats:
     """Compare all rows with the oracle; the arrays are of one head."""
     with np.errstate(all="ignore"):
@@ -58,9 +59,7 @@ def check(
     return wanted
 
 
-def check_shape(
-    n: int, m: int, d: int, e: int, mask: str = "", options: Options = Options()
-) -> None:
+def check_shape(n: int, m: int, d: int, e: int, mask: str = "", options: Options = PLAIN) -> None:
     """Draw one head and compare."""
     rng = np.random.default_rng([n, m, d, e])
     drawn: NDArray[Any] | None = None

@@ -67,12 +67,13 @@ typename Isa::Float flags_at(const uint8_t* mask, uint64_t count) noexcept {
   return Isa::from_bytes(some);
 }
 
-/// Scores of a vector of keys, whatever their span.
-template <class Isa>
+/// Scores of a vector of keys, whatever their span; kPlain ones have neither cap nor mask.
+template <class Isa, bool kPlain>
 [[gnu::always_inline]] inline typename Isa::Float scores_at(const AttentionWeights& task,
                                                             uint64_t row, uint64_t key) noexcept {
   using Float = typename Isa::Float;
   Float score = Isa::mul(Isa::load(task.scores + row * task.stride + key), Isa::all(task.scale));
+  if constexpr (kPlain) return score;
   if (task.soft_cap != 0.0f) {
     const Float cap = Isa::all(task.soft_cap);
     score = Isa::mul(cap, math::tanh<Isa>(Isa::div(score, cap)));
@@ -115,6 +116,36 @@ void leave_out(float* weights, uint64_t first, uint64_t last) noexcept {
   }
 }
 
+/// The columns of a row in wholes of kSumLanes.
+[[gnu::always_inline]] inline KeySpan whole_lanes(const KeySpan& span) noexcept {
+  return {span.first / kSumLanes * kSumLanes, (span.last + kSumLanes - 1) / kSumLanes * kSumLanes};
+}
+
+/// Scores of a row in place, and their maximum.
+template <class Isa, bool kPlain>
+float score_row(const AttentionWeights& task, uint64_t row) noexcept {
+  using Float = typename Isa::Float;
+  const KeySpan span = task.spans[row];
+  const KeySpan whole = whole_lanes(span);
+  float* scores = task.scores + row * task.stride;
+  Float most = Isa::all(-INFINITY);
+  const auto take = [&](uint64_t key, Float score) {
+    most = Isa::max(score, most);
+    Isa::store(scores + key, score);
+  };
+  const uint64_t inner = span.first == whole.first ? whole.first : whole.first + kSumLanes;
+  const uint64_t outer = span.last / kSumLanes * kSumLanes;
+  uint64_t key = whole.first;
+  for (; key < inner && key < whole.last; key += Isa::kLanes) {
+    take(key, cut_to<Isa>(span, key, scores_at<Isa, kPlain>(task, row, key)));
+  }
+  for (; key < outer; key += Isa::kLanes) take(key, scores_at<Isa, kPlain>(task, row, key));
+  for (; key < whole.last; key += Isa::kLanes) {
+    take(key, cut_to<Isa>(span, key, scores_at<Isa, kPlain>(task, row, key)));
+  }
+  return most_of_lanes<Isa>(most);
+}
+
 /// A row without a score above -infinity.
 template <class Isa>
 float weigh_nothing(const AttentionWeights& task, float* scores, const KeySpan& span) noexcept {
@@ -126,48 +157,47 @@ float weigh_nothing(const AttentionWeights& task, float* scores, const KeySpan& 
   return any_nan ? NAN : 1.0f;
 }
 
+/// Scores of a row to weights, in place, and their lane sum.
 template <class Isa>
-float weigh_row(const AttentionWeights& task, uint64_t row) noexcept {
+float weigh_row(const AttentionWeights& task, uint64_t row, float top) noexcept {
   using Float = typename Isa::Float;
   constexpr uint64_t kVectors = kSumLanes / Isa::kLanes;
-  const KeySpan span = task.spans[row];
+  const KeySpan whole = whole_lanes(task.spans[row]);
   float* scores = task.scores + row * task.stride;
-  const uint64_t begin = span.first / kSumLanes * kSumLanes;
-  const uint64_t end = (span.last + kSumLanes - 1) / kSumLanes * kSumLanes;
-  const Float none = Isa::all(-INFINITY);
-  Float most = none;
-  for (uint64_t key = begin; key < end; key += Isa::kLanes) {
-    const Float score = cut_to<Isa>(span, key, scores_at<Isa>(task, row, key));
-    most = Isa::max(score, most);
-    Isa::store(scores + key, score);
-  }
-  const float top = most_of_lanes<Isa>(most);
-  if (top == -INFINITY) return weigh_nothing<Isa>(task, scores, span);
+  if (top == -INFINITY) return weigh_nothing<Isa>(task, scores, task.spans[row]);
   Float sums[kVectors];
   for (Float& sum : sums) sum = Isa::all(0.0f);
-  for (uint64_t key = begin; key < end; key += kSumLanes) {
+  for (uint64_t key = whole.first; key < whole.last; key += kSumLanes) {
 #pragma GCC unroll 4
     for (uint64_t v = 0; v < kVectors; ++v) {
       float* at = scores + key + v * Isa::kLanes;
       const Float score = Isa::load(at);
       const Float below = Isa::max(Isa::all(-104.0f), Isa::sub(score, Isa::all(top)));
-      const Float weight =
-          Isa::where(Isa::equal(score, none), Isa::all(-0.0f), math::exp_within<Isa>(below));
+      const Float weight = Isa::where(Isa::equal(score, Isa::all(-INFINITY)), Isa::all(-0.0f),
+                                      math::exp_within<Isa>(below));
       sums[v] = Isa::add(sums[v], weight);
       Isa::store(at, weight);
     }
   }
-  leave_out<Isa>(scores, 0, begin);
-  leave_out<Isa>(scores, end, task.width);
+  leave_out<Isa>(scores, 0, whole.first);
+  leave_out<Isa>(scores, whole.last, task.width);
   alignas(64) float lanes[kSumLanes];
 #pragma GCC unroll 4
   for (uint64_t v = 0; v < kVectors; ++v) Isa::store(lanes + v * Isa::kLanes, sums[v]);
   return sum_of_lanes(lanes);
 }
 
+/// All maxima come first: an exponential that waits for its row's own would wait long.
 template <class Isa>
 void weigh_rows(const AttentionWeights& task) noexcept {
-  for (uint64_t row = 0; row < task.n_rows; ++row) task.divisors[row] = weigh_row<Isa>(task, row);
+  const bool plain = task.soft_cap == 0.0f && task.mask_kind == AttentionMask::none;
+  float* tops = task.divisors;
+  for (uint64_t row = 0; row < task.n_rows; ++row) {
+    tops[row] = plain ? score_row<Isa, true>(task, row) : score_row<Isa, false>(task, row);
+  }
+  for (uint64_t row = 0; row < task.n_rows; ++row) {
+    task.divisors[row] = weigh_row<Isa>(task, row, tops[row]);
+  }
 }
 
 /// out += weight * values, a row of columns.
