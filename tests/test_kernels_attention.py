@@ -136,6 +136,9 @@ def test_numbers_that_are_not_finite(value: float, options: Options) -> None:
         assert np.isfinite(finite).all(), "a key that takes no part does no harm"
     negative = -np.abs(rng.standard_normal((4, 4)).astype(np.float32))
     check(np.full((3, 4), np.float32(1e38)), negative * np.float32(10), draw(rng, 4, 3))
+    for scale in (1e10, -1e10, 0.0, -1.0):
+        large = np.full((3, 4), np.float32(1e32))
+        assert check(large, negative, draw(rng, 4, 3), options=Options(scale=scale)).size
 
 
 def test_nans_have_one_form() -> None:

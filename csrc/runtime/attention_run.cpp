@@ -186,6 +186,7 @@ void Work::attend_block(const Desk& desk, uint64_t batch, uint64_t head, uint64_
                                     : static_cast<const std::byte*>(call.mask) + mask_at * entry,
        .mask_stride = call.mask_steps.row,
        .mask_width = call.n_keys - begin,
+       .marks = finite ? 0u : 1u,
        .divisors = desk.divisors});
   if (finite) {
     multiply_panels(kernels,

@@ -5,9 +5,9 @@
 // and end_rows_f32 divides.
 //
 // A key that takes no part in a row, because its score is -infinity or it lies outside the row's span,
-// has the weight -0. Where values are finite, the product may pass over it or not: a sum changes by
-// nothing but the sign of a zero, and end_rows_f32 clears that. Where some are not,
-// attention_values_f32 is the product that leaves such keys out.
+// has the weight 0. Where values are finite, the product may pass over it or not: a sum changes by
+// nothing but the sign of a zero, and end_rows_f32 clears that. Where some are not, such weights are
+// asked for as -0, and attention_values_f32 is the product that leaves their keys out.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +37,7 @@ struct AttentionWeights {
   const void* mask;      ///< bytes, 0 where a key takes no part; or floats, added
   uint64_t mask_stride;  ///< entries from row to row
   uint64_t mask_width;   ///< entries of a row, from column 0 on
+  uint32_t marks;        ///< 1: the weight of a key that takes no part is -0; 0: either zero
   float* divisors;       ///< [row]: the lane sum, NaN where the row is, 1 where no key takes part
 };
 

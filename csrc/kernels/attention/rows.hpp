@@ -67,13 +67,21 @@ typename Isa::Float flags_at(const uint8_t* mask, uint64_t count) noexcept {
   return Isa::from_bytes(some);
 }
 
-/// Scores of a vector of keys, whatever their span; kPlain ones have neither cap nor mask.
+/// Whether scores are products times a positive scale. Rounding keeps order, so that their maximum is
+/// the largest product times the scale, and products wait for it as they are.
+bool is_plain(const AttentionWeights& task) noexcept {
+  return task.soft_cap == 0.0f && task.mask_kind == AttentionMask::none && task.scale > 0.0f;
+}
+
+/// Scores of a vector of keys, whatever their span; products where the task is plain.
 template <class Isa, bool kPlain>
 [[gnu::always_inline]] inline typename Isa::Float scores_at(const AttentionWeights& task,
-                                                            uint64_t row, uint64_t key) noexcept {
+                                                            const float* products, uint64_t row,
+                                                            uint64_t key) noexcept {
   using Float = typename Isa::Float;
-  Float score = Isa::mul(Isa::load(task.scores + row * task.stride + key), Isa::all(task.scale));
-  if constexpr (kPlain) return score;
+  const Float product = Isa::load(products + key);
+  if constexpr (kPlain) return product;
+  Float score = Isa::mul(product, Isa::all(task.scale));
   if (task.soft_cap != 0.0f) {
     const Float cap = Isa::all(task.soft_cap);
     score = Isa::mul(cap, math::tanh<Isa>(Isa::div(score, cap)));
@@ -128,21 +136,22 @@ float score_row(const AttentionWeights& task, uint64_t row) noexcept {
   const KeySpan span = task.spans[row];
   const KeySpan whole = whole_lanes(span);
   float* scores = task.scores + row * task.stride;
+  const uint64_t inner = span.first == whole.first ? whole.first : whole.first + kSumLanes;
+  const uint64_t outer = span.last / kSumLanes * kSumLanes;
   Float most = Isa::all(-INFINITY);
-  const auto take = [&](uint64_t key, Float score) {
+  const auto take_edge = [&](uint64_t key) {
+    const Float score = cut_to<Isa>(span, key, scores_at<Isa, kPlain>(task, scores, row, key));
     most = Isa::max(score, most);
     Isa::store(scores + key, score);
   };
-  const uint64_t inner = span.first == whole.first ? whole.first : whole.first + kSumLanes;
-  const uint64_t outer = span.last / kSumLanes * kSumLanes;
   uint64_t key = whole.first;
-  for (; key < inner && key < whole.last; key += Isa::kLanes) {
-    take(key, cut_to<Isa>(span, key, scores_at<Isa, kPlain>(task, row, key)));
+  for (; key < inner && key < whole.last; key += Isa::kLanes) take_edge(key);
+  for (; key < outer; key += Isa::kLanes) {
+    const Float score = scores_at<Isa, kPlain>(task, scores, row, key);
+    most = Isa::max(score, most);
+    if constexpr (!kPlain) Isa::store(scores + key, score);
   }
-  for (; key < outer; key += Isa::kLanes) take(key, scores_at<Isa, kPlain>(task, row, key));
-  for (; key < whole.last; key += Isa::kLanes) {
-    take(key, cut_to<Isa>(span, key, scores_at<Isa, kPlain>(task, row, key)));
-  }
+  for (; key < whole.last; key += Isa::kLanes) take_edge(key);
   return most_of_lanes<Isa>(most);
 }
 
@@ -157,24 +166,32 @@ float weigh_nothing(const AttentionWeights& task, float* scores, const KeySpan& 
   return any_nan ? NAN : 1.0f;
 }
 
-/// Scores of a row to weights, in place, and their lane sum.
-template <class Isa>
+/// Scores of a row, or products where the task is plain, to weights, in place, and their lane sum;
+/// `top` is the largest of them.
+template <class Isa, bool kPlain, bool kMarks>
 float weigh_row(const AttentionWeights& task, uint64_t row, float top) noexcept {
   using Float = typename Isa::Float;
   constexpr uint64_t kVectors = kSumLanes / Isa::kLanes;
   const KeySpan whole = whole_lanes(task.spans[row]);
+  const Float scale = Isa::all(task.scale);
   float* scores = task.scores + row * task.stride;
+  if constexpr (kPlain) top *= task.scale;  // which may overflow
   if (top == -INFINITY) return weigh_nothing<Isa>(task, scores, task.spans[row]);
+  const Float most = Isa::all(top);
   Float sums[kVectors];
   for (Float& sum : sums) sum = Isa::all(0.0f);
   for (uint64_t key = whole.first; key < whole.last; key += kSumLanes) {
 #pragma GCC unroll 4
     for (uint64_t v = 0; v < kVectors; ++v) {
       float* at = scores + key + v * Isa::kLanes;
-      const Float score = Isa::load(at);
-      const Float below = Isa::max(Isa::all(-104.0f), Isa::sub(score, Isa::all(top)));
-      const Float weight = Isa::where(Isa::equal(score, Isa::all(-INFINITY)), Isa::all(-0.0f),
-                                      math::exp_within<Isa>(below));
+      Float score = Isa::load(at);
+      if constexpr (kPlain) score = Isa::mul(score, scale);
+      const Float below = Isa::max(Isa::all(-104.0f), Isa::sub(score, most));
+      Float weight = math::exp_within<Isa>(below);
+      if constexpr (kMarks) {
+        const auto left_out = Isa::equal(score, Isa::all(-INFINITY));
+        weight = Isa::where(left_out, Isa::all(-0.0f), weight);
+      }
       sums[v] = Isa::add(sums[v], weight);
       Isa::store(at, weight);
     }
@@ -188,16 +205,19 @@ float weigh_row(const AttentionWeights& task, uint64_t row, float top) noexcept 
 }
 
 /// All maxima come first: an exponential that waits for its row's own would wait long.
+template <class Isa, bool kPlain, bool kMarks>
+void weigh_all(const AttentionWeights& task) noexcept {
+  float* tops = task.divisors;
+  for (uint64_t row = 0; row < task.n_rows; ++row) tops[row] = score_row<Isa, kPlain>(task, row);
+  for (uint64_t row = 0; row < task.n_rows; ++row) {
+    task.divisors[row] = weigh_row<Isa, kPlain, kMarks>(task, row, tops[row]);
+  }
+}
+
 template <class Isa>
 void weigh_rows(const AttentionWeights& task) noexcept {
-  const bool plain = task.soft_cap == 0.0f && task.mask_kind == AttentionMask::none;
-  float* tops = task.divisors;
-  for (uint64_t row = 0; row < task.n_rows; ++row) {
-    tops[row] = plain ? score_row<Isa, true>(task, row) : score_row<Isa, false>(task, row);
-  }
-  for (uint64_t row = 0; row < task.n_rows; ++row) {
-    task.divisors[row] = weigh_row<Isa>(task, row, tops[row]);
-  }
+  if (task.marks != 0) return weigh_all<Isa, false, true>(task);
+  is_plain(task) ? weigh_all<Isa, true, false>(task) : weigh_all<Isa, false, false>(task);
 }
 
 /// out += weight * values, a row of columns.
