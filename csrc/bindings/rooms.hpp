@@ -5,6 +5,7 @@
 
 namespace cordwood::bindings {
 
+void register_attention(pybind11::module_& m);
 void register_encode(pybind11::module_& m);
 void register_floats(pybind11::module_& m);
 void register_format(pybind11::module_& m);

@@ -6,8 +6,9 @@ namespace {
 /// A row of all groups: none can be forgotten.
 constexpr ArrayKernels make_row(const ProductKernels& products, const SparseKernels& sparse,
                                 const WeightKernels& weights, const MaskKernels& masks,
-                                const FloatKernels& floats, const LimitKernels& limits) noexcept {
-  return {products, sparse, weights, masks, floats, limits};
+                                const FloatKernels& floats, const AttentionKernels& attention,
+                                const LimitKernels& limits) noexcept {
+  return {products, sparse, weights, masks, floats, attention, limits};
 }
 
 constexpr ProductKernels kProductsScalar{
@@ -41,6 +42,13 @@ constexpr FloatKernels kFloatsScalar{
     .group_norm_f32 = kernels::scalar::group_norm_f32,
     .softmax_f32 = kernels::scalar::softmax_f32,
     .log_softmax_f32 = kernels::scalar::log_softmax_f32,
+};
+constexpr AttentionKernels kAttentionScalar{
+    .transpose_f32 = kernels::scalar::transpose_f32,
+    .pack_rows_f32 = kernels::scalar::pack_rows_f32,
+    .end_rows_f32 = kernels::scalar::end_rows_f32,
+    .attention_weights_f32 = kernels::scalar::attention_weights_f32,
+    .attention_values_f32 = kernels::scalar::attention_values_f32,
 };
 constexpr LimitKernels kLimitsScalar{
     .multiply_adds = kernels::scalar::multiply_adds,
@@ -79,6 +87,13 @@ constexpr FloatKernels kFloatsAvx2{
     .group_norm_f32 = kernels::avx2::group_norm_f32,
     .softmax_f32 = kernels::avx2::softmax_f32,
     .log_softmax_f32 = kernels::avx2::log_softmax_f32,
+};
+constexpr AttentionKernels kAttentionAvx2{
+    .transpose_f32 = kernels::avx2::transpose_f32,
+    .pack_rows_f32 = kernels::avx2::pack_rows_f32,
+    .end_rows_f32 = kernels::avx2::end_rows_f32,
+    .attention_weights_f32 = kernels::avx2::attention_weights_f32,
+    .attention_values_f32 = kernels::avx2::attention_values_f32,
 };
 #endif
 
@@ -120,6 +135,13 @@ constexpr FloatKernels kFloatsAvx512{
     .softmax_f32 = kernels::avx512::softmax_f32,
     .log_softmax_f32 = kernels::avx512::log_softmax_f32,
 };
+constexpr AttentionKernels kAttentionAvx512{
+    .transpose_f32 = kernels::avx2::transpose_f32,
+    .pack_rows_f32 = kernels::avx2::pack_rows_f32,
+    .end_rows_f32 = kernels::avx2::end_rows_f32,
+    .attention_weights_f32 = kernels::avx512::attention_weights_f32,
+    .attention_values_f32 = kernels::avx512::attention_values_f32,
+};
 #endif
 
 #if defined(CORDWOOD_WITH_AVX512ICL)
@@ -155,6 +177,13 @@ constexpr FloatKernels kFloatsNeon{
     .softmax_f32 = kernels::neon::softmax_f32,
     .log_softmax_f32 = kernels::neon::log_softmax_f32,
 };
+constexpr AttentionKernels kAttentionNeon{
+    .transpose_f32 = kernels::neon::transpose_f32,
+    .pack_rows_f32 = kernels::neon::pack_rows_f32,
+    .end_rows_f32 = kernels::neon::end_rows_f32,
+    .attention_weights_f32 = kernels::neon::attention_weights_f32,
+    .attention_values_f32 = kernels::neon::attention_values_f32,
+};
 #endif
 #if defined(CORDWOOD_WITH_NEON_DOTPROD)
 constexpr ProductKernels kProductsNeonDotprod{
@@ -175,36 +204,42 @@ constexpr ProductKernels kProductsNeonI8mm{
 
 }  // namespace
 
-constexpr ArrayKernels kArraysScalar = make_row(kProductsScalar, kSparseScalar, kWeightsScalar,
-                                                kMasksScalar, kFloatsScalar, kLimitsScalar);
+constexpr ArrayKernels kArraysScalar =
+    make_row(kProductsScalar, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsScalar,
+             kAttentionScalar, kLimitsScalar);
 #if defined(CORDWOOD_WITH_AVX2)
-constexpr ArrayKernels kArraysAvx2 =
-    make_row(kProductsAvx2, kSparseAvx2, kWeightsAvx2, kMasksAvx2, kFloatsAvx2, kLimitsScalar);
+constexpr ArrayKernels kArraysAvx2 = make_row(kProductsAvx2, kSparseAvx2, kWeightsAvx2, kMasksAvx2,
+                                              kFloatsAvx2, kAttentionAvx2, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_AVXVNNI)
 constexpr ArrayKernels kArraysAvxvnni =
-    make_row(kProductsAvxvnni, kSparseAvx2, kWeightsAvx2, kMasksAvx2, kFloatsAvx2, kLimitsScalar);
+    make_row(kProductsAvxvnni, kSparseAvx2, kWeightsAvx2, kMasksAvx2, kFloatsAvx2, kAttentionAvx2,
+             kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_AVX512)
-constexpr ArrayKernels kArraysAvx512 = make_row(kProductsAvx512, kSparseAvx2, kWeightsAvx512,
-                                                kMasksAvx512, kFloatsAvx512, kLimitsScalar);
+constexpr ArrayKernels kArraysAvx512 =
+    make_row(kProductsAvx512, kSparseAvx2, kWeightsAvx512, kMasksAvx512, kFloatsAvx512,
+             kAttentionAvx512, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_AVX512ICL)
 constexpr ArrayKernels kArraysAvx512icl =
     make_row(kProductsAvx512icl, kSparseAvx512icl, kWeightsAvx512, kMasksAvx512, kFloatsAvx512,
-             kLimitsAvx512icl);
+             kAttentionAvx512, kLimitsAvx512icl);
 #endif
 #if defined(CORDWOOD_WITH_NEON)
-constexpr ArrayKernels kArraysNeon = make_row(kProductsNeon, kSparseScalar, kWeightsScalar,
-                                              kMasksScalar, kFloatsNeon, kLimitsScalar);
+constexpr ArrayKernels kArraysNeon =
+    make_row(kProductsNeon, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsNeon,
+             kAttentionNeon, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_NEON_DOTPROD)
-constexpr ArrayKernels kArraysNeonDotprod = make_row(
-    kProductsNeonDotprod, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsNeon, kLimitsScalar);
+constexpr ArrayKernels kArraysNeonDotprod =
+    make_row(kProductsNeonDotprod, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsNeon,
+             kAttentionNeon, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_NEON_I8MM)
-constexpr ArrayKernels kArraysNeonI8mm = make_row(kProductsNeonI8mm, kSparseScalar, kWeightsScalar,
-                                                  kMasksScalar, kFloatsNeon, kLimitsScalar);
+constexpr ArrayKernels kArraysNeonI8mm =
+    make_row(kProductsNeonI8mm, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsNeon,
+             kAttentionNeon, kLimitsScalar);
 #endif
 
 }  // namespace cordwood::runtime
