@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -95,28 +96,23 @@ def _default_shapes(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any
     from torch.export import Dim
 
     def axes(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return type(value)(axes(part) for part in value)
+        if isinstance(value, dict):
+            return {name: axes(part) for name, part in value.items()}
         if not isinstance(value, torch.Tensor):
-            return (
-                type(value)(axes(part) for part in value)
-                if isinstance(value, list | tuple)
-                else None
-            )
+            return None
         found = {0: Dim.AUTO} if value.ndim else {}
         if value.ndim > 1 and not value.is_floating_point():
             found[1] = Dim.AUTO(max=LONGEST)
         return found
 
-    if not kwargs:
-        return tuple(axes(value) for value in args)
-    names = _parameter_names(module, len(args))
-    return {**dict(zip(names, map(axes, args), strict=True)),
-            **{name: axes(value) for name, value in kwargs.items()}}  # fmt: skip
-
-
-def _parameter_names(module: Any, count: int) -> list[str]:
-    import inspect
-
-    return list(inspect.signature(module.forward).parameters)[:count]
+    try:
+        given = inspect.signature(module.forward).bind(*args, **kwargs).arguments
+    except TypeError as error:
+        message = f"example_inputs do not fit {type(module).__name__}.forward: {error}"
+        raise InputError(message) from error
+    return {name: axes(value) for name, value in given.items()}
 
 
 class _Longer:
