@@ -59,9 +59,9 @@ LAYERS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "log-softmax": (lambda: nn.LogSoftmax(-1), (3, 4, 5)),
     "dropout": (lambda: nn.Dropout(0.5), (3, 4)),
     "prelu": (lambda: drawn(nn.PReLU(4)), (3, 4, 5)),
-    "prelu-one": (lambda: nn.PReLU(), (3, 4, 5)),
-    "glu": (lambda: nn.GLU(), (3, 4, 6)),
-    "flatten": (lambda: nn.Flatten(), (3, 4, 5)),
+    "prelu-one": (nn.PReLU, (3, 4, 5)),
+    "glu": (nn.GLU, (3, 4, 6)),
+    "flatten": (nn.Flatten, (3, 4, 5)),
     "pixel-shuffle": (lambda: nn.PixelShuffle(2), (3, 8, 4, 5)),
     "bilinear": (lambda: nn.CosineSimilarity(dim=1), (3, 4)),
 }

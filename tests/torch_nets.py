@@ -57,10 +57,9 @@ def agree(module: Any, examples: Any, *others: Any, passes: Any = (), **more: An
         wanted = flat(wanted)
         assert len(found) == len(wanted)
         for ours, theirs in zip(found, wanted, strict=True):
-            theirs = theirs.numpy()
-            assert ours.dtype == theirs.dtype
+            assert ours.dtype == theirs.numpy().dtype
             assert ours.shape == theirs.shape
-            np.testing.assert_allclose(ours, theirs, rtol=RELATIVE, atol=ABSOLUTE)
+            np.testing.assert_allclose(ours, theirs.numpy(), rtol=RELATIVE, atol=ABSOLUTE)
     return graph
 
 

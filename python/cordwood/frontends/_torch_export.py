@@ -13,17 +13,18 @@ from cordwood.frontends._torch_recurrent_ops import whole_recurrences
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["export", "named_examples"]
+__all__ = ["axis_names", "export", "named_examples"]
 
-KEPT = frozenset(
-    "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d "
-    "adaptive_max_pool2d adaptive_max_pool3d avg_pool1d avg_pool2d avg_pool3d celu elu "
-    "embedding embedding_bag gelu group_norm hardsigmoid hardswish hardtanh instance_norm "
-    "layer_norm leaky_relu linear log_sigmoid log_softmax matmul max_pool1d max_pool2d "
-    "max_pool3d mish pad prelu relu6 rms_norm scaled_dot_product_attention selu silu softmax "
-    "softplus upsample_bicubic2d upsample_bilinear2d upsample_linear1d upsample_nearest1d "
-    "upsample_nearest2d upsample_nearest3d upsample_trilinear3d".split()
-)
+KEPT = frozenset((
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
+    "adaptive_max_pool2d", "adaptive_max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d",
+    "celu", "elu", "embedding", "embedding_bag", "gelu", "group_norm", "hardsigmoid",
+    "hardswish", "hardtanh", "instance_norm", "layer_norm", "leaky_relu", "linear",
+    "log_sigmoid", "log_softmax", "matmul", "max_pool1d", "max_pool2d", "max_pool3d", "mish",
+    "pad", "prelu", "relu6", "rms_norm", "scaled_dot_product_attention", "selu", "silu",
+    "softmax", "softplus", "upsample_bicubic2d", "upsample_bilinear2d", "upsample_linear1d",
+    "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_trilinear3d",
+))  # fmt: skip
 """ATen operators that have an operator of docs/graph.md; all others are decomposed."""
 
 LONGEST = 4096
@@ -107,12 +108,41 @@ def _default_shapes(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any
             found[1] = Dim.AUTO(max=LONGEST)
         return found
 
+    given = _by_name(module, args, kwargs)
+    return {name: axes(value) for name, value in given.items()}
+
+
+def _by_name(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        given = inspect.signature(module.forward).bind(*args, **kwargs).arguments
+        return dict(inspect.signature(module.forward).bind(*args, **kwargs).arguments)
     except TypeError as error:
         message = f"example_inputs do not fit {type(module).__name__}.forward: {error}"
         raise InputError(message) from error
-    return {name: axes(value) for name, value in given.items()}
+
+
+def axis_names(
+    module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], shapes: Any
+) -> list[Any] | None:
+    """Return what the caller said of the axes of each input, in the order of all inputs.
+
+    None where the caller said nothing of any.
+    """
+    if shapes is None:
+        return None
+    given = _by_name(module, args, kwargs)
+    said = shapes if isinstance(shapes, dict) else dict(zip(given, shapes, strict=False))
+    return _along(given, said)
+
+
+def _along(value: Any, said: Any) -> list[Any]:
+    """Take containers apart together with what is said of them."""
+    if isinstance(value, list | tuple):
+        parts = said if isinstance(said, list | tuple) else [None] * len(value)
+        return [leaf for pair in zip(value, parts, strict=False) for leaf in _along(*pair)]
+    if isinstance(value, dict):
+        named = said if isinstance(said, dict) else {}
+        return [leaf for name in value for leaf in _along(value[name], named.get(name))]
+    return [said]
 
 
 class _Longer:

@@ -16,41 +16,42 @@ from cordwood.ir_arrays import Binary, Compare, Gather, Where
 __all__: list[str] = []
 
 
-def _range(step: Step, size: Any, dtype: str) -> str:
-    """Return 0, 1, ... up to a size, as the start of a constant of the largest such range."""
+def _range(step: Step, size: Any, dtype: str, start: Any = 0) -> str:
+    """Return start, start + 1, ...: a part of a constant that is as long as it may have to be."""
     build = step.build
-    most = size
-    if not isinstance(size, int):
-        found = [build.sizes.maxima.get(str(symbol)) for symbol in size.free_symbols]
-        if None in found:
-            free = ", ".join(sorted(str(symbol) for symbol in size.free_symbols))
-            refuse(
-                f"it counts up to a size without a maximum ({free}); declare one in "
-                f"dynamic_shapes: torch.export.Dim('sequence', max=512)"
-            )
-        limits = {s: build.sizes.maxima[str(s)] for s in size.free_symbols}
-        most = int(size.xreplace(limits))
-    whole = build.constant(np.arange(most, dtype=dtype), ("range", most, dtype), "range")
+    first, most = start, size
+    if not isinstance(start, int):
+        most, first = most + start, 0
+    most = most if isinstance(most, int) else _largest(step, most)
+    numbers = np.arange(first, first + most, dtype=dtype)
+    whole = build.constant(numbers, ("range", first, most, dtype), "range")
+    if not isinstance(start, int):
+        whole = part(step, whole, 0, start, None, 1, most - start)
     return part(step, whole, 0, 0, size, 1, size)
+
+
+def _largest(step: Step, size: Any) -> int:
+    maxima = step.build.sizes.maxima
+    free = sorted(str(symbol) for symbol in size.free_symbols if str(symbol) not in maxima)
+    if free:
+        refuse(
+            f"it counts up to a size without a maximum ({', '.join(free)}); declare one in "
+            f"dynamic_shapes: torch.export.Dim('sequence', max=512)"
+        )
+    return int(size.xreplace({symbol: maxima[str(symbol)] for symbol in size.free_symbols}))
 
 
 @reads("aten.arange")
 def _arange(step: Step) -> None:
-    build = step.build
     start = step.size(step.get("start", 0) or 0)
     pace = step.size(step.get("step", 1) or 1)
     if pace != 1 or not step.dtype.startswith("int"):
         refuse(f"it counts by {pace} in {step.dtype}, expected integers by 1")
     try:
-        found = _range(step, step.shape[0], step.dtype)
+        step.alias(_range(step, step.shape[0], step.dtype, start))
     except Refused as error:
+        # Some uses of a range need no numbers: see `_each_its_own`.
         step.build.late[step.node] = str(error)
-        return
-    if start != 0:
-        first = build.size_value(start, step.dtype) if not isinstance(start, int) else operand(
-            step, start, step.dtype)  # fmt: skip
-        found = step.step(Binary, (found, first), step.shape, kind="add")
-    step.alias(found)
 
 
 @reads("aten.tril", "aten.triu")

@@ -130,15 +130,15 @@ def _convolution(step: Step) -> None:
 
 @reads("aten._native_batch_norm_legit_no_training")
 def _batch_norm(step: Step) -> None:
-    _stored_norm(step, "input", step.number("eps"))
+    _stored_norm(step)
 
 
-def _stored_norm(step: Step, source: str, epsilon: Any) -> None:
+def _stored_norm(step: Step) -> None:
     """Fold stored mean and variance to a factor and an offset, in float64."""
     float32_only(step)
     mean, variance = (step.parameter(name) for name in ("running_mean", "running_var"))
     weight, bias = (step.parameter(name) for name in ("weight", "bias"))
-    factor = 1.0 / np.sqrt(variance.astype(np.float64) + epsilon)
+    factor = 1.0 / np.sqrt(variance.astype(np.float64) + float(step["eps"]))
     if weight is not None:
         factor = factor * weight
     offset = -mean.astype(np.float64) * factor
@@ -146,7 +146,7 @@ def _stored_norm(step: Step, source: str, epsilon: Any) -> None:
         offset = offset + bias
     step.write(
         BatchNorm,
-        (step.name(source),),
+        (step.name("input"),),
         factor=factor.astype(np.float32),
         offset=offset.astype(np.float32),
     )
@@ -156,7 +156,7 @@ def _stored_norm(step: Step, source: str, epsilon: Any) -> None:
 def _instance_norm(step: Step) -> None:
     float32_only(step)
     if not step["use_input_stats"]:
-        _stored_norm(step, "input", step.number("eps"))
+        _stored_norm(step)
         return
     x = step.name("input")
     groups = step.build.shape(x)[1]
@@ -213,7 +213,7 @@ def _embedding(step: Step) -> None:
 
 
 @reads("aten.embedding_bag")
-def _embedding_bag(step: Step) -> None:
+def _embedding_bag(_: Step) -> None:
     refuse("bags of indices are not read; use an Embedding and a mean or sum over its axis")
 
 

@@ -35,6 +35,10 @@ def name_outputs(build: Build, program: Any) -> tuple[list[NetOperator], list[st
     node = next(node for node in program.graph.nodes if node.op == "output")
     found = [item for item in node.args[0] if item is not None]
     form, names = _form(program, node.args[0])
+    inputs = {made for made in build.made.values() if isinstance(made, str)} & set(
+        program.graph_signature.user_inputs
+    )
+    names = [f"{name}_out" if name in inputs else name for name in names]
     made = {name for step in build.operators for name in step.outputs}
     renamed: dict[str, str] = {}
     step = Step(build, node)

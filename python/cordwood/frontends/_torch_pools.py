@@ -30,8 +30,13 @@ def _batched(step: Step, count: int) -> str:
     return x
 
 
-@reads("aten.max_pool1d", "aten.max_pool2d", "aten.max_pool3d", "aten.max_pool2d_with_indices",
-       "aten.max_pool3d_with_indices")  # fmt: skip
+@reads(
+    "aten.max_pool1d",
+    "aten.max_pool2d",
+    "aten.max_pool3d",
+    "aten.max_pool2d_with_indices",
+    "aten.max_pool3d_with_indices",
+)
 def _max_pool(step: Step) -> None:
     count = _space(step)
     _pool(step, count, "max", step.numbers("dilation", count), count_padding=True)
@@ -72,8 +77,14 @@ def _pool(
     )
 
 
-@reads("aten.adaptive_avg_pool1d", "aten.adaptive_avg_pool2d", "aten.adaptive_avg_pool3d",
-       "aten.adaptive_max_pool1d", "aten.adaptive_max_pool2d", "aten.adaptive_max_pool3d")  # fmt: skip
+@reads(
+    "aten.adaptive_avg_pool1d",
+    "aten.adaptive_avg_pool2d",
+    "aten.adaptive_avg_pool3d",
+    "aten.adaptive_max_pool1d",
+    "aten.adaptive_max_pool2d",
+    "aten.adaptive_max_pool3d",
+)
 def _adaptive(step: Step) -> None:
     float32_only(step)
     count = _space(step)
@@ -98,8 +109,14 @@ def _adaptive(step: Step) -> None:
         step.build.made[step.node] = [step.build.made[step.node]]
 
 
-@reads("aten.upsample_nearest1d", "aten.upsample_nearest2d", "aten.upsample_nearest3d",
-       "aten.upsample_linear1d", "aten.upsample_bilinear2d", "aten.upsample_trilinear3d")  # fmt: skip
+@reads(
+    "aten.upsample_nearest1d",
+    "aten.upsample_nearest2d",
+    "aten.upsample_nearest3d",
+    "aten.upsample_linear1d",
+    "aten.upsample_bilinear2d",
+    "aten.upsample_trilinear3d",
+)
 def _resize(step: Step) -> None:
     float32_only(step)
     nearest = "nearest" in str(step.node.target)

@@ -38,7 +38,7 @@ def _library() -> Any:
     return library
 
 
-def _shapes(x: Any, states: Any, parameters: Any, *settings: Any) -> tuple[Any, ...]:
+def _shapes(x: Any, states: Any, _: Any, *settings: Any) -> tuple[Any, ...]:
     """Return empty tensors of the outputs' shapes."""
     bidirectional = settings[2]
     hidden = states[0].shape[2] * (2 if bidirectional else 1)

@@ -23,7 +23,7 @@ KINDS = {
 }  # fmt: skip
 
 
-def _axes(step: Step, given: Any, rank: int) -> tuple[int, ...]:
+def _axes(given: Any, rank: int) -> tuple[int, ...]:
     """Return the axes that are reduced, ascending; all where none is given."""
     if given is None or given == []:
         return tuple(range(rank))
@@ -39,7 +39,7 @@ def _reduction(kind: str) -> Reader:
     def read(step: Step) -> None:
         x = step.name("self")
         x = step.build.cast(x, "bool" if kind in ("any", "all") else step.dtype)
-        axes = _axes(step, step.get("dim"), len(step.build.shape(x)))
+        axes = _axes(step.get("dim"), len(step.build.shape(x)))
         if not axes:
             step.alias(x)
             return
@@ -91,7 +91,7 @@ def _variance(step: Step) -> None:
     """Compose: the mean, the squared distances from it, their sum over count less correction."""
     build, x = step.build, step.name("self")
     shape = build.shape(x)
-    axes = _axes(step, step.get("dim"), len(shape))
+    axes = _axes(step.get("dim"), len(shape))
     correction = step.get("correction")
     if correction is None:
         correction = 0 if step.get("unbiased") is False else 1
@@ -130,7 +130,7 @@ def _norm(step: Step) -> None:
     build, x = step.build, step.build.cast(step.name("self"), step.dtype)
     order = step.get("ord", step.get("p", 2))
     order = 2 if order is None else order
-    axes = _axes(step, step.get("dim"), len(build.shape(x)))
+    axes = _axes(step.get("dim"), len(build.shape(x)))
     keep = bool(step.get("keepdim", False))
     if order == 2:  # noqa: PLR2004  # the Euclidean norm
         kind = "sum_square"

@@ -132,7 +132,8 @@ def _layer(
 
 def _sum(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Add two biases, rounded once."""
-    return (left.astype(np.float64) + right).astype(np.float32)
+    total: np.ndarray = (left.astype(np.float64) + right).astype(np.float32)
+    return total
 
 
 def _swapped(step: Step, x: str) -> str:

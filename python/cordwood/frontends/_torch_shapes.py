@@ -18,8 +18,17 @@ OPEN = 2**62
 """A stop from here on is an open end."""
 
 
-@reads("aten.view", "aten.reshape", "aten._unsafe_view", "aten.unsqueeze", "aten.squeeze",
-       "aten.flatten", "aten.unflatten", "aten.view_as", "aten._reshape_copy")  # fmt: skip
+@reads(
+    "aten.view",
+    "aten.reshape",
+    "aten._unsafe_view",
+    "aten.unsqueeze",
+    "aten.squeeze",
+    "aten.flatten",
+    "aten.unflatten",
+    "aten.view_as",
+    "aten._reshape_copy",
+)
 def _view(step: Step) -> None:
     step.alias(step.build.reshape(step.name("self"), step.shape, step.node.name))
 
@@ -29,8 +38,17 @@ def _expand(step: Step) -> None:
     step.alias(step.build.expand(step.name("self"), step.shape, step.node.name))
 
 
-@reads("aten.clone", "aten.alias", "aten.detach", "aten.contiguous", "aten.lift_fresh_copy",
-       "aten.dropout", "aten.native_dropout", "aten.alpha_dropout", "aten.feature_dropout")  # fmt: skip
+@reads(
+    "aten.clone",
+    "aten.alias",
+    "aten.detach",
+    "aten.contiguous",
+    "aten.lift_fresh_copy",
+    "aten.dropout",
+    "aten.native_dropout",
+    "aten.alpha_dropout",
+    "aten.feature_dropout",
+)
 def _same(step: Step) -> None:
     if step.get("train"):
         refuse("it drops at random; call .eval() on the module")
@@ -188,9 +206,20 @@ def _cut(step: Step, x: str, axis: int, before: int, after: int) -> str:
     return part(step, x, axis, -before, after or None, 1, length)
 
 
-@reads("aten.full", "aten.full_like", "aten.zeros", "aten.zeros_like", "aten.ones",
-       "aten.ones_like", "aten.empty", "aten.empty_like", "aten.new_full", "aten.new_zeros",
-       "aten.new_ones", "aten.scalar_tensor")  # fmt: skip
+@reads(
+    "aten.full",
+    "aten.full_like",
+    "aten.zeros",
+    "aten.zeros_like",
+    "aten.ones",
+    "aten.ones_like",
+    "aten.empty",
+    "aten.empty_like",
+    "aten.new_full",
+    "aten.new_zeros",
+    "aten.new_ones",
+    "aten.scalar_tensor",
+)
 def _full(step: Step) -> None:
     name = str(step.node.target).split(".")[1]
     given: Any = 1 if "ones" in name else 0

@@ -24,16 +24,19 @@ from cordwood.frontends._torch_build import (
     type_name,
     unsupported,
 )
-from cordwood.frontends._torch_export import export, named_examples
+from cordwood.frontends._torch_export import axis_names, export, named_examples
 from cordwood.frontends._torch_outputs import name_outputs
 from cordwood.frontends._torch_registry import ignored, reader_of
 from cordwood.frontends._torch_sizes import Sizes
 from cordwood.passes.remove_dead import remove_dead
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 __all__ = ["read_module"]
+
+OLDEST = (2, 13)
+"""Oldest version whose exported programs have been read."""
 
 SHOWN = 40
 """Reasons that a refusal lists."""
@@ -59,8 +62,9 @@ def read_module(module: Any, example_inputs: Any, dynamic_shapes: Any = None) ->
     -------
     Graph
         Inputs have the names of forward's parameters. Outputs are ``output``, or ``output_0`` and
-        so on, or the keys of a dict. Nothing is fused and nothing changed in rounding, but that
-        stored means and variances become one factor and one offset by channel.
+        so on, or the keys of a dict; one that an input has, too, gets ``_out``. Nothing is fused
+        and nothing rounds otherwise, but that stored means and variances become one factor and one
+        offset by channel.
 
     Raises
     ------
@@ -81,7 +85,7 @@ def read_module(module: Any, example_inputs: Any, dynamic_shapes: Any = None) ->
     program = export(module, args, kwargs, dynamic_shapes)
     _check_state(module, program)
     _check_operators(module, program)
-    build = Build(program, Sizes(program, _named(dynamic_shapes)))
+    build = Build(program, Sizes(program, axis_names(module, args, kwargs, dynamic_shapes)))
     roles = _inputs(build, program)
     _read(module, build, program)
     operators, names, form = name_outputs(build, program)
@@ -105,6 +109,13 @@ def _check(module: Any) -> None:
     except ImportError as error:
         message = "reading a torch module needs torch: pip install torch"
         raise MissingDependencyError(message) from error
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    if version < OLDEST:
+        message = (
+            f"torch {torch.__version__} is installed; supported are versions from "
+            f"{OLDEST[0]}.{OLDEST[1]} on"
+        )
+        raise UnsupportedModelError(message)
     if not isinstance(module, torch.nn.Module):
         message = f"got a {type(module).__name__}, expected a torch.nn.Module"
         raise InputError(message)
@@ -119,12 +130,6 @@ def _check(module: Any) -> None:
             f"otherwise: {', '.join(training[:5])}; call .eval() on it first"
         )
         raise UnsupportedModelError(message)
-
-
-def _named(shapes: Any) -> Sequence[Any] | None:
-    if shapes is None:
-        return None
-    return list(shapes.values()) if hasattr(shapes, "values") else list(shapes)
 
 
 def _check_state(module: Any, program: Any) -> None:
