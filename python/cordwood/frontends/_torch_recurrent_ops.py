@@ -20,6 +20,11 @@ __all__ = ["whole_recurrences"]
 LSTM_ARGUMENTS = 9
 """Of a call with padded sequences: x, states, parameters, then six settings."""
 
+PACKED = (
+    "a PackedSequence is made or read, which is not supported; give recurrent layers padded "
+    "sequences, and mask what is after their ends"
+)
+
 SCHEMA = (
     "(Tensor x, Tensor[] states, Tensor[] parameters, bool has_biases, int layers, "
     "bool bidirectional, bool batch_first)"
@@ -63,6 +68,8 @@ def whole_recurrences() -> AbstractContextManager[Any]:
             self, func: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
             name = getattr(func, "__name__", "")
+            if name == "_pack_padded_sequence":
+                raise UnsupportedModelError(PACKED)
             if name in ("rnn_tanh", "rnn_relu") and func is getattr(torch, name):
                 message = f"torch.{name} is not supported; supported are LSTM and GRU layers"
                 raise UnsupportedModelError(message)
@@ -77,11 +84,7 @@ def _record(name: str, args: tuple[Any, ...]) -> Any:
     import torch
 
     if len(args) != LSTM_ARGUMENTS or isinstance(args[3], list | tuple):
-        message = (
-            f"an {name.upper()} reads a PackedSequence, which is not supported; give it padded "
-            f"sequences, and mask what is after their ends"
-        )
-        raise UnsupportedModelError(message)
+        raise UnsupportedModelError(PACKED)
     x, states, parameters, has_biases, layers, _, _, bidirectional, batch_first = args
     states = list(states) if name == "lstm" else [states]
     operator = getattr(torch.ops.cordwood, name)
