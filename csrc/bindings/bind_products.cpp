@@ -1,6 +1,7 @@
 // Products of arrays with quantised matrices.
 #include "bindings/product_call.hpp"
 #include "bindings/rooms.hpp"
+#include "format/operators.h"
 #include "runtime/qmatmul_run.hpp"
 #include "runtime/thread_limits.hpp"
 
@@ -61,6 +62,7 @@ class QuantizedMatrix {
                                     .n_rows = static_cast<uint64_t>(rows.array.shape(0)),
                                     .end = arrays.ending<kernels::QmatmulEnd>(cut),
                                     .answer = arrays.codes(),
+                                    .activation = activation_of(cut),
                                     .float_rows = float_rows,
                                     .scale_group = scale_group,
                                     .threads = *limit};
@@ -82,6 +84,16 @@ class QuantizedMatrix {
   // Asked for once: reading the quota of a control group takes longer than a small product.
   Result<unsigned> default_threads_ = runtime::resolve_threads(0);
 };
+
+/// A function over finished answers; one slope by channel is no parameter of it.
+Cut function_of(uint32_t kind, float alpha, float beta) {
+  if (kind > CORDWOOD_ACTIVATION_CLIP || kind == CORDWOOD_ACTIVATION_PRELU) {
+    throw_status(fail(CORDWOOD_STATUS_shape_mismatch, "activation",
+                      "kind {}; expected one of docs/graph.md up to {}, not prelu", kind,
+                      static_cast<int>(CORDWOOD_ACTIVATION_CLIP)));
+  }
+  return {0.0f, 0.0f, 0, {true, kind, alpha, beta}};
+}
 
 }  // namespace
 
@@ -106,9 +118,12 @@ void register_products(py::module_& m) {
       py::arg("block"), "Load a block of memory once, in order.");
   py::class_<Cut>(m, "Cut", py::is_final(),
                   py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
-                  "Limits that an activation cuts answers to.")
-      .def(py::init([](float low, float high) { return Cut{low, high, 1}; }), py::arg("low"),
-           py::arg("high"));
+                  "What an activation does to answers: limits, or a function.")
+      .def(py::init([](float low, float high) { return Cut{low, high, 1, {}}; }), py::arg("low"),
+           py::arg("high"))
+      .def_static("function", &function_of, py::arg("kind"), py::arg("alpha") = 0.0f,
+                  py::arg("beta") = 0.0f,
+                  "A function of the answers, by its number in docs/graph.md.");
   py::class_<Coding>(m, "Coding", py::is_final(),
                      py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
                      "Codes of one scale and zero point.")

@@ -46,6 +46,7 @@ class SparseMatrix {
                          .n_rows = static_cast<uint64_t>(rows.array.shape(0)),
                          .end = arrays.ending<kernels::SparseEnd>(cut),
                          .answer = arrays.codes(),
+                         .activation = activation_of(cut),
                          .threads = *limit},
                         kernels_of(isa)));
     return arrays.answer;

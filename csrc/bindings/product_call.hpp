@@ -12,6 +12,7 @@
 
 #include "bindings/errors.hpp"
 #include "bindings/kernel_row.hpp"
+#include "runtime/activation.hpp"
 #include "runtime/answer_codes.hpp"
 #include "runtime/coded_rows.hpp"
 #include "runtime/dispatch.hpp"
@@ -36,11 +37,12 @@ inline const runtime::ArrayKernels& kernels_of(const std::optional<std::string>&
   return *(*row)->arrays;
 }
 
-/// The limits that an activation cuts the answer to.
+/// What an activation does to the answer: limits that it is cut to, or a function over it.
 struct Cut {
   float low;
   float high;
   uint32_t cut;
+  runtime::Activation activation;
 };
 
 /// Codes of one scale and zero point, of activations or answers.
@@ -59,6 +61,10 @@ inline Coding coding_of(const std::string& dtype, float scale, int32_t zero) {
              "not int8 or uint8 with a scale of at least 0 and a zero point of that type"));
   }
   return {scale, own, static_cast<uint8_t>(is_unsigned ? 128 : 0)};
+}
+
+inline runtime::Activation activation_of(const std::optional<Cut>& cut) {
+  return cut ? cut->activation : runtime::Activation{};
 }
 
 /// Raises unless an array has this shape; -1 stands for any size.

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/qmatmul/qmatmul.hpp"
+#include "runtime/activation.hpp"
 #include "runtime/dispatch_arrays.hpp"
 
 namespace cordwood::runtime {
@@ -39,13 +40,15 @@ struct ProductPiece {
   uint64_t n_panels;
 };
 
-/// Calls multiply(panel, end) for a piece, all at once where answers stay floats, else block by block.
+/// Calls multiply(panel, end) for a piece, all at once where that is the end of it, else block by block.
 /// `end` is of the whole answer: kernels::QmatmulEnd or kernels::SparseEnd.
 template <class End, class Multiply>
 void multiply_piece(const ProductPiece& piece, const End& end, const AnswerCodes& answer,
-                    float* block, const ArrayKernels& kernels, const Multiply& multiply) noexcept {
+                    const Activation& activation, float* block, const ArrayKernels& kernels,
+                    const Multiply& multiply) noexcept {
   const bool coded = answer.out != nullptr;
-  const uint64_t step = coded ? answer_panels(piece.n_rows) : piece.n_panels;
+  const bool blocks = coded || activation.wanted;
+  const uint64_t step = blocks ? answer_panels(piece.n_rows) : piece.n_panels;
   for (uint64_t done = 0; done < piece.n_panels; done += step) {
     const uint64_t column = (piece.panel + done) * kernels::kPanelOutputs;
     const uint64_t n_panels = std::min(step, piece.n_panels - done);
@@ -57,6 +60,7 @@ void multiply_piece(const ProductPiece& piece, const End& end, const AnswerCodes
     if (end.bias != nullptr) own.bias += column;
     if (end.residual != nullptr) own.residual += piece.row * end.residual_stride + column;
     multiply(piece.panel + done, own);
+    activate_block(kernels, activation, own.out, own.out_stride, piece.n_rows, own.n_outputs);
     if (!coded) continue;
     kernels.requantize_rows_f32({.y = block,
                                  .codes = answer.out + at,

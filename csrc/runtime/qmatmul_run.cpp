@@ -47,7 +47,8 @@ void Batch::multiply(unsigned slot, uint64_t piece) const noexcept {
                           .panel = panel,
                           .n_panels = std::min(pieces.piece_panels, plan.n_panels() - panel)};
   std::byte* own = scratch.arena(slot).data();
-  multiply_piece(part, call.end, call.answer, reinterpret_cast<float*>(own + kernel_bytes), kernels,
+  multiply_piece(part, call.end, call.answer, call.activation,
+                 reinterpret_cast<float*>(own + kernel_bytes), kernels,
                  [&](uint64_t at, const kernels::QmatmulEnd& end) {
                    multiply_block(first, static_cast<uint32_t>(part.n_rows), at, end, own);
                  });

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/result.hpp"
+#include "runtime/activation.hpp"
 #include "runtime/answer_codes.hpp"
 #include "runtime/coded_rows.hpp"
 #include "runtime/context.hpp"
@@ -18,6 +19,7 @@ struct QmatmulCall {
   uint64_t n_rows;
   kernels::QmatmulEnd end;  ///< of the whole answer
   AnswerCodes answer;       ///< in place of end.out
+  Activation activation;    ///< over finished answers, after any cut
   bool float_rows;          ///< activations stay float32, as they always do with float weights
   uint64_t scale_group;     ///< inputs that share an activation scale; 0 for whole rows
   unsigned threads;         ///< most that may work

@@ -46,7 +46,7 @@ void Batch::multiply(unsigned slot, uint64_t piece) const noexcept {
                           .n_panels = std::min(pieces.piece_panels, plan.n_panels() - panel)};
   float* block =
       call.answer.out == nullptr ? nullptr : reinterpret_cast<float*>(blocks.arena(slot).data());
-  multiply_piece(part, call.end, call.answer, block, kernels,
+  multiply_piece(part, call.end, call.answer, call.activation, block, kernels,
                  [&](uint64_t at, const kernels::SparseEnd& end) {
                    kernels.sparse_matmul_s8(
                        {.weights = plan.weights_from(at),

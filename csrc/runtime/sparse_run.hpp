@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/result.hpp"
+#include "runtime/activation.hpp"
 #include "runtime/answer_codes.hpp"
 #include "runtime/coded_rows.hpp"
 #include "runtime/context.hpp"
@@ -19,6 +20,7 @@ struct SparseCall {
   uint64_t n_rows;
   kernels::SparseEnd end;  ///< of the whole answer
   AnswerCodes answer;      ///< in place of end.out
+  Activation activation;   ///< over finished answers, after any cut
   unsigned threads;        ///< most that may work
 };
 

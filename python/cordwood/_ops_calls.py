@@ -15,12 +15,36 @@ if TYPE_CHECKING:
 
 Number = TypeVar("Number", bound=np.generic)
 
-Activation = Literal["relu", "relu6"]
+Activation = Literal[
+    "relu",
+    "relu6",
+    "gelu",
+    "gelu_tanh",
+    "silu",
+    "sigmoid",
+    "tanh",
+    "softplus",
+    "mish",
+    "selu",
+    "hard_sigmoid",
+    "hard_swish",
+]
 
-_CUTS = {
+# Kinds by their numbers in docs/graph.md; the two hard ones clip x / 6 + 1/2.
+_ACTIVATIONS = {
     None: None,
     "relu": _core.Cut(0.0, np.inf),
     "relu6": _core.Cut(0.0, 6.0),
+    "gelu": _core.Cut.function(6),
+    "gelu_tanh": _core.Cut.function(7),
+    "silu": _core.Cut.function(8),
+    "sigmoid": _core.Cut.function(9),
+    "tanh": _core.Cut.function(10),
+    "softplus": _core.Cut.function(11),
+    "mish": _core.Cut.function(12),
+    "selu": _core.Cut.function(4),
+    "hard_sigmoid": _core.Cut.function(13, 1 / 6, 0.5),
+    "hard_swish": _core.Cut.function(14, 1 / 6, 0.5),
 }
 
 
@@ -58,11 +82,12 @@ def as_residual(residual: ArrayLike, n_columns: int) -> NDArray[np.float32]:
 
 
 def cut_of(activation: str | None) -> _core.Cut | None:
-    """Limits that an activation cuts answers to."""
-    if activation not in _CUTS:
-        message = f"activation is {activation!r}; expected None, 'relu' or 'relu6'"
+    """Limits that an activation cuts answers to, or its function."""
+    if activation not in _ACTIVATIONS:
+        names = ", ".join(repr(name) for name in _ACTIVATIONS)
+        message = f"activation is {activation!r}; expected one of {names}"
         raise InputError(message)
-    return _CUTS[activation]
+    return _ACTIVATIONS[activation]
 
 
 def check_out(out: Any, shape: tuple[int, ...], dtype: str = "float32") -> NDArray[Any]:

@@ -61,8 +61,10 @@ def qmatmul(  # noqa: PLR0913 - what a product is made of, each by its name
         Added to every row.
     residual : array_like, shape (..., n_outputs), optional
         Added after the bias.
-    activation : {"relu", "relu6"}, optional
-        Applied last.
+    activation : {"relu", "relu6", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh", "softplus", \
+            "mish", "selu", "hard_sigmoid", "hard_swish"}, optional
+        Applied last, to each block of answers while it is in cache (``docs/graph.md``, operator
+        40; the two hard ones with 1/6 and 1/2).
     activations : {"int8", "uint8", "float32"}
         How quantised weights meet `x`: ``"int8"`` quantises each row on the fly, ``"uint8"`` does
         so with a zero point, ``"float32"`` leaves it as it is and turns the weights into float32 on
