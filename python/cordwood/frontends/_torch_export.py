@@ -8,7 +8,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from cordwood.errors import InputError, UnsupportedModelError
-from cordwood.frontends._torch_recurrent_ops import whole_recurrences
+from cordwood.frontends._torch_whole import whole_layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -185,7 +185,7 @@ def _decomposed(module: Any, args: Any, kwargs: Any, shapes: Any) -> Any:
         if operator.name().split("::")[1].split(".")[0] in KEPT:
             table.pop(operator)
     try:
-        with _quiet(), whole_recurrences():
+        with _quiet(), whole_layers():
             program = torch.export.export(
                 module, args, dict(kwargs), dynamic_shapes=shapes, strict=False
             )
