@@ -316,5 +316,5 @@ def unsupported(module: Any, reasons: Sequence[str]) -> UnsupportedModelError:
     """Return the error that lists everything that cannot be read."""
     listed = "\n".join(f"  {reason}" for reason in reasons)
     return UnsupportedModelError(
-        f"{type(module).__name__} has {len(reasons)} operators that are not supported:\n{listed}"
+        f"{type(module).__name__} cannot be read; not supported ({len(reasons)}):\n{listed}"
     )
