@@ -84,11 +84,13 @@ def export(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], shapes
         return _decomposed(module, args, kwargs, shapes)
     longer = _Longer()
     grown = tuple(longer.of(value) for value in args), {k: longer.of(v) for k, v in kwargs.items()}
-    program = _decomposed(module, *grown, _default_shapes(module, *grown))
-    if longer.grew and _has_length(program, SHORT):
-        # An axis that was made longer is a constant all the same: the caller's length is right.
-        program = _decomposed(module, args, kwargs, _default_shapes(module, args, kwargs))
-    return program
+    if longer.grew:
+        # Where lengths depend on each other, or are constants all the same, the caller's are right.
+        with contextlib.suppress(UnsupportedModelError):
+            program = _decomposed(module, *grown, _default_shapes(module, *grown))
+            if not _has_length(program, SHORT):
+                return program
+    return _decomposed(module, args, kwargs, _default_shapes(module, args, kwargs))
 
 
 def _default_shapes(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
