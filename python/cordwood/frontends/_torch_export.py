@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["axis_names", "export", "named_examples"]
 
 KEPT = frozenset((
+    "_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d",
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
     "adaptive_max_pool2d", "adaptive_max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d",
     "celu", "elu", "embedding", "embedding_bag", "gelu", "group_norm", "hardsigmoid",
