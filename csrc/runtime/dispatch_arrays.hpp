@@ -2,20 +2,24 @@
 // instruction-set row of runtime/dispatch.cpp, which says which row takes which.
 #pragma once
 
+#include "kernels/activate/activate.hpp"
 #include "kernels/attention/attention.hpp"
 #include "kernels/limits/limits.hpp"
 #include "kernels/matmul/matmul.hpp"
+#include "kernels/norms/norms.hpp"
 #include "kernels/prune_mask/prune_mask.hpp"
 #include "kernels/qmatmul/qmatmul.hpp"
 #include "kernels/qmatmul/qmatmul_f32.hpp"
 #include "kernels/quantize_rows/quantize_rows.hpp"
 #include "kernels/quantize_weights/quantize_weights.hpp"
 #include "kernels/sparse_matmul/sparse_matmul.hpp"
+#include "kernels/unary/unary.hpp"
 
 namespace cordwood::runtime {
 
 struct ProductKernels {
   kernels::QuantizeRowsF32 quantize_rows_f32;
+  kernels::RequantizeRowsF32 requantize_rows_f32;
   kernels::QmatmulS8 qmatmul_s8;
   kernels::QmatmulF32Kernel qmatmul_f32;
 };
@@ -40,6 +44,17 @@ struct MaskKernels {
   kernels::PruneSumsF32 prune_sums_f32;
 };
 
+/// What nets do to floats, element by element and row by row.
+struct FloatKernels {
+  kernels::ActivateF32 activate_f32;
+  kernels::UnaryF32 unary_f32;
+  kernels::NormF32 layer_norm_f32;
+  kernels::NormF32 rms_norm_f32;
+  kernels::GroupNormF32 group_norm_f32;
+  kernels::SoftmaxF32 softmax_f32;
+  kernels::SoftmaxF32 log_softmax_f32;
+};
+
 /// Around products of activations with activations.
 struct AttentionKernels {
   kernels::TransposeF32 transpose_f32;
@@ -59,6 +74,7 @@ struct ArrayKernels : ProductKernels,
                       SparseKernels,
                       WeightKernels,
                       MaskKernels,
+                      FloatKernels,
                       AttentionKernels,
                       LimitKernels {};
 
