@@ -3,6 +3,7 @@
 The rung *scalar kernel to every instruction set* for a processor that runs no Python here:
 ``fuzz/compare_isas.cpp`` compares all rows of an AArch64 build bit for bit, and what its scalar row
 answers is compared with this machine's; ``fuzz/compare_products.cpp`` does the same for products.
+``fuzz/compare_attention.cpp`` draws its own calls and compares rows alone.
 """
 
 from __future__ import annotations
@@ -50,9 +51,8 @@ def _build(root: Path, folder: str, kind: str, *targets: str) -> Path:
 @pytest.fixture(scope="module")
 def cross_build(root: Path) -> Path:
     """Build the kernels and the programs of ``fuzz/`` for AArch64."""
-    return _build(
-        root, "neon", "Release", "cordwood_kernels", "fuzz_load", "compare_isas", "compare_products"
-    )
+    programs = ("fuzz_load", "compare_isas", "compare_products", "compare_attention")
+    return _build(root, "neon", "Release", "cordwood_kernels", *programs)
 
 
 def _run(program: Path, *arguments: str) -> str:
@@ -281,6 +281,11 @@ def test_products_give_the_bits_of_scalar_and_of_this_machine(
         assert said == f"0 products agree on: {rows}\n"
 
 
+def test_attention_gives_the_same_bits(cross_build: Path) -> None:
+    said = _run(cross_build / "tests/fuzz/compare_attention")
+    assert said == f"480 calls agree on {ROWS}\n"
+
+
 def test_hard_rows_give_the_same_bits(root: Path, cross_build: Path) -> None:
     golden = root / "tests" / "golden"
     said = _run(cross_build / "tests/fuzz/fuzz_load", "-max_total_time=0", str(golden))
@@ -300,7 +305,7 @@ def test_kernel_objects_have_no_weak_symbol(root: Path, cross_build: Path) -> No
 def test_nothing_is_fused(cross_build: Path) -> None:
     objdump = native_build.tool("aarch64-linux-gnu-objdump", WHY)
     for path in native_build.kernel_objects(cross_build):
-        if "matmul/" in str(path):  # their floats are chains of fma by contract
+        if "matmul/" in str(path) or "attention/" in str(path):  # chains of fma by contract
             continue
         code = native_build.run(objdump, "-d", "--no-show-raw-insn", str(path))
         assert not re.findall(r"\t(f?n?m(?:add|sub)|fml[as]l?2?)\t.*[vds]\d", code), path

@@ -200,6 +200,29 @@ class SparseMatrix:
     @property
     def nbytes(self) -> int: ...
 
+def attention(
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    mask: np.ndarray | None,
+    out: np.ndarray,
+    *,
+    scale: float,
+    causal: bool = ...,
+    window: int = ...,
+    soft_cap: float = ...,
+    threads: int = ...,
+    isa: str | None = ...,
+) -> None: ...
+def matmul(
+    a: np.ndarray,
+    b: np.ndarray,
+    *,
+    transpose_a: bool = ...,
+    transpose_b: bool = ...,
+    threads: int = ...,
+    isa: str | None = ...,
+) -> np.ndarray: ...
 def activate(
     x: np.ndarray,
     *,
