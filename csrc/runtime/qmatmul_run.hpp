@@ -16,12 +16,12 @@ struct QmatmulCall {
   const float* x;     ///< [row][input]
   uint64_t x_stride;  ///< floats from row to row
   uint64_t n_rows;
-  kernels::QmatmulEnd end;  ///< of the whole answer
-  Activation activation;    ///< over finished answers, after any cut
-  bool float_rows;          ///< activations stay float32, as they always do with float weights
-  uint64_t scale_group;     ///< inputs that share an activation scale; 0 for whole rows
-  float static_scale;       ///< above 0: the scale of every activation
-  unsigned threads;         ///< most that may work
+  kernels::QmatmulEnd end;     ///< of the whole answer
+  Activation activation = {};  ///< over finished answers, after any cut
+  bool float_rows;             ///< activations stay float32, as they always do with float weights
+  uint64_t scale_group;        ///< inputs that share an activation scale; 0 for whole rows
+  float static_scale;          ///< above 0: the scale of every activation
+  unsigned threads;            ///< most that may work
 };
 
 /// Scratch of one caller at a time. Once warm, a product allocates nothing.

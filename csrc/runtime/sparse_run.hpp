@@ -16,10 +16,10 @@ struct SparseCall {
   const float* x;     ///< [row][input]
   uint64_t x_stride;  ///< floats from row to row
   uint64_t n_rows;
-  kernels::SparseEnd end;  ///< of the whole answer
-  Activation activation;   ///< over finished answers, after any cut
-  float static_scale;      ///< above 0: the scale of every activation
-  unsigned threads;        ///< most that may work
+  kernels::SparseEnd end;      ///< of the whole answer
+  Activation activation = {};  ///< over finished answers, after any cut
+  float static_scale;          ///< above 0: the scale of every activation
+  unsigned threads;            ///< most that may work
 };
 
 /// Fails where an activation is NaN or infinite, with its row, or memory could not be had. The arena
