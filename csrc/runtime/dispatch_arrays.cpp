@@ -6,12 +6,14 @@ namespace {
 /// A row of all groups: none can be forgotten.
 constexpr ArrayKernels make_row(const ProductKernels& products, const SparseKernels& sparse,
                                 const WeightKernels& weights, const MaskKernels& masks,
-                                const FloatKernels& floats, const LimitKernels& limits) noexcept {
-  return {products, sparse, weights, masks, floats, limits};
+                                const FloatKernels& floats, const AttentionKernels& attention,
+                                const LimitKernels& limits) noexcept {
+  return {products, sparse, weights, masks, floats, attention, limits};
 }
 
 constexpr ProductKernels kProductsScalar{
     .quantize_rows_f32 = kernels::scalar::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::scalar::requantize_rows_f32,
     .qmatmul_s8 = kernels::scalar::qmatmul_s8,
     .qmatmul_f32 = kernels::scalar::qmatmul_f32,
 };
@@ -41,6 +43,13 @@ constexpr FloatKernels kFloatsScalar{
     .softmax_f32 = kernels::scalar::softmax_f32,
     .log_softmax_f32 = kernels::scalar::log_softmax_f32,
 };
+constexpr AttentionKernels kAttentionScalar{
+    .transpose_f32 = kernels::scalar::transpose_f32,
+    .pack_rows_f32 = kernels::scalar::pack_rows_f32,
+    .end_rows_f32 = kernels::scalar::end_rows_f32,
+    .attention_weights_f32 = kernels::scalar::attention_weights_f32,
+    .attention_values_f32 = kernels::scalar::attention_values_f32,
+};
 constexpr LimitKernels kLimitsScalar{
     .multiply_adds = kernels::scalar::multiply_adds,
     .read_bytes = kernels::scalar::read_bytes,
@@ -49,6 +58,7 @@ constexpr LimitKernels kLimitsScalar{
 #if defined(CORDWOOD_WITH_AVX2)
 constexpr ProductKernels kProductsAvx2{
     .quantize_rows_f32 = kernels::avx2::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::avx2::requantize_rows_f32,
     .qmatmul_s8 = kernels::avx2::qmatmul_s8,
     .qmatmul_f32 = kernels::avx2::qmatmul_f32,
 };
@@ -78,11 +88,19 @@ constexpr FloatKernels kFloatsAvx2{
     .softmax_f32 = kernels::avx2::softmax_f32,
     .log_softmax_f32 = kernels::avx2::log_softmax_f32,
 };
+constexpr AttentionKernels kAttentionAvx2{
+    .transpose_f32 = kernels::avx2::transpose_f32,
+    .pack_rows_f32 = kernels::avx2::pack_rows_f32,
+    .end_rows_f32 = kernels::avx2::end_rows_f32,
+    .attention_weights_f32 = kernels::avx2::attention_weights_f32,
+    .attention_values_f32 = kernels::avx2::attention_values_f32,
+};
 #endif
 
 #if defined(CORDWOOD_WITH_AVXVNNI)
 constexpr ProductKernels kProductsAvxvnni{
     .quantize_rows_f32 = kernels::avx2::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::avx2::requantize_rows_f32,
     .qmatmul_s8 = kernels::avxvnni::qmatmul_s8,
     .qmatmul_f32 = kernels::avx2::qmatmul_f32,
 };
@@ -91,6 +109,7 @@ constexpr ProductKernels kProductsAvxvnni{
 #if defined(CORDWOOD_WITH_AVX512)
 constexpr ProductKernels kProductsAvx512{
     .quantize_rows_f32 = kernels::avx2::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::avx2::requantize_rows_f32,
     .qmatmul_s8 = kernels::avx2::qmatmul_s8,
     .qmatmul_f32 = kernels::avx512::qmatmul_f32,
 };
@@ -116,11 +135,19 @@ constexpr FloatKernels kFloatsAvx512{
     .softmax_f32 = kernels::avx512::softmax_f32,
     .log_softmax_f32 = kernels::avx512::log_softmax_f32,
 };
+constexpr AttentionKernels kAttentionAvx512{
+    .transpose_f32 = kernels::avx2::transpose_f32,
+    .pack_rows_f32 = kernels::avx2::pack_rows_f32,
+    .end_rows_f32 = kernels::avx2::end_rows_f32,
+    .attention_weights_f32 = kernels::avx512::attention_weights_f32,
+    .attention_values_f32 = kernels::avx512::attention_values_f32,
+};
 #endif
 
 #if defined(CORDWOOD_WITH_AVX512ICL)
 constexpr ProductKernels kProductsAvx512icl{
     .quantize_rows_f32 = kernels::avx512icl::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::avx512icl::requantize_rows_f32,
     .qmatmul_s8 = kernels::avx512icl::qmatmul_s8,
     .qmatmul_f32 = kernels::avx512::qmatmul_f32,
 };
@@ -137,6 +164,7 @@ constexpr LimitKernels kLimitsAvx512icl{
 #if defined(CORDWOOD_WITH_NEON)
 constexpr ProductKernels kProductsNeon{
     .quantize_rows_f32 = kernels::neon::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::neon::requantize_rows_f32,
     .qmatmul_s8 = kernels::neon::qmatmul_s8,
     .qmatmul_f32 = kernels::neon::qmatmul_f32,
 };
@@ -149,10 +177,18 @@ constexpr FloatKernels kFloatsNeon{
     .softmax_f32 = kernels::neon::softmax_f32,
     .log_softmax_f32 = kernels::neon::log_softmax_f32,
 };
+constexpr AttentionKernels kAttentionNeon{
+    .transpose_f32 = kernels::neon::transpose_f32,
+    .pack_rows_f32 = kernels::neon::pack_rows_f32,
+    .end_rows_f32 = kernels::neon::end_rows_f32,
+    .attention_weights_f32 = kernels::neon::attention_weights_f32,
+    .attention_values_f32 = kernels::neon::attention_values_f32,
+};
 #endif
 #if defined(CORDWOOD_WITH_NEON_DOTPROD)
 constexpr ProductKernels kProductsNeonDotprod{
     .quantize_rows_f32 = kernels::neon::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::neon::requantize_rows_f32,
     .qmatmul_s8 = kernels::neon_dotprod::qmatmul_s8,
     .qmatmul_f32 = kernels::neon::qmatmul_f32,
 };
@@ -160,6 +196,7 @@ constexpr ProductKernels kProductsNeonDotprod{
 #if defined(CORDWOOD_WITH_NEON_I8MM)
 constexpr ProductKernels kProductsNeonI8mm{
     .quantize_rows_f32 = kernels::neon::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::neon::requantize_rows_f32,
     .qmatmul_s8 = kernels::neon_i8mm::qmatmul_s8,
     .qmatmul_f32 = kernels::neon::qmatmul_f32,
 };
@@ -167,36 +204,42 @@ constexpr ProductKernels kProductsNeonI8mm{
 
 }  // namespace
 
-constexpr ArrayKernels kArraysScalar = make_row(kProductsScalar, kSparseScalar, kWeightsScalar,
-                                                kMasksScalar, kFloatsScalar, kLimitsScalar);
+constexpr ArrayKernels kArraysScalar =
+    make_row(kProductsScalar, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsScalar,
+             kAttentionScalar, kLimitsScalar);
 #if defined(CORDWOOD_WITH_AVX2)
-constexpr ArrayKernels kArraysAvx2 =
-    make_row(kProductsAvx2, kSparseAvx2, kWeightsAvx2, kMasksAvx2, kFloatsAvx2, kLimitsScalar);
+constexpr ArrayKernels kArraysAvx2 = make_row(kProductsAvx2, kSparseAvx2, kWeightsAvx2, kMasksAvx2,
+                                              kFloatsAvx2, kAttentionAvx2, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_AVXVNNI)
 constexpr ArrayKernels kArraysAvxvnni =
-    make_row(kProductsAvxvnni, kSparseAvx2, kWeightsAvx2, kMasksAvx2, kFloatsAvx2, kLimitsScalar);
+    make_row(kProductsAvxvnni, kSparseAvx2, kWeightsAvx2, kMasksAvx2, kFloatsAvx2, kAttentionAvx2,
+             kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_AVX512)
-constexpr ArrayKernels kArraysAvx512 = make_row(kProductsAvx512, kSparseAvx2, kWeightsAvx512,
-                                                kMasksAvx512, kFloatsAvx512, kLimitsScalar);
+constexpr ArrayKernels kArraysAvx512 =
+    make_row(kProductsAvx512, kSparseAvx2, kWeightsAvx512, kMasksAvx512, kFloatsAvx512,
+             kAttentionAvx512, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_AVX512ICL)
 constexpr ArrayKernels kArraysAvx512icl =
     make_row(kProductsAvx512icl, kSparseAvx512icl, kWeightsAvx512, kMasksAvx512, kFloatsAvx512,
-             kLimitsAvx512icl);
+             kAttentionAvx512, kLimitsAvx512icl);
 #endif
 #if defined(CORDWOOD_WITH_NEON)
-constexpr ArrayKernels kArraysNeon = make_row(kProductsNeon, kSparseScalar, kWeightsScalar,
-                                              kMasksScalar, kFloatsNeon, kLimitsScalar);
+constexpr ArrayKernels kArraysNeon =
+    make_row(kProductsNeon, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsNeon,
+             kAttentionNeon, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_NEON_DOTPROD)
-constexpr ArrayKernels kArraysNeonDotprod = make_row(
-    kProductsNeonDotprod, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsNeon, kLimitsScalar);
+constexpr ArrayKernels kArraysNeonDotprod =
+    make_row(kProductsNeonDotprod, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsNeon,
+             kAttentionNeon, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_NEON_I8MM)
-constexpr ArrayKernels kArraysNeonI8mm = make_row(kProductsNeonI8mm, kSparseScalar, kWeightsScalar,
-                                                  kMasksScalar, kFloatsNeon, kLimitsScalar);
+constexpr ArrayKernels kArraysNeonI8mm =
+    make_row(kProductsNeonI8mm, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsNeon,
+             kAttentionNeon, kLimitsScalar);
 #endif
 
 }  // namespace cordwood::runtime

@@ -3,7 +3,9 @@
 #pragma once
 
 #include "kernels/activate/activate.hpp"
+#include "kernels/attention/attention.hpp"
 #include "kernels/limits/limits.hpp"
+#include "kernels/matmul/matmul.hpp"
 #include "kernels/norms/norms.hpp"
 #include "kernels/prune_mask/prune_mask.hpp"
 #include "kernels/qmatmul/qmatmul.hpp"
@@ -17,6 +19,7 @@ namespace cordwood::runtime {
 
 struct ProductKernels {
   kernels::QuantizeRowsF32 quantize_rows_f32;
+  kernels::RequantizeRowsF32 requantize_rows_f32;
   kernels::QmatmulS8 qmatmul_s8;
   kernels::QmatmulF32Kernel qmatmul_f32;
 };
@@ -52,6 +55,15 @@ struct FloatKernels {
   kernels::SoftmaxF32 log_softmax_f32;
 };
 
+/// Around products of activations with activations.
+struct AttentionKernels {
+  kernels::TransposeF32 transpose_f32;
+  kernels::PackRowsF32 pack_rows_f32;
+  kernels::EndRowsF32 end_rows_f32;
+  kernels::AttentionWeightsF32 attention_weights_f32;
+  kernels::AttentionValuesF32 attention_values_f32;
+};
+
 /// What benchmarks hold the others against.
 struct LimitKernels {
   kernels::MultiplyAdds multiply_adds;
@@ -63,6 +75,7 @@ struct ArrayKernels : ProductKernels,
                       WeightKernels,
                       MaskKernels,
                       FloatKernels,
+                      AttentionKernels,
                       LimitKernels {};
 
 extern const ArrayKernels kArraysScalar;

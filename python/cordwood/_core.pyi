@@ -7,6 +7,31 @@ from typing_extensions import Buffer
 __version__: str
 
 @final
+class Net:
+    def __init__(self, data: bytes, *, device: str = "cpu", check_all: bool = True) -> None: ...
+    def run(
+        self,
+        inputs: tuple[Any, ...],
+        prepare: Callable[[Any, int], np.ndarray],
+        *,
+        threads: int,
+    ) -> list[np.ndarray]: ...
+    @property
+    def inputs(
+        self,
+    ) -> list[tuple[str, np.dtype[Any], tuple[int | None, ...], tuple[int | None, ...]]]: ...
+    @property
+    def outputs(
+        self,
+    ) -> list[tuple[str, np.dtype[Any], tuple[int | None, ...], tuple[int | None, ...]]]: ...
+    @property
+    def processor(self) -> str: ...
+    @property
+    def provenance(self) -> str: ...
+    @property
+    def resident_bytes(self) -> int: ...
+
+@final
 class Model:
     def __init__(
         self,
@@ -120,6 +145,10 @@ class Cut:
     def function(kind: int, alpha: float = ..., beta: float = ...) -> Cut: ...
 
 @final
+class Coding:
+    def __init__(self, dtype: str, scale: float, zero: int) -> None: ...
+
+@final
 class QuantizedMatrix:
     @overload
     def __init__(
@@ -145,6 +174,8 @@ class QuantizedMatrix:
         static_scale: float = ...,
         scale_group: int = ...,
         threads: int = ...,
+        x_coding: Coding | None = ...,
+        coding: Coding | None = ...,
         isa: str | None = ...,
     ) -> np.ndarray: ...
     @property
@@ -162,6 +193,8 @@ class SparseMatrix:
         out: np.ndarray | None = ...,
         static_scale: float = ...,
         threads: int = ...,
+        x_coding: Coding | None = ...,
+        coding: Coding | None = ...,
         isa: str | None = ...,
     ) -> np.ndarray: ...
     @property
@@ -246,6 +279,7 @@ def quantize_weights(
     threads: int = ...,
     isa: str = ...,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]: ...
+def is_net(data: bytes) -> bool: ...
 def register_backend(capsule: object) -> None: ...
 def resolve_threads(requested: int) -> int: ...
 def run_trees(

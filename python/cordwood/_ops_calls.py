@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from cordwood.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+Number = TypeVar("Number", bound=np.generic)
 
 Activation = Literal[
     "relu",
@@ -58,6 +60,11 @@ def as_floats(values: ArrayLike, name: str) -> NDArray[np.float32]:
 def as_rows(x: ArrayLike) -> tuple[NDArray[np.float32], tuple[int, ...]]:
     """Activations as a matrix of rows, and the dimensions that stood before the last."""
     rows = as_floats(x, "x")
+    return (rows, rows.shape[:-1]) if rows.ndim == MATRIX else as_matrix(rows)
+
+
+def as_matrix(rows: NDArray[Number]) -> tuple[NDArray[Number], tuple[int, ...]]:
+    """Rows of all leading dimensions in one, and those dimensions."""
     lead = rows.shape[:-1]
     if rows.ndim != MATRIX:
         if rows.ndim == 0:
@@ -83,20 +90,12 @@ def cut_of(activation: str | None) -> _core.Cut | None:
     return _ACTIVATIONS[activation]
 
 
-def check_out(out: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def check_out(out: Any, shape: tuple[int, ...], dtype: str = "float32") -> NDArray[Any]:
     """Give `out` as a matrix of rows, or raise where it cannot take an answer of `shape`."""
-    fits = isinstance(out, np.ndarray) and out.dtype == np.float32 and out.shape == shape
+    fits = isinstance(out, np.ndarray) and out.dtype == dtype and out.shape == shape
     if not fits or not out.flags.c_contiguous or not out.flags.writeable:
         kind = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        message = f"out is {kind}; expected a writable C-ordered float32 array of shape {shape}"
+        message = f"out is {kind}; expected a writable C-ordered {dtype} array of shape {shape}"
         raise InputError(message)
-    flat: NDArray[np.float32] = out.reshape(-1, shape[-1])
+    flat: NDArray[Any] = out.reshape(-1, shape[-1])
     return flat
-
-
-def check_scale(scale: float) -> float:
-    """Raise unless `scale` can be the scale of all activations."""
-    if not (np.isfinite(scale) and scale >= 2.0**-100):
-        message = f"activation_scale is {scale}; expected a finite number of at least 2**-100"
-        raise InputError(message)
-    return float(scale)
