@@ -42,8 +42,8 @@ def as_coded_rows(
     if given.dtype in _CODES:
         if given.dtype != activations:
             message = (
-                f"x holds {given.dtype} codes and activations is {activations!r}; expected the same "
-                "type, or numbers of float32"
+                f"x holds {given.dtype} codes and activations is {activations!r}; expected the "
+                "same type, or numbers of float32"
             )
             raise InputError(message)
         return (*as_matrix(given), 0.0, _coding(activations, scale, zero, "activation_zero"))
