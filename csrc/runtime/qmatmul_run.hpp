@@ -17,12 +17,12 @@ namespace cordwood::runtime {
 struct QmatmulCall {
   RowSource rows;
   uint64_t n_rows;
-  kernels::QmatmulEnd end;  ///< of the whole answer
-  AnswerCodes answer;       ///< in place of end.out
-  Activation activation;    ///< over finished answers, after any cut
-  bool float_rows;          ///< activations stay float32, as they always do with float weights
-  uint64_t scale_group;     ///< inputs that share an activation scale; 0 for whole rows
-  unsigned threads;         ///< most that may work
+  kernels::QmatmulEnd end;     ///< of the whole answer
+  AnswerCodes answer;          ///< in place of end.out
+  Activation activation = {};  ///< over finished answers, after any cut
+  bool float_rows;             ///< activations stay float32, as they always do with float weights
+  uint64_t scale_group;        ///< inputs that share an activation scale; 0 for whole rows
+  unsigned threads;            ///< most that may work
 };
 
 /// Scratch of one caller at a time. Once warm, a product allocates nothing.
