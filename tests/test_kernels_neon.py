@@ -177,6 +177,7 @@ def _write_case(
     case: Case = Case(),  # noqa: B008 - immutable
     *,
     float_rows: bool = False,
+    bf16_rows: bool = False,
 ) -> np.ndarray:
     """Write a product for ``compare_products``, and return what this machine's scalar row says."""
     kinds = ("", "bfloat16", "float16", "float32")
@@ -195,14 +196,16 @@ def _write_case(
         matrix = _core.QuantizedMatrix(stored, kind=weights[0])
     bias = np.linspace(-2, 2, n_outputs, dtype=np.float32)
     zero_bytes = b"" if zeros is None else zeros.tobytes()
-    header = struct.pack("<11If", kind, bits, group, n_outputs, x.shape[1], len(x), scales.size,
-                         len(zero_bytes), stored.nbytes, int(float_rows), x_group,
+    header = struct.pack("<12If", kind, bits, group, n_outputs, x.shape[1], len(x), scales.size,
+                         len(zero_bytes), stored.nbytes, float_rows, bf16_rows, x_group,
                          static_scale)  # fmt: skip
     to.write_bytes(header + stored.tobytes() + scales.tobytes() + zero_bytes + x.tobytes()
                    + bias.tobytes())  # fmt: skip
     cut = _core.Cut(-3.0, 1e6)
-    answer: np.ndarray = matrix.matmul(x, bias, None, cut, float_rows=float_rows, isa="scalar",
-                                       scale_group=x_group, static_scale=static_scale)  # fmt: skip
+    answer: np.ndarray = matrix.matmul(
+        x, bias, None, cut, float_rows=float_rows, bf16_rows=bf16_rows, isa="scalar",
+        scale_group=x_group, static_scale=static_scale,
+    )  # fmt: skip
     return answer
 
 
@@ -223,6 +226,9 @@ def _write_products(folder: Path) -> dict[str, np.ndarray]:
         stored = draw_numbers(kind, (37, 150), 0, infinite=False)[0]
         x = draw_rows(Case(n_inputs=150, n_rows=9), np.random.default_rng(0))
         answers[kind] = _write_case(folder / f"{kind}.case", (kind, stored), x)
+        if kind == "bfloat16":
+            name = "bfloat16_rows"
+            answers[name] = _write_case(folder / f"{name}.case", (kind, stored), x, bf16_rows=True)
     return answers
 
 

@@ -49,7 +49,7 @@ class QuantizedMatrix {
   py::array matmul(const Floats& x, const std::optional<Floats>& bias,
                    const std::optional<Floats>& residual, const std::optional<Cut>& cut,
                    const std::optional<Floats>& out, bool float_rows, float static_scale,
-                   uint64_t scale_group, unsigned threads,
+                   uint64_t scale_group, unsigned threads, bool bf16_rows,
                    const std::optional<std::string>& isa) const {
     const ProductArrays arrays(x, bias, residual, out, plan_.n_inputs(), plan_.n_outputs());
     const auto limit = threads == 0 ? default_threads_ : runtime::resolve_threads(threads);
@@ -59,6 +59,7 @@ class QuantizedMatrix {
                                     .n_rows = static_cast<uint64_t>(x.shape(0)),
                                     .end = arrays.ending<kernels::QmatmulEnd>(cut),
                                     .float_rows = float_rows,
+                                    .bf16_rows = bf16_rows,
                                     .scale_group = scale_group,
                                     .static_scale = static_scale,
                                     .threads = *limit};
@@ -93,6 +94,14 @@ void register_products(py::module_& m) {
       },
       py::arg("rounds"), "Run byte multiply-adds on registers; return operations done.");
   m.def(
+      "multiply_adds_bf16",
+      [](uint64_t rounds) {
+        const runtime::ArrayKernels& kernels = kernels_of(std::nullopt);
+        const py::gil_scoped_release release;
+        return kernels.multiply_adds_bf16(rounds);
+      },
+      py::arg("rounds"), "Run bfloat16 multiply-adds on registers; return operations done.");
+  m.def(
       "read_bytes",
       [](const Packed<uint8_t>& block) {
         const runtime::ArrayKernels& kernels = kernels_of(std::nullopt);
@@ -124,7 +133,8 @@ void register_products(py::module_& m) {
            py::arg("residual") = py::none(), py::arg("cut") = py::none(),
            py::arg("out") = py::none(), py::arg("float_rows") = false,
            py::arg("static_scale") = 0.0f, py::arg("scale_group") = 0, py::arg("threads") = 0,
-           py::arg("isa") = py::none(), "Multiply rows of activations, quantised on the fly.")
+           py::arg("bf16_rows") = false, py::arg("isa") = py::none(),
+           "Multiply rows of activations, quantised on the fly.")
       .def_property_readonly("nbytes", &QuantizedMatrix::n_bytes,
                              "Bytes of weights, scales and zero points as laid out.");
 }

@@ -14,6 +14,8 @@ constexpr ProductKernels kProductsScalar{
     .quantize_rows_f32 = kernels::scalar::quantize_rows_f32,
     .qmatmul_s8 = kernels::scalar::qmatmul_s8,
     .qmatmul_f32 = kernels::scalar::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::scalar::qmatmul_bf16,
 };
 constexpr SparseKernels kSparseScalar{
     .sparse_rows_s8 = kernels::scalar::sparse_rows_s8,
@@ -34,6 +36,7 @@ constexpr MaskKernels kMasksScalar{
 };
 constexpr LimitKernels kLimitsScalar{
     .multiply_adds = kernels::scalar::multiply_adds,
+    .multiply_adds_bf16 = kernels::scalar::multiply_adds_bf16,
     .read_bytes = kernels::scalar::read_bytes,
 };
 
@@ -42,6 +45,8 @@ constexpr ProductKernels kProductsAvx2{
     .quantize_rows_f32 = kernels::avx2::quantize_rows_f32,
     .qmatmul_s8 = kernels::avx2::qmatmul_s8,
     .qmatmul_f32 = kernels::avx2::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::avx2::qmatmul_bf16,
 };
 constexpr SparseKernels kSparseAvx2{
     .sparse_rows_s8 = kernels::scalar::sparse_rows_s8,
@@ -67,6 +72,8 @@ constexpr ProductKernels kProductsAvxvnni{
     .quantize_rows_f32 = kernels::avx2::quantize_rows_f32,
     .qmatmul_s8 = kernels::avxvnni::qmatmul_s8,
     .qmatmul_f32 = kernels::avx2::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::avx2::qmatmul_bf16,
 };
 #endif
 
@@ -75,6 +82,8 @@ constexpr ProductKernels kProductsAvx512{
     .quantize_rows_f32 = kernels::avx2::quantize_rows_f32,
     .qmatmul_s8 = kernels::avx2::qmatmul_s8,
     .qmatmul_f32 = kernels::avx512::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::avx512::qmatmul_bf16,
 };
 constexpr WeightKernels kWeightsAvx512{
     .weight_ranges_f32 = kernels::avx512::weight_ranges_f32,
@@ -96,6 +105,8 @@ constexpr ProductKernels kProductsAvx512icl{
     .quantize_rows_f32 = kernels::avx512icl::quantize_rows_f32,
     .qmatmul_s8 = kernels::avx512icl::qmatmul_s8,
     .qmatmul_f32 = kernels::avx512::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::avx512::qmatmul_bf16,
 };
 constexpr SparseKernels kSparseAvx512icl{
     .sparse_rows_s8 = kernels::avx512icl::sparse_rows_s8,
@@ -103,6 +114,22 @@ constexpr SparseKernels kSparseAvx512icl{
 };
 constexpr LimitKernels kLimitsAvx512icl{
     .multiply_adds = kernels::avx512icl::multiply_adds,
+    .multiply_adds_bf16 = kernels::scalar::multiply_adds_bf16,
+    .read_bytes = kernels::avx512icl::read_bytes,
+};
+#endif
+
+#if defined(CORDWOOD_WITH_AVX512BF16)
+constexpr ProductKernels kProductsAvx512bf16{
+    .quantize_rows_f32 = kernels::avx512icl::quantize_rows_f32,
+    .qmatmul_s8 = kernels::avx512icl::qmatmul_s8,
+    .qmatmul_f32 = kernels::avx512::qmatmul_f32,
+    .round_rows_bf16 = kernels::avx512bf16::round_rows_bf16,
+    .qmatmul_bf16 = kernels::avx512bf16::qmatmul_bf16,
+};
+constexpr LimitKernels kLimitsAvx512bf16{
+    .multiply_adds = kernels::avx512icl::multiply_adds,
+    .multiply_adds_bf16 = kernels::avx512bf16::multiply_adds_bf16,
     .read_bytes = kernels::avx512icl::read_bytes,
 };
 #endif
@@ -112,6 +139,8 @@ constexpr ProductKernels kProductsNeon{
     .quantize_rows_f32 = kernels::neon::quantize_rows_f32,
     .qmatmul_s8 = kernels::neon::qmatmul_s8,
     .qmatmul_f32 = kernels::neon::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::scalar::qmatmul_bf16,
 };
 #endif
 #if defined(CORDWOOD_WITH_NEON_DOTPROD)
@@ -119,6 +148,8 @@ constexpr ProductKernels kProductsNeonDotprod{
     .quantize_rows_f32 = kernels::neon::quantize_rows_f32,
     .qmatmul_s8 = kernels::neon_dotprod::qmatmul_s8,
     .qmatmul_f32 = kernels::neon::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::scalar::qmatmul_bf16,
 };
 #endif
 #if defined(CORDWOOD_WITH_NEON_I8MM)
@@ -126,6 +157,8 @@ constexpr ProductKernels kProductsNeonI8mm{
     .quantize_rows_f32 = kernels::neon::quantize_rows_f32,
     .qmatmul_s8 = kernels::neon_i8mm::qmatmul_s8,
     .qmatmul_f32 = kernels::neon::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::scalar::qmatmul_bf16,
 };
 #endif
 
@@ -148,6 +181,10 @@ constexpr ArrayKernels kArraysAvx512 =
 #if defined(CORDWOOD_WITH_AVX512ICL)
 constexpr ArrayKernels kArraysAvx512icl =
     make_row(kProductsAvx512icl, kSparseAvx512icl, kWeightsAvx512, kMasksAvx512, kLimitsAvx512icl);
+#endif
+#if defined(CORDWOOD_WITH_AVX512BF16)
+constexpr ArrayKernels kArraysAvx512bf16 = make_row(
+    kProductsAvx512bf16, kSparseAvx512icl, kWeightsAvx512, kMasksAvx512, kLimitsAvx512bf16);
 #endif
 #if defined(CORDWOOD_WITH_NEON)
 constexpr ArrayKernels kArraysNeon =

@@ -48,6 +48,7 @@ struct Header {
   uint32_t n_zeros;
   uint32_t weight_bytes;
   uint32_t float_rows;
+  uint32_t bf16_rows;
   uint32_t x_group;
   float static_scale;
 };
@@ -122,6 +123,7 @@ std::vector<float> answer(const path& from, const Case& given, const runtime::Qm
                                         .high = 1e6f,
                                         .cut = 1},
                                 .float_rows = given.header.float_rows != 0,
+                                .bf16_rows = given.header.bf16_rows != 0,
                                 .scale_group = given.header.x_group,
                                 .static_scale = given.header.static_scale,
                                 .threads = 1},
