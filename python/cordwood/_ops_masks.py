@@ -283,8 +283,8 @@ class _Choice:
 
     def by_pattern(self, pattern: str | float, share: float | None) -> Mask:
         if not isinstance(pattern, str):
-            given = _check_share(pattern, pattern)
-            return self.top(self.scores, self.whole_mask(), given, signed=self.signed)
+            goes = _check_share(pattern, pattern)
+            return self.top(self.scores, self.whole_mask(), goes, signed=self.signed)
         if found := _GROUPS.fullmatch(pattern):
             return self.groups(int(found[1]), int(found[2]))
         if found := _BLOCKS.fullmatch(pattern):
@@ -330,7 +330,7 @@ class _Choice:
         if height < 1 or width < 1:
             message = f"a block of {height}x{width} holds nothing; expected at least 1x1"
             raise InputError(message)
-        n_outputs, n_inputs = self.scores.shape
+        n_inputs = self.scores.shape[1]
         sums = self.sums(height, width)
         chosen = self.top(sums, np.empty(sums.shape, dtype=bool), share, signed=True)
         mask = self.whole_mask()
@@ -349,11 +349,12 @@ class _Choice:
         return mask
 
 
-def _check_out(out: Mask, shape: tuple[int, ...]) -> None:
-    fits = isinstance(out, np.ndarray) and out.dtype == np.bool_ and out.shape == shape
-    if not fits or not out.flags.c_contiguous or not out.flags.writeable:
-        message = f"out is not a writable C-ordered boolean array of shape {shape}"
-        raise InputError(message)
+def _check_out(out: Any, shape: tuple[int, ...]) -> None:
+    fits = isinstance(out, np.ndarray) and (out.dtype, out.shape) == (np.bool_, shape)
+    if fits and out.flags.c_contiguous and out.flags.writeable:
+        return
+    message = f"out is not a writable C-ordered boolean array of shape {shape}"
+    raise InputError(message)
 
 
 def _kept(total: int, share: float) -> int:
