@@ -170,7 +170,7 @@ def _extreme(bits: int, zero: int | None) -> tuple[Weights, np.ndarray]:
     return Weights(codes, np.ones((3, 1), dtype=np.float32), zeros, bits, None), x
 
 
-def _write_case(
+def _write_case(  # noqa: PLR0913 - what a product is made of, each by its name
     to: Path,
     weights: Weights | tuple[str, np.ndarray],
     x: np.ndarray,
@@ -178,6 +178,9 @@ def _write_case(
     *,
     float_rows: bool = False,
     bf16_rows: bool = False,
+    form: str = "symmetric",
+    zero: int = 0,
+    answer: tuple[str, float, int] | None = None,
 ) -> np.ndarray:
     """Write a product for ``compare_products``, and return what this machine's scalar row says."""
     kinds = ("", "bfloat16", "float16", "float32")
@@ -195,18 +198,50 @@ def _write_case(
         n_outputs = len(stored)
         matrix = _core.QuantizedMatrix(stored, kind=weights[0])
     bias = np.linspace(-2, 2, n_outputs, dtype=np.float32)
+    given_type = form if form in ("int8", "uint8") else ""
+    x_flip = 128 if form in ("uint8", "affine") else 0
+    answer_flip = 128 if answer and answer[0] == "uint8" else 0
     zero_bytes = b"" if zeros is None else zeros.tobytes()
+    forms = {"symmetric": 0, "affine": 1, "int8": 2, "uint8": 2}
+    codings = struct.pack("<IiIfiI", forms[form], zero - x_flip if form != "symmetric" else 0,
+                          x_flip if given_type else 0, answer[1] if answer else 0.0,
+                          answer[2] - answer_flip if answer else 0, answer_flip)  # fmt: skip
     header = struct.pack("<12If", kind, bits, group, n_outputs, x.shape[1], len(x), scales.size,
                          len(zero_bytes), stored.nbytes, float_rows, bf16_rows, x_group,
                          static_scale)  # fmt: skip
-    to.write_bytes(header + stored.tobytes() + scales.tobytes() + zero_bytes + x.tobytes()
+    to.write_bytes(header + codings + stored.tobytes() + scales.tobytes() + zero_bytes + x.tobytes()
                    + bias.tobytes())  # fmt: skip
     cut = _core.Cut(-3.0, 1e6)
-    answer: np.ndarray = matrix.matmul(
-        x, bias, None, cut, float_rows=float_rows, bf16_rows=bf16_rows, isa="scalar",
-        scale_group=x_group, static_scale=static_scale,
+    coding = {} if answer is None else {"coding": _core.Coding(*answer)}
+    if form != "symmetric":
+        dtype = "uint8" if x_flip else "int8"
+        coding["x_coding"] = _core.Coding(dtype, static_scale, zero if static_scale else 0)
+    mine: np.ndarray = matrix.matmul(
+        x.astype(given_type) if given_type else x, bias, None, cut, float_rows=float_rows,
+        bf16_rows=bf16_rows, isa="scalar", scale_group=x_group, static_scale=static_scale, **coding
     )  # fmt: skip
-    return answer
+    return mine
+
+
+def _write_codings(
+    folder: Path, name: str, weights: Weights, x: np.ndarray, case: Case
+) -> dict[str, np.ndarray]:
+    """Write a product of uint8, of codes that reach both ends, and with codes for answers."""
+    answers = {
+        f"affine{name}": _write_case(folder / f"affine{name}.case", weights, x, case,
+                                     form="affine", zero=200, answer=("int8", 0.05, -100))
+    }  # fmt: skip
+    rng = np.random.default_rng(0)
+    static = dataclasses.replace(case, static_scale=0.02)
+    for dtype, zero in (("int8", -128), ("int8", 127), ("uint8", 255), ("uint8", 1)):
+        least = -128 if dtype == "int8" else 0
+        codes = rng.integers(least, least + 256, x.shape)
+        codes[: len(x) // 2] = np.where(codes[: len(x) // 2] % 2, least, least + 255)
+        codes[:1] = least
+        own = f"{dtype}_{zero}_{name}"
+        answers[own] = _write_case(folder / f"{own}.case", weights, codes.astype(np.float32),
+                                   static, form=dtype, zero=zero)  # fmt: skip
+    return answers
 
 
 def _write_products(folder: Path) -> dict[str, np.ndarray]:
@@ -219,9 +254,12 @@ def _write_products(folder: Path) -> dict[str, np.ndarray]:
         if number % 3 == 0:
             name = f"float_rows{number}"
             answers[name] = _write_case(folder / f"{name}.case", weights, x, float_rows=True)
+        answers |= _write_codings(folder, f"{number}", weights, x, case)
     for bits, zero in ((8, None), (8, 0), (8, 255), (4, None), (4, 15), (3, 0)):
         name = f"extreme{bits}_{zero}"
-        answers[name] = _write_case(folder / f"{name}.case", *_extreme(bits, zero))
+        weights, x = _extreme(bits, zero)
+        answers[name] = _write_case(folder / f"{name}.case", weights, x)
+        answers |= _write_codings(folder, name, weights, x, Case(static_scale=0.02))
     for kind in ("bfloat16", "float16", "float32"):
         stored = draw_numbers(kind, (37, 150), 0, infinite=False)[0]
         x = draw_rows(Case(n_inputs=150, n_rows=9), np.random.default_rng(0))

@@ -2,7 +2,11 @@
 // instruction-set row of runtime/dispatch.cpp, which says which row takes which.
 #pragma once
 
+#include "kernels/activate/activate.hpp"
+#include "kernels/attention/attention.hpp"
 #include "kernels/limits/limits.hpp"
+#include "kernels/matmul/matmul.hpp"
+#include "kernels/norms/norms.hpp"
 #include "kernels/prune_mask/prune_mask.hpp"
 #include "kernels/qmatmul/qmatmul.hpp"
 #include "kernels/qmatmul/qmatmul_bf16.hpp"
@@ -10,11 +14,13 @@
 #include "kernels/quantize_rows/quantize_rows.hpp"
 #include "kernels/quantize_weights/quantize_weights.hpp"
 #include "kernels/sparse_matmul/sparse_matmul.hpp"
+#include "kernels/unary/unary.hpp"
 
 namespace cordwood::runtime {
 
 struct ProductKernels {
   kernels::QuantizeRowsF32 quantize_rows_f32;
+  kernels::RequantizeRowsF32 requantize_rows_f32;
   kernels::QmatmulS8 qmatmul_s8;
   kernels::QmatmulF32Kernel qmatmul_f32;
   kernels::RoundRowsBf16 round_rows_bf16;
@@ -41,6 +47,26 @@ struct MaskKernels {
   kernels::PruneSumsF32 prune_sums_f32;
 };
 
+/// What nets do to floats, element by element and row by row.
+struct FloatKernels {
+  kernels::ActivateF32 activate_f32;
+  kernels::UnaryF32 unary_f32;
+  kernels::NormF32 layer_norm_f32;
+  kernels::NormF32 rms_norm_f32;
+  kernels::GroupNormF32 group_norm_f32;
+  kernels::SoftmaxF32 softmax_f32;
+  kernels::SoftmaxF32 log_softmax_f32;
+};
+
+/// Around products of activations with activations.
+struct AttentionKernels {
+  kernels::TransposeF32 transpose_f32;
+  kernels::PackRowsF32 pack_rows_f32;
+  kernels::EndRowsF32 end_rows_f32;
+  kernels::AttentionWeightsF32 attention_weights_f32;
+  kernels::AttentionValuesF32 attention_values_f32;
+};
+
 /// What benchmarks hold the others against.
 struct LimitKernels {
   kernels::MultiplyAdds multiply_adds;
@@ -48,7 +74,13 @@ struct LimitKernels {
   kernels::ReadBytes read_bytes;
 };
 
-struct ArrayKernels : ProductKernels, SparseKernels, WeightKernels, MaskKernels, LimitKernels {};
+struct ArrayKernels : ProductKernels,
+                      SparseKernels,
+                      WeightKernels,
+                      MaskKernels,
+                      FloatKernels,
+                      AttentionKernels,
+                      LimitKernels {};
 
 extern const ArrayKernels kArraysScalar;
 #if defined(CORDWOOD_WITH_AVX2)

@@ -148,8 +148,7 @@ def _attributes(operator: Operator) -> dict[str, Any]:
 
 
 def _operands(operator: Operator) -> list[str]:
-    start = operator.start if isinstance(operator, TreeEnsemble) else None
-    return [operator.source, *([] if start is None else [start]), operator.target]
+    return [*operator.reads(), *operator.writes()]
 
 
 def _listed(classes: AnyArray | tuple[AnyArray, ...] | None) -> object:

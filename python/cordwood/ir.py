@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from cordwood.errors import GraphError
-from cordwood.ir_base import Opcode, Operator, Role, Value
+from cordwood.ir_base import Opcode, Operator, Role, RowOperator, Value
 from cordwood.ir_trees import MAX_DEPTH, TreeEnsemble
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ __all__ = [
     "Opcode",
     "Operator",
     "Role",
+    "RowOperator",
     "TreeEnsemble",
     "Value",
 ]
@@ -48,10 +49,11 @@ LinkKind = Literal[
 DecideRule = Literal["argmax", "greater", "greater_equal", "each_greater"]
 Unseen = Literal["missing", "refused", "other"]
 Absent = Literal["zero", "missing", "refused"]
+Form = Literal["single", "tuple", "dict"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Link(Operator):
+class Link(RowOperator):
     """Turns a margin into the response: the inverse link of the source's objective.
 
     Parameters
@@ -80,7 +82,7 @@ class Link(Operator):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Decide(Operator):
+class Decide(RowOperator):
     """Picks a class index for each row, as the source's ``predict`` does.
 
     Parameters
@@ -107,10 +109,14 @@ class Decide(Operator):
 class Graph:
     """A whole model: values, the operators that make them, and what a caller knows it by.
 
+    A tree model reads one value, its rows. A net reads values with the role ``INPUT`` and
+    answers with those of the role ``OUTPUT``, as they stand; their names are the caller's.
+
     Parameters
     ----------
     values : tuple of Value
-        Exactly one has ``Role.ROWS``; every other is the target of exactly one operator.
+        Exactly one has ``Role.ROWS``, or some have ``Role.INPUT``; each other is the target of
+        exactly one operator.
     operators : tuple of Operator
         In execution order: an operator's source is the rows or an earlier target.
     feature_names : tuple of str, optional
@@ -133,6 +139,10 @@ class Graph:
     methods : tuple of str
         Methods that the source offers, among ``predict``, ``predict_proba``,
         ``decision_function``, ``score_samples``, ``transform`` and ``apply``, in that order.
+    maxima : mapping of str to int
+        Of a net: the largest size that a symbol of its inputs may have, where that is bounded.
+    form : {"single", "tuple", "dict"}
+        Of a net: how its outputs reach the caller.
     provenance : mapping
         JSON-ready facts: ``library``, ``version``, ``kind`` and whatever else names the source;
         no clock, no host name.
@@ -153,6 +163,8 @@ class Graph:
     trees_per_iteration: int = 0
     staged: bool = False
     methods: tuple[str, ...] = ("predict",)
+    maxima: Mapping[str, int] = field(default_factory=dict)
+    form: Form = "single"
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -169,6 +181,15 @@ class Graph:
     def by_role(self, role: Role) -> Value | None:
         """Return the value that plays `role`, or None."""
         return next((value for value in self.values if value.role is role), None)
+
+    def row_operators(self) -> tuple[RowOperator, ...]:
+        """Return the operators of a tree model."""
+        return tuple(step for step in self.operators if isinstance(step, RowOperator))
+
+    @property
+    def is_net(self) -> bool:
+        """Whether it reads inputs instead of rows."""
+        return any(value.role is Role.INPUT for value in self.values)
 
     @property
     def trees(self) -> TreeEnsemble:

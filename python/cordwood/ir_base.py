@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import ClassVar
 
-__all__ = ["Opcode", "Operator", "Role", "Value"]
+__all__ = ["Opcode", "Operator", "Role", "RowOperator", "Value"]
 
 
 class Opcode(enum.IntEnum):
@@ -63,7 +63,7 @@ class Opcode(enum.IntEnum):
 
 
 class Role(enum.IntEnum):
-    """What a Value is to the caller; each role stands at most once in a Graph."""
+    """What a Value is to the caller; all but INPUT and OUTPUT stand at most once in a Graph."""
 
     NONE = 0
     ROWS = 1
@@ -74,6 +74,8 @@ class Role(enum.IntEnum):
     SCORE = 6
     DECISION = 7
     EMBEDDING = 8
+    INPUT = 9
+    OUTPUT = 10
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,32 @@ class Value:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Operator:
-    """One step of a Graph: reads named values, writes one."""
+    """One step of a Graph: reads named values, writes named values."""
 
     opcode: ClassVar[Opcode]
+
+    def reads(self) -> tuple[str, ...]:
+        """Names of the values that it reads."""
+        raise NotImplementedError
+
+    def writes(self) -> tuple[str, ...]:
+        """Names of the values that it writes."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RowOperator(Operator):
+    """A step of a tree model: reads one value of rows, writes one."""
+
     source: str
     """Name of the input value."""
     target: str
     """Name of the output value."""
+
+    def reads(self) -> tuple[str, ...]:
+        """Names of the values that it reads."""
+        return (self.source,)
+
+    def writes(self) -> tuple[str, ...]:
+        """Names of the values that it writes."""
+        return (self.target,)

@@ -12,12 +12,13 @@ import numpy as np
 
 from cordwood import ir
 from cordwood.errors import GraphError
-from cordwood.ir import Decide, Link, Role, TreeEnsemble
+from cordwood.ir import Decide, Link, Role, RowOperator, TreeEnsemble
+from cordwood.ir_checks_nets import check_net
 from cordwood.ir_checks_trees import check_choice
 
 if TYPE_CHECKING:
     from cordwood._typing import AnyArray
-    from cordwood.ir import Graph, Operator, Value
+    from cordwood.ir import Graph, Value
 
 __all__ = ["check_graph", "normalize_labels"]
 
@@ -50,10 +51,14 @@ def check_graph(graph: Graph) -> None:
         A rule is broken; the message names the value or the operator, what it is and what was
         expected.
     """
+    if graph.is_net:
+        check_net(graph)
+        return
     _check_values(graph)
     _check_order(graph)
     for operator in graph.operators:
-        _check_operator(graph, operator)
+        if isinstance(operator, RowOperator):
+            _check_operator(graph, operator)
     _check_names(graph)
     _check_classes(graph)
     _check_categories(graph)
@@ -90,6 +95,9 @@ def _check_order(graph: Graph) -> None:
     known = {rows}
     names = {value.name for value in graph.values}
     for number, operator in enumerate(graph.operators):
+        if not isinstance(operator, RowOperator):
+            _fail(f"operator {number} is {type(operator).__name__}, which reads no rows; expected "
+                  f"TreeEnsemble, Link or Decide")  # fmt: skip
         place = f"operator {number} ({operator.opcode.name.lower()})"
         if operator.source not in known:
             _fail(f"{place} reads {operator.source!r}, expected the rows or an earlier target")
@@ -103,9 +111,9 @@ def _check_order(graph: Graph) -> None:
         _fail(f"value {name!r} is the target of no operator, expected exactly one")
 
 
-def _check_operator(graph: Graph, operator: Operator) -> None:
+def _check_operator(graph: Graph, operator: RowOperator) -> None:
     """Check types and shapes around one operator."""
-    source, target = graph.value(operator.source), graph.value(operator.target)
+    source, target = (graph.value(name) for name in (operator.source, operator.target))
     if isinstance(operator, TreeEnsemble):
         _check_trees(operator, source, target)
         if operator.start is not None:
@@ -239,7 +247,7 @@ def _check_classes(graph: Graph) -> None:
     label = graph.by_role(Role.LABEL)
     if label is None:
         _fail("classes are given, expected a value with the role LABEL that picks among them")
-    decide = next(op for op in graph.operators if op.target == label.name)
+    decide = next(op for op in graph.operators if label.name in op.writes())
     if not isinstance(decide, Decide):
         _fail(f"the label {label.name!r} is made by {type(decide).__name__}, expected a Decide")
     columns = graph.value(decide.source).shape[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from cordwood.ir_base import Opcode, Operator
+from cordwood.ir_base import Opcode, RowOperator
 
 if TYPE_CHECKING:
     from cordwood._typing import (
@@ -30,7 +30,7 @@ MAX_DEPTH = 4096
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class TreeEnsemble(Operator):
+class TreeEnsemble(RowOperator):
     """Decision trees whose leaves add up, in tree order, onto a base value.
 
     The split rule is the source's own. A value is cast to `input_type`; where it then equals
@@ -175,6 +175,10 @@ class TreeEnsemble(Operator):
     linear_feature: Int32Array | None = None
     linear_coefficient: Float64Array | None = None
     linear_constant: Float64Array | None = None
+
+    def reads(self) -> tuple[str, ...]:
+        """Names of the values that it reads."""
+        return (self.source,) if self.start is None else (self.source, self.start)
 
     @property
     def n_trees(self) -> int:

@@ -151,8 +151,8 @@ def _start_from(estimator: Any, kind: str, init: ir.Graph, n_outputs: int) -> Be
     names[ROWS] = ROWS
     if not classifies:
         names[answer.name] = START
-    operators: list[ir.Operator] = []
-    for operator in init.operators:
+    operators: list[ir.RowOperator] = []
+    for operator in init.row_operators():
         moved = replace(operator, source=names[operator.source], target=names[operator.target])
         if isinstance(moved, ir.TreeEnsemble):
             start = None if moved.start is None else names[moved.start]

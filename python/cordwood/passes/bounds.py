@@ -117,7 +117,7 @@ def _start_size(graph: Graph, trees: TreeEnsemble) -> float:
 
 def _value_size(graph: Graph, name: str) -> float:
     """Return a number that no entry of a value passes."""
-    maker = next((operator for operator in graph.operators if operator.target == name), None)
+    maker = next((operator for operator in graph.operators if name in operator.writes()), None)
     if isinstance(maker, TreeEnsemble) and not maker.is_linear:
         largest = worst_leaves(maker, np.abs(leaf_answers(maker))).sum(axis=0)
         largest += np.abs(maker.base_value.astype(np.float64))

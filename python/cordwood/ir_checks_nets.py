@@ -1,0 +1,112 @@
+"""The rules of a net: names, roles, order, and what can be told of types and shapes beforehand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+
+from cordwood.errors import GraphError
+from cordwood.ir_arrays import Constant
+from cordwood.ir_base import Role
+from cordwood.ir_nets import NetOperator, Product, Quantized
+
+if TYPE_CHECKING:
+    from cordwood.ir import Graph
+
+__all__ = ["check_net"]
+
+MAX_RANK = 6
+ROLES = (Role.NONE, Role.INPUT, Role.OUTPUT)
+DTYPES = (
+    *("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"),
+    *("float16", "bfloat16", "float32", "float64"),
+)
+
+
+def _fail(message: str) -> NoReturn:
+    raise GraphError(message)
+
+
+def check_net(graph: Graph) -> None:
+    """Check every rule of a net's Graph.
+
+    Parameters
+    ----------
+    graph : Graph
+        One value at least has the role INPUT.
+
+    Raises
+    ------
+    GraphError
+        A rule is broken; the message names the value or the operator, what it is and what was
+        expected.
+    """
+    _check_values(graph)
+    _check_order(graph)
+    for number, operator in enumerate(graph.operators):
+        _check_parameters(number, operator)
+    outputs = [value.name for value in graph.values if value.role is Role.OUTPUT]
+    if not outputs:
+        _fail("no value has the role OUTPUT, expected one or more")
+    if graph.form == "single" and len(outputs) != 1:
+        _fail(f"form is 'single' with {len(outputs)} outputs, expected 'tuple' or 'dict'")
+
+
+def _check_values(graph: Graph) -> None:
+    names = [value.name for value in graph.values]
+    for value in graph.values:
+        if not value.name or names.count(value.name) > 1:
+            _fail(f"{names.count(value.name)} values are named {value.name!r}, expected one "
+                  f"non-empty name each")  # fmt: skip
+        if value.role not in ROLES:
+            _fail(f"value {value.name!r} has the role {value.role.name}, expected INPUT, OUTPUT or "
+                  f"NONE in a net")  # fmt: skip
+        if value.dtype not in DTYPES:
+            _fail(f"value {value.name!r} has dtype {value.dtype!r}, expected one of {DTYPES}")
+        if len(value.shape) > MAX_RANK:
+            _fail(f"value {value.name!r} has {len(value.shape)} axes, expected at most {MAX_RANK}")
+        for size in value.shape:
+            if isinstance(size, int) and size < 1:
+                _fail(f"value {value.name!r} has shape {value.shape}, expected sizes of 1 or more")
+    symbols = {size for value in graph.values for size in value.shape if isinstance(size, str)}
+    for symbol, most in graph.maxima.items():
+        if symbol not in symbols or most < 1:
+            _fail(f"maximum {most} of symbol {symbol!r}, expected 1 or more of one of {symbols}")
+
+
+def _check_order(graph: Graph) -> None:
+    """Check that each value is made once, after what it is made from."""
+    known = {value.name for value in graph.values if value.role is Role.INPUT}
+    names = {value.name for value in graph.values}
+    for number, operator in enumerate(graph.operators):
+        place = f"operator {number} ({operator.opcode.name.lower()})"
+        if not isinstance(operator, NetOperator):
+            _fail(f"{place} is an operator of tree models, expected one of nets")
+        for name in operator.reads():
+            if name and name not in known:
+                _fail(f"{place} reads {name!r}, expected an input or an earlier output")
+        for name in operator.writes():
+            if name not in names or name in known:
+                _fail(f"{place} writes {name!r}, expected a value that nothing else makes")
+            known.add(name)
+    for name in sorted(names - known):
+        _fail(f"value {name!r} is the output of no operator, expected exactly one")
+
+
+def _check_parameters(number: int, operator: object) -> None:
+    if isinstance(operator, Constant) and operator.tensor.dtype == object:
+        _fail(f"operator {number} is a constant of objects, expected numbers or bools")
+    if not isinstance(operator, Product):
+        return
+    place = f"operator {number} ({operator.opcode.name.lower()})"
+    weight = operator.weight
+    if isinstance(weight, Quantized):
+        groups = weight.scale.shape
+        if weight.scale.ndim != len(("outputs", "groups")) or groups[0] != len(weight.codes):
+            _fail(f"{place} has scales of shape {groups} for codes of {weight.codes.shape}, "
+                  f"expected (outputs, groups)")  # fmt: skip
+    elif isinstance(weight, np.ndarray) and not np.isfinite(weight).all():
+        _fail(f"{place} has weights that are NaN or infinite, expected finite numbers")
+    if operator.rows.kind not in ("float32", "bfloat16") and not isinstance(weight, Quantized):
+        _fail(f"{place} codes its rows as {operator.rows.kind}, expected quantised weights")
