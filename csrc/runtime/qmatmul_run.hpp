@@ -32,8 +32,8 @@ struct QmatmulContext {
   Context scratch;  ///< of each thread: a kernel's, then a block of answers
 };
 
-/// Fails where codes meet weights that are no codes, bfloat16 activations other weights, an activation that
-/// gets a code is NaN or infinite, with its row, or memory could not be had.
+/// Fails where codes meet weights that are no codes, or bfloat16 activations other weights, where an
+/// activation that gets a code is NaN or infinite, with its row, or where memory could not be had.
 Status run_qmatmul(QmatmulContext& context, const QmatmulPlan& plan, const QmatmulCall& call,
                    const ArrayKernels& kernels) noexcept;
 

@@ -118,10 +118,9 @@ def qmatmul(  # noqa: PLR0913 - what a product is made of, each by its name
     matrix = getattr(weights, "_prepared", {}).get("cpu") or _prepare(weights)
     if activations not in ("int8", "uint8", "float32"):
         _check_bfloat16(activations, weights)
-    scale, x_coding = 0.0, None
     if activation_scale is None and activation_zero is None:
         rows, lead = as_rows(x)
-        x_coding = DYNAMIC.get(activations)
+        scale, x_coding = 0.0, DYNAMIC if activations == "uint8" else None
     else:
         if activations == "float32" or isinstance(weights, DenseTensor):
             _refuse_scale(activation_scale, activation_zero)
