@@ -175,13 +175,14 @@ def _extreme(bits: int, zero: int | None) -> tuple[Weights, np.ndarray]:
     return Weights(codes, np.ones((3, 1), dtype=np.float32), zeros, bits, None), x
 
 
-def _write_case(
+def _write_case(  # noqa: PLR0913 - what a product is made of, each by its name
     to: Path,
     weights: Weights | tuple[str, np.ndarray],
     x: np.ndarray,
     case: Case = Case(),  # noqa: B008 - immutable
     *,
     float_rows: bool = False,
+    bf16_rows: bool = False,
     form: str = "symmetric",
     zero: int = 0,
     answer: tuple[str, float, int] | None = None,
@@ -210,8 +211,8 @@ def _write_case(
     codings = struct.pack("<IiIfiI", forms[form], zero - x_flip if form != "symmetric" else 0,
                           x_flip if given_type else 0, answer[1] if answer else 0.0,
                           answer[2] - answer_flip if answer else 0, answer_flip)  # fmt: skip
-    header = struct.pack("<11If", kind, bits, group, n_outputs, x.shape[1], len(x), scales.size,
-                         len(zero_bytes), stored.nbytes, int(float_rows), x_group,
+    header = struct.pack("<12If", kind, bits, group, n_outputs, x.shape[1], len(x), scales.size,
+                         len(zero_bytes), stored.nbytes, float_rows, bf16_rows, x_group,
                          static_scale)  # fmt: skip
     to.write_bytes(header + codings + stored.tobytes() + scales.tobytes() + zero_bytes + x.tobytes()
                    + bias.tobytes())  # fmt: skip
@@ -220,9 +221,10 @@ def _write_case(
     if form != "symmetric":
         dtype = "uint8" if x_flip else "int8"
         coding["x_coding"] = _core.Coding(dtype, static_scale, zero if static_scale else 0)
-    mine: np.ndarray = matrix.matmul(x.astype(given_type) if given_type else x, bias, None, cut,
-                                     float_rows=float_rows, isa="scalar", scale_group=x_group,
-                                     static_scale=static_scale, **coding)  # fmt: skip
+    mine: np.ndarray = matrix.matmul(
+        x.astype(given_type) if given_type else x, bias, None, cut, float_rows=float_rows,
+        bf16_rows=bf16_rows, isa="scalar", scale_group=x_group, static_scale=static_scale, **coding
+    )  # fmt: skip
     return mine
 
 
@@ -267,6 +269,9 @@ def _write_products(folder: Path) -> dict[str, np.ndarray]:
         stored = draw_numbers(kind, (37, 150), 0, infinite=False)[0]
         x = draw_rows(Case(n_inputs=150, n_rows=9), np.random.default_rng(0))
         answers[kind] = _write_case(folder / f"{kind}.case", (kind, stored), x)
+        if kind == "bfloat16":
+            name = "bfloat16_rows"
+            answers[name] = _write_case(folder / f"{name}.case", (kind, stored), x, bf16_rows=True)
     return answers
 
 
