@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("__version__") = CORDWOOD_VERSION;
   cordwood::bindings::register_encode(m);
   cordwood::bindings::register_format(m);
+  cordwood::bindings::register_images(m);
   cordwood::bindings::register_kernels(m);
   cordwood::bindings::register_masks(m);
   cordwood::bindings::register_model(m);

@@ -7,6 +7,7 @@ namespace cordwood::bindings {
 
 void register_encode(pybind11::module_& m);
 void register_format(pybind11::module_& m);
+void register_images(pybind11::module_& m);
 void register_kernels(pybind11::module_& m);
 void register_masks(pybind11::module_& m);
 void register_model(pybind11::module_& m);

@@ -6,8 +6,8 @@ namespace {
 /// A row of all groups: none can be forgotten.
 constexpr ArrayKernels make_row(const ProductKernels& products, const SparseKernels& sparse,
                                 const WeightKernels& weights, const MaskKernels& masks,
-                                const LimitKernels& limits) noexcept {
-  return {products, sparse, weights, masks, limits};
+                                const ImageKernels& images, const LimitKernels& limits) noexcept {
+  return {products, sparse, weights, masks, images, limits};
 }
 
 constexpr ProductKernels kProductsScalar{
@@ -31,6 +31,14 @@ constexpr MaskKernels kMasksScalar{
     .prune_split_f32 = kernels::scalar::prune_split_f32,
     .prune_count = kernels::scalar::prune_count,
     .prune_sums_f32 = kernels::scalar::prune_sums_f32,
+};
+constexpr ImageKernels kImagesScalar{
+    .conv_u8 = kernels::scalar::conv_u8,
+    .conv_f32 = kernels::scalar::conv_f32,
+    .depthwise_u8 = kernels::scalar::depthwise_u8,
+    .depthwise_f32 = kernels::scalar::depthwise_f32,
+    .image_top_f32 = kernels::scalar::image_top_f32,
+    .image_codes_f32 = kernels::scalar::image_codes_f32,
 };
 constexpr LimitKernels kLimitsScalar{
     .multiply_adds = kernels::scalar::multiply_adds,
@@ -60,6 +68,14 @@ constexpr MaskKernels kMasksAvx2{
     .prune_count = kernels::avx2::prune_count,
     .prune_sums_f32 = kernels::avx2::prune_sums_f32,
 };
+constexpr ImageKernels kImagesAvx2{
+    .conv_u8 = kernels::avx2::conv_u8,
+    .conv_f32 = kernels::avx2::conv_f32,
+    .depthwise_u8 = kernels::avx2::depthwise_u8,
+    .depthwise_f32 = kernels::avx2::depthwise_f32,
+    .image_top_f32 = kernels::avx2::image_top_f32,
+    .image_codes_f32 = kernels::avx2::image_codes_f32,
+};
 #endif
 
 #if defined(CORDWOOD_WITH_AVXVNNI)
@@ -67,6 +83,14 @@ constexpr ProductKernels kProductsAvxvnni{
     .quantize_rows_f32 = kernels::avx2::quantize_rows_f32,
     .qmatmul_s8 = kernels::avxvnni::qmatmul_s8,
     .qmatmul_f32 = kernels::avx2::qmatmul_f32,
+};
+constexpr ImageKernels kImagesAvxvnni{
+    .conv_u8 = kernels::avxvnni::conv_u8,
+    .conv_f32 = kernels::avx2::conv_f32,
+    .depthwise_u8 = kernels::avx2::depthwise_u8,
+    .depthwise_f32 = kernels::avx2::depthwise_f32,
+    .image_top_f32 = kernels::avx2::image_top_f32,
+    .image_codes_f32 = kernels::avx2::image_codes_f32,
 };
 #endif
 
@@ -89,6 +113,14 @@ constexpr MaskKernels kMasksAvx512{
     .prune_count = kernels::avx512::prune_count,
     .prune_sums_f32 = kernels::avx512::prune_sums_f32,
 };
+constexpr ImageKernels kImagesAvx512{
+    .conv_u8 = kernels::avx2::conv_u8,
+    .conv_f32 = kernels::avx512::conv_f32,
+    .depthwise_u8 = kernels::avx2::depthwise_u8,
+    .depthwise_f32 = kernels::avx512::depthwise_f32,
+    .image_top_f32 = kernels::avx512::image_top_f32,
+    .image_codes_f32 = kernels::avx512::image_codes_f32,
+};
 #endif
 
 #if defined(CORDWOOD_WITH_AVX512ICL)
@@ -100,6 +132,14 @@ constexpr ProductKernels kProductsAvx512icl{
 constexpr SparseKernels kSparseAvx512icl{
     .sparse_rows_s8 = kernels::avx512icl::sparse_rows_s8,
     .sparse_matmul_s8 = kernels::avx512icl::sparse_matmul_s8,
+};
+constexpr ImageKernels kImagesAvx512icl{
+    .conv_u8 = kernels::avx512icl::conv_u8,
+    .conv_f32 = kernels::avx512::conv_f32,
+    .depthwise_u8 = kernels::avx512icl::depthwise_u8,
+    .depthwise_f32 = kernels::avx512::depthwise_f32,
+    .image_top_f32 = kernels::avx512::image_top_f32,
+    .image_codes_f32 = kernels::avx512::image_codes_f32,
 };
 constexpr LimitKernels kLimitsAvx512icl{
     .multiply_adds = kernels::avx512icl::multiply_adds,
@@ -131,35 +171,37 @@ constexpr ProductKernels kProductsNeonI8mm{
 
 }  // namespace
 
-constexpr ArrayKernels kArraysScalar =
-    make_row(kProductsScalar, kSparseScalar, kWeightsScalar, kMasksScalar, kLimitsScalar);
+constexpr ArrayKernels kArraysScalar = make_row(kProductsScalar, kSparseScalar, kWeightsScalar,
+                                                kMasksScalar, kImagesScalar, kLimitsScalar);
 #if defined(CORDWOOD_WITH_AVX2)
 constexpr ArrayKernels kArraysAvx2 =
-    make_row(kProductsAvx2, kSparseAvx2, kWeightsAvx2, kMasksAvx2, kLimitsScalar);
+    make_row(kProductsAvx2, kSparseAvx2, kWeightsAvx2, kMasksAvx2, kImagesAvx2, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_AVXVNNI)
-constexpr ArrayKernels kArraysAvxvnni =
-    make_row(kProductsAvxvnni, kSparseAvx2, kWeightsAvx2, kMasksAvx2, kLimitsScalar);
+constexpr ArrayKernels kArraysAvxvnni = make_row(kProductsAvxvnni, kSparseAvx2, kWeightsAvx2,
+                                                 kMasksAvx2, kImagesAvxvnni, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_AVX512)
-constexpr ArrayKernels kArraysAvx512 =
-    make_row(kProductsAvx512, kSparseAvx2, kWeightsAvx512, kMasksAvx512, kLimitsScalar);
+constexpr ArrayKernels kArraysAvx512 = make_row(kProductsAvx512, kSparseAvx2, kWeightsAvx512,
+                                                kMasksAvx512, kImagesAvx512, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_AVX512ICL)
 constexpr ArrayKernels kArraysAvx512icl =
-    make_row(kProductsAvx512icl, kSparseAvx512icl, kWeightsAvx512, kMasksAvx512, kLimitsAvx512icl);
+    make_row(kProductsAvx512icl, kSparseAvx512icl, kWeightsAvx512, kMasksAvx512, kImagesAvx512icl,
+             kLimitsAvx512icl);
 #endif
 #if defined(CORDWOOD_WITH_NEON)
-constexpr ArrayKernels kArraysNeon =
-    make_row(kProductsNeon, kSparseScalar, kWeightsScalar, kMasksScalar, kLimitsScalar);
+constexpr ArrayKernels kArraysNeon = make_row(kProductsNeon, kSparseScalar, kWeightsScalar,
+                                              kMasksScalar, kImagesScalar, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_NEON_DOTPROD)
 constexpr ArrayKernels kArraysNeonDotprod =
-    make_row(kProductsNeonDotprod, kSparseScalar, kWeightsScalar, kMasksScalar, kLimitsScalar);
+    make_row(kProductsNeonDotprod, kSparseScalar, kWeightsScalar, kMasksScalar, kImagesScalar,
+             kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_NEON_I8MM)
-constexpr ArrayKernels kArraysNeonI8mm =
-    make_row(kProductsNeonI8mm, kSparseScalar, kWeightsScalar, kMasksScalar, kLimitsScalar);
+constexpr ArrayKernels kArraysNeonI8mm = make_row(kProductsNeonI8mm, kSparseScalar, kWeightsScalar,
+                                                  kMasksScalar, kImagesScalar, kLimitsScalar);
 #endif
 
 }  // namespace cordwood::runtime

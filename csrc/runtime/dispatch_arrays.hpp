@@ -2,6 +2,8 @@
 // instruction-set row of runtime/dispatch.cpp, which says which row takes which.
 #pragma once
 
+#include "kernels/conv/conv.hpp"
+#include "kernels/image_codes/image_codes.hpp"
 #include "kernels/limits/limits.hpp"
 #include "kernels/prune_mask/prune_mask.hpp"
 #include "kernels/qmatmul/qmatmul.hpp"
@@ -38,13 +40,27 @@ struct MaskKernels {
   kernels::PruneSumsF32 prune_sums_f32;
 };
 
+struct ImageKernels {
+  kernels::ConvU8Kernel conv_u8;
+  kernels::ConvF32Kernel conv_f32;
+  kernels::DepthwiseU8Kernel depthwise_u8;
+  kernels::DepthwiseF32Kernel depthwise_f32;
+  kernels::ImageTopF32 image_top_f32;
+  kernels::ImageCodesF32 image_codes_f32;
+};
+
 /// What benchmarks hold the others against.
 struct LimitKernels {
   kernels::MultiplyAdds multiply_adds;
   kernels::ReadBytes read_bytes;
 };
 
-struct ArrayKernels : ProductKernels, SparseKernels, WeightKernels, MaskKernels, LimitKernels {};
+struct ArrayKernels : ProductKernels,
+                      SparseKernels,
+                      WeightKernels,
+                      MaskKernels,
+                      ImageKernels,
+                      LimitKernels {};
 
 extern const ArrayKernels kArraysScalar;
 #if defined(CORDWOOD_WITH_AVX2)
