@@ -1,6 +1,5 @@
 // Convolutions of arrays of images.
-#include <pybind11/stl.h>
-
+#include "bindings/image_arrays.hpp"
 #include "bindings/product_call.hpp"
 #include "bindings/rooms.hpp"
 #include "runtime/conv_run.hpp"
@@ -19,62 +18,6 @@ struct Window {
   uint32_t groups;
   bool transposed;
 };
-
-ImageKind kind_of(const std::string& name) {
-  if (name == "float32") return ImageKind::float32;
-  if (name == "uint8") return ImageKind::uint8;
-  if (name == "int8") return ImageKind::int8;
-  if (name == "shifted_int8") return ImageKind::shifted_int8;
-  throw_status(fail(CORDWOOD_STATUS_shape_mismatch, "kind of images",
-                    "expected float32, uint8, int8 or shifted_int8"));
-}
-
-py::dtype dtype_of(ImageKind kind) {
-  if (kind == ImageKind::float32) return py::dtype::of<float>();
-  return kind == ImageKind::int8 ? py::dtype::of<int8_t>() : py::dtype::of<uint8_t>();
-}
-
-[[noreturn]] void refuse(const char* place) {
-  throw_status(fail(CORDWOOD_STATUS_shape_mismatch, place,
-                    "expected (batch, channels, ...) packed, or (batch, ..., channels) of which "
-                    "positions lie together, of the kind that is said"));
-}
-
-/// Space axes of an array of images, with leading axes of size 1.
-Space space_of(const py::array& array, bool channels_first) {
-  const auto axes = static_cast<uint32_t>(array.ndim() - 2);
-  Space size{1, 1, 1};
-  for (uint32_t i = 0; i < axes; ++i) {
-    const auto axis = static_cast<py::ssize_t>(i + (channels_first ? 2 : 1));
-    size[CORDWOOD_MAX_SPACE - axes + i] = static_cast<uint64_t>(array.shape(axis));
-  }
-  return size;
-}
-
-/// An array as images; its rank is known.
-runtime::Images images_of(const py::array& array, ImageKind kind, bool channels_first,
-                          const char* place) {
-  if (!array.dtype().is(dtype_of(kind))) refuse(place);
-  runtime::Images images{
-      .data = const_cast<void*>(array.data()), .kind = kind, .channels_first = channels_first};
-  const py::ssize_t rank = array.ndim();
-  if (channels_first) {
-    if ((array.flags() & py::array::c_style) == 0 || kind != ImageKind::float32) refuse(place);
-    return images;
-  }
-  const py::ssize_t width = array.itemsize();
-  const bool together =
-      (array.strides(rank - 1) == width || array.shape(rank - 1) == 1) &&
-      (array.strides(rank - 2) == width * array.shape(rank - 1) || array.shape(rank - 2) == 1);
-  if (!together) refuse(place);
-  const auto stride = [&](py::ssize_t axis) {
-    return static_cast<uint64_t>(array.strides(axis) / width);
-  };
-  images.image_stride = stride(0);
-  images.row_stride = rank >= 4 ? stride(rank - 3) : stride(0);
-  images.plane_stride = rank >= 5 ? stride(rank - 4) : stride(0);
-  return images;
-}
 
 /// Weights of a convolution, ready to run. Immutable, shared freely between threads.
 class Convolution {
@@ -149,20 +92,21 @@ class Convolution {
     call.x.zero = zero;
     const Result<Space> size = plan_.output_size(call.size);
     throw_unless_ok(size.status());
-    const std::vector<py::ssize_t> shape = shape_of(x.shape(0), *size, out_channels_first);
+    const std::vector<py::ssize_t> shape =
+        image_shape(x, *size, plan_.outputs(), out_channels_first);
     py::array answer = out ? *out : py::array(dtype_of(kind_of(out_kind)), shape);
-    check(answer, shape, "out");
+    check_images(answer, shape, "out");
     call.out = images_of(answer, kind_of(out_kind), out_channels_first, "out");
     call.out.scale = out_scale;
     call.out.zero = out_zero;
     if (residual) {
-      check(*residual, shape, "residual");
+      check_images(*residual, shape, "residual");
       call.residual = images_of(*residual, kind_of(residual_kind), out_channels_first, "residual");
       call.residual.scale = residual_scale;
       call.residual.zero = residual_zero;
     }
     if (bias) {
-      if (static_cast<uint64_t>(bias->size()) != plan_.outputs()) refuse("bias");
+      if (static_cast<uint64_t>(bias->size()) != plan_.outputs()) refuse_images("bias");
       call.bias = bias->data();
     }
     call.cut = cut.has_value();
@@ -185,29 +129,6 @@ class Convolution {
     thread_local runtime::ConvContext context;
     const py::gil_scoped_release release;
     return runtime::run_conv(context, plan_, call, kernels);
-  }
-
-  [[nodiscard]] std::vector<py::ssize_t> shape_of(py::ssize_t batch, const Space& size,
-                                                  bool channels_first) const {
-    const auto outputs = static_cast<py::ssize_t>(plan_.outputs());
-    std::vector<py::ssize_t> shape{batch};
-    if (channels_first) shape.push_back(outputs);
-    for (py::ssize_t axis = 5 - rank_; axis < 3; ++axis) {
-      shape.push_back(static_cast<py::ssize_t>(size[static_cast<std::size_t>(axis)]));
-    }
-    if (!channels_first) shape.push_back(outputs);
-    return shape;
-  }
-
-  static void check(const py::array& array, const std::vector<py::ssize_t>& shape,
-                    const char* place) {
-    bool fits = array.ndim() == static_cast<py::ssize_t>(shape.size());
-    for (std::size_t axis = 0; fits && axis < shape.size(); ++axis) {
-      fits = array.shape(static_cast<py::ssize_t>(axis)) == shape[axis];
-    }
-    if (!fits) {
-      throw_status(fail(CORDWOOD_STATUS_shape_mismatch, place, "not of the answer's shape"));
-    }
   }
 
   py::ssize_t rank_;

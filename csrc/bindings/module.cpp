@@ -14,6 +14,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   cordwood::bindings::register_kernels(m);
   cordwood::bindings::register_masks(m);
   cordwood::bindings::register_model(m);
+  cordwood::bindings::register_pools(m);
   cordwood::bindings::register_products(m);
   cordwood::bindings::register_sparse(m);
   cordwood::bindings::register_trees(m);

@@ -11,6 +11,7 @@ void register_images(pybind11::module_& m);
 void register_kernels(pybind11::module_& m);
 void register_masks(pybind11::module_& m);
 void register_model(pybind11::module_& m);
+void register_pools(pybind11::module_& m);
 void register_products(pybind11::module_& m);
 void register_sparse(pybind11::module_& m);
 void register_trees(pybind11::module_& m);

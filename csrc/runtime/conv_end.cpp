@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/channel_order.hpp"
+
 namespace cordwood::runtime {
 namespace {
 
@@ -10,22 +12,6 @@ constexpr uint64_t kBlockBytes = 64 << 10;
 
 bool first(const Images& images) noexcept {
   return images.data != nullptr && images.channels_first;
-}
-
-void scatter(const float* rows, uint64_t positions, uint64_t channels, uint64_t plane,
-             float* planes) noexcept {
-  for (uint64_t channel = 0; channel < channels; ++channel) {
-    float* to = planes + channel * plane;
-    for (uint64_t x = 0; x < positions; ++x) to[x] = rows[x * channels + channel];
-  }
-}
-
-void gather(const float* planes, uint64_t positions, uint64_t channels, uint64_t plane,
-            float* rows) noexcept {
-  for (uint64_t channel = 0; channel < channels; ++channel) {
-    const float* from = planes + channel * plane;
-    for (uint64_t x = 0; x < positions; ++x) rows[x * channels + channel] = from[x];
-  }
 }
 
 }  // namespace
@@ -99,8 +85,8 @@ kernels::ConvEnd ConvEnding::begin(uint64_t image, RowRange rows, std::byte* roo
       end.residual_codes = static_cast<const uint8_t*>(call_.residual.data) + at;
     } else if (by_way) {
       auto* kept = reinterpret_cast<float*>(room + block_bytes_);
-      gather(static_cast<const float*>(call_.residual.data) + at, rows.count * output_[2], outputs_,
-             count(output_), kept);
+      gather_channels(static_cast<const float*>(call_.residual.data) + at, rows.count * output_[2],
+                      outputs_, count(output_), kept);
       end.residual = kept;
     } else {
       end.residual = static_cast<const float*>(call_.residual.data) + at;
@@ -118,8 +104,9 @@ kernels::ConvEnd ConvEnding::begin(uint64_t image, RowRange rows, std::byte* roo
 
 void ConvEnding::finish(uint64_t image, RowRange rows, const std::byte* room) const noexcept {
   if (!first(call_.out)) return;
-  scatter(reinterpret_cast<const float*>(room), rows.count * output_[2], outputs_, count(output_),
-          static_cast<float*>(call_.out.data) + place(call_.out, image, rows));
+  scatter_channels(reinterpret_cast<const float*>(room), rows.count * output_[2], outputs_,
+                   count(output_),
+                   static_cast<float*>(call_.out.data) + place(call_.out, image, rows));
 }
 
 void join_rows(kernels::ConvWindows& windows, kernels::ConvEnd& end) noexcept {

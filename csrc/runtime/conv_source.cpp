@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "runtime/channel_order.hpp"
 #include "runtime/memory.hpp"
 
 namespace cordwood::runtime {
@@ -11,15 +12,6 @@ namespace {
 
 /// Bytes that kernels may read past a copy.
 constexpr uint64_t kSlack = 64;
-
-/// Rows of channels-first numbers to positions.
-void gather_row(const float* planes, uint64_t plane_size, uint64_t channels, uint64_t width,
-                float* row) noexcept {
-  for (uint64_t channel = 0; channel < channels; ++channel) {
-    const float* from = planes + channel * plane_size;
-    for (uint64_t x = 0; x < width; ++x) row[x * channels + channel] = from[x];
-  }
-}
 
 /// The input position that a position of the copy holds, or -1: border, or a zero between.
 int64_t source_of(const ConvAxis& axis, uint64_t at, uint64_t size) noexcept {
@@ -112,7 +104,7 @@ class Copier {
       const uint64_t plane = count(work_.size);
       from += work_.image * channels_ * plane + (z * work_.size[1] + y) * work_.size[2] + x;
       auto* row = reinterpret_cast<float*>(work_.plan.floats() ? to : work_.row);
-      gather_row(from, plane, channels_, n, row);
+      gather_channels(from, n, channels_, plane, row);
       from = row;
     } else {
       from += work_.image * images.image_stride + z * images.plane_stride + y * images.row_stride +

@@ -39,6 +39,10 @@ constexpr ImageKernels kImagesScalar{
     .depthwise_f32 = kernels::scalar::depthwise_f32,
     .image_top_f32 = kernels::scalar::image_top_f32,
     .image_codes_f32 = kernels::scalar::image_codes_f32,
+    .pool_max_f32 = kernels::scalar::pool_max_f32,
+    .pool_mean_f32 = kernels::scalar::pool_mean_f32,
+    .pool_max_u8 = kernels::scalar::pool_max_u8,
+    .batch_norm_f32 = kernels::scalar::batch_norm_f32,
 };
 constexpr LimitKernels kLimitsScalar{
     .multiply_adds = kernels::scalar::multiply_adds,
@@ -75,6 +79,10 @@ constexpr ImageKernels kImagesAvx2{
     .depthwise_f32 = kernels::avx2::depthwise_f32,
     .image_top_f32 = kernels::avx2::image_top_f32,
     .image_codes_f32 = kernels::avx2::image_codes_f32,
+    .pool_max_f32 = kernels::avx2::pool_max_f32,
+    .pool_mean_f32 = kernels::avx2::pool_mean_f32,
+    .pool_max_u8 = kernels::avx2::pool_max_u8,
+    .batch_norm_f32 = kernels::avx2::batch_norm_f32,
 };
 #endif
 
@@ -91,6 +99,10 @@ constexpr ImageKernels kImagesAvxvnni{
     .depthwise_f32 = kernels::avx2::depthwise_f32,
     .image_top_f32 = kernels::avx2::image_top_f32,
     .image_codes_f32 = kernels::avx2::image_codes_f32,
+    .pool_max_f32 = kernels::avx2::pool_max_f32,
+    .pool_mean_f32 = kernels::avx2::pool_mean_f32,
+    .pool_max_u8 = kernels::avx2::pool_max_u8,
+    .batch_norm_f32 = kernels::avx2::batch_norm_f32,
 };
 #endif
 
@@ -120,6 +132,10 @@ constexpr ImageKernels kImagesAvx512{
     .depthwise_f32 = kernels::avx512::depthwise_f32,
     .image_top_f32 = kernels::avx512::image_top_f32,
     .image_codes_f32 = kernels::avx512::image_codes_f32,
+    .pool_max_f32 = kernels::avx512::pool_max_f32,
+    .pool_mean_f32 = kernels::avx512::pool_mean_f32,
+    .pool_max_u8 = kernels::avx512::pool_max_u8,
+    .batch_norm_f32 = kernels::avx512::batch_norm_f32,
 };
 #endif
 
@@ -140,6 +156,10 @@ constexpr ImageKernels kImagesAvx512icl{
     .depthwise_f32 = kernels::avx512::depthwise_f32,
     .image_top_f32 = kernels::avx512::image_top_f32,
     .image_codes_f32 = kernels::avx512::image_codes_f32,
+    .pool_max_f32 = kernels::avx512::pool_max_f32,
+    .pool_mean_f32 = kernels::avx512::pool_mean_f32,
+    .pool_max_u8 = kernels::avx512::pool_max_u8,
+    .batch_norm_f32 = kernels::avx512::batch_norm_f32,
 };
 constexpr LimitKernels kLimitsAvx512icl{
     .multiply_adds = kernels::avx512icl::multiply_adds,

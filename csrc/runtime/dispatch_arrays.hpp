@@ -2,9 +2,11 @@
 // instruction-set row of runtime/dispatch.cpp, which says which row takes which.
 #pragma once
 
+#include "kernels/batch_norm/batch_norm.hpp"
 #include "kernels/conv/conv.hpp"
 #include "kernels/image_codes/image_codes.hpp"
 #include "kernels/limits/limits.hpp"
+#include "kernels/pool/pool.hpp"
 #include "kernels/prune_mask/prune_mask.hpp"
 #include "kernels/qmatmul/qmatmul.hpp"
 #include "kernels/qmatmul/qmatmul_f32.hpp"
@@ -47,6 +49,10 @@ struct ImageKernels {
   kernels::DepthwiseF32Kernel depthwise_f32;
   kernels::ImageTopF32 image_top_f32;
   kernels::ImageCodesF32 image_codes_f32;
+  kernels::PoolF32Kernel pool_max_f32;
+  kernels::PoolF32Kernel pool_mean_f32;
+  kernels::PoolU8Kernel pool_max_u8;
+  kernels::BatchNormF32 batch_norm_f32;
 };
 
 /// What benchmarks hold the others against.

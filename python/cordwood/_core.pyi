@@ -117,6 +117,32 @@ def read_bytes(block: np.ndarray) -> int: ...
 class Cut:
     def __init__(self, low: float, high: float) -> None: ...
 
+def pool_images(
+    x: np.ndarray,
+    *,
+    mean: bool,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    dilation: Sequence[int],
+    pad_before: Sequence[int],
+    pad_after: Sequence[int],
+    ceil_mode: bool = ...,
+    count_padding: bool = ...,
+    kind: str = ...,
+    channels_first: bool = ...,
+    threads: int = ...,
+    isa: str | None = ...,
+) -> np.ndarray: ...
+def batch_norm(
+    x: np.ndarray,
+    factor: np.ndarray,
+    offset: np.ndarray,
+    *,
+    channels_first: bool = ...,
+    threads: int = ...,
+    isa: str | None = ...,
+) -> np.ndarray: ...
+
 @final
 class Convolution:
     def __init__(

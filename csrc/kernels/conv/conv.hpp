@@ -45,12 +45,12 @@ struct ConvEnd {
   uint64_t residual_row_stride;
   uint32_t n_outputs;
   uint32_t cut;  ///< 0: as it is
-  float low;     ///< y is cut to low and high; relu is 0 and infinity
+  float low;     ///< y of `out` is cut to low and high; relu is 0 and infinity
   float high;
   float residual_scale;
   int32_t residual_zero;
   float inverse;  ///< codes: rint(y * inverse), cut to least and most, plus zero
-  float least;    ///< whole numbers
+  float least;    ///< where the answer is cut, times inverse
   float most;
   int32_t zero;
 };

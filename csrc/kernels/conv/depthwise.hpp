@@ -88,8 +88,9 @@ void run_positions(const typename Channels::Task& task, const Place& place) noex
       sums[r][0] = Channels::add(sums[r][0], from + r * windows.position_stride, weights, count);
     }
   }
-  finish_tile<Channels, R, 1, Channels::kIntegers>(
-      task.end, sums, place, Channels::scales(task, place.output), Channels::x_scale(task));
+  finish_tile<Channels, R, 1, Channels::kIntegers>(task.end, sums, windows.n_positions, place,
+                                                   Channels::scales(task, place.output),
+                                                   Channels::x_scale(task));
 }
 
 template <class Channels, bool kWhole>

@@ -16,12 +16,11 @@ inline void finish(const ConvEnd& end, float y, uint32_t row, uint32_t position,
     const float number = static_cast<float>(code - end.residual_zero) * end.residual_scale;
     y += number;
   }
-  if (end.cut != 0) y = cordwood_conv_cut(y, end.low, end.high);
   const uint64_t at = row * end.row_stride + within;
   if (end.codes != nullptr) {
     end.codes[at] = cordwood_conv_code(y, end.inverse, end.least, end.most, end.zero);
   } else {
-    end.out[at] = y;
+    end.out[at] = end.cut != 0 ? cordwood_conv_cut(y, end.low, end.high) : y;
   }
 }
 

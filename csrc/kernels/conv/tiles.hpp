@@ -31,7 +31,9 @@ struct Codes : Isa {
     const uint64_t panel_bytes = task.panel_bytes;
     const uint32_t n_steps = (windows.segment_inputs + kConvInputs - 1) / kConvInputs;
     const int8_t* weights = task.panels + place.output / kConvOutputs * panel_bytes;
-    const uint8_t* x = task.x + place.row * windows.row_stride + place.position * stride;
+    constexpr uint32_t B = (R + kQuad - 1) / kQuad;
+    const uint8_t* first[B];
+    find_windows(task.x, windows, place, first);
     Sums sums[R][V];
 #pragma GCC unroll 4
     for (uint32_t v = 0; v < V; ++v) {
@@ -41,11 +43,9 @@ struct Codes : Isa {
     }
     for (uint32_t segment = 0; segment < windows.n_segments; ++segment) {
       // Positions are reached from every fourth one: addresses then take few registers.
-      const uint8_t* base[(R + 3) / 4];
+      const uint8_t* base[B];
 #pragma GCC unroll 6
-      for (uint32_t b = 0; b < (R + 3) / 4; ++b) {
-        base[b] = x + windows.segments[segment] + uint64_t{4} * b * stride;
-      }
+      for (uint32_t b = 0; b < B; ++b) base[b] = first[b] + windows.segments[segment];
       for (uint32_t step = 0; step < n_steps; ++step) {
         typename Isa::Weights own[V];
 #pragma GCC unroll 4
@@ -54,14 +54,14 @@ struct Codes : Isa {
         }
 #pragma GCC unroll 24
         for (uint32_t r = 0; r < R; ++r) {
-          const typename Isa::Inputs inputs = Isa::inputs(base[r / 4] + r % 4 * stride);
+          const typename Isa::Inputs inputs = Isa::inputs(base[r / kQuad] + r % kQuad * stride);
 #pragma GCC unroll 4
           for (uint32_t v = 0; v < V; ++v) {
             sums[r][v] = Isa::add_products(sums[r][v], inputs, own[v]);
           }
         }
 #pragma GCC unroll 6
-        for (uint32_t b = 0; b < (R + 3) / 4; ++b) base[b] += kConvInputs;
+        for (uint32_t b = 0; b < B; ++b) base[b] += kConvInputs;
         weights += kStepBytes;
       }
     }
@@ -71,7 +71,8 @@ struct Codes : Isa {
 #pragma GCC unroll 4
       for (uint32_t v = 0; v < V; ++v) kept[r][v] = sums[r][v];
     }
-    finish_tile<Isa, R, V, true>(task.end, kept, place, task.scales + place.output, task.x_scale);
+    finish_tile<Isa, R, V, true>(task.end, kept, windows.n_positions, place,
+                                 task.scales + place.output, task.x_scale);
   }
 };
 

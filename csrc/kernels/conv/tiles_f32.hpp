@@ -22,14 +22,15 @@ struct Numbers : Isa {
     const uint64_t stride = windows.position_stride;
     const uint64_t panel_floats = task.panel_floats;
     const float* weights = task.panels + place.output / kConvOutputs * panel_floats;
-    const float* x = task.x + place.row * windows.row_stride + place.position * stride;
+    constexpr uint32_t B = (R + kQuad - 1) / kQuad;
+    const float* first[B];
+    find_windows(task.x, windows, place, first);
     Sums sums[R][V]{};
     for (uint32_t segment = 0; segment < windows.n_segments; ++segment) {
-      const float* base[(R + 3) / 4];
+      // Positions are reached from every fourth one: addresses then take few registers.
+      const float* base[B];
 #pragma GCC unroll 6
-      for (uint32_t b = 0; b < (R + 3) / 4; ++b) {
-        base[b] = x + windows.segments[segment] + uint64_t{4} * b * stride;
-      }
+      for (uint32_t b = 0; b < B; ++b) base[b] = first[b] + windows.segments[segment];
       for (uint32_t input = 0; input < windows.segment_inputs; ++input) {
         Sums own[V];
 #pragma GCC unroll 4
@@ -38,12 +39,12 @@ struct Numbers : Isa {
         }
 #pragma GCC unroll 24
         for (uint32_t r = 0; r < R; ++r) {
-          const Sums number = Isa::spread(base[r / 4][r % 4 * stride]);
+          const Sums number = Isa::spread(base[r / kQuad][r % kQuad * stride]);
 #pragma GCC unroll 4
           for (uint32_t v = 0; v < V; ++v) sums[r][v] = Isa::fma(number, own[v], sums[r][v]);
         }
 #pragma GCC unroll 6
-        for (uint32_t b = 0; b < (R + 3) / 4; ++b) ++base[b];
+        for (uint32_t b = 0; b < B; ++b) ++base[b];
         weights += kConvOutputs;
       }
     }
@@ -53,7 +54,7 @@ struct Numbers : Isa {
 #pragma GCC unroll 4
       for (uint32_t v = 0; v < V; ++v) kept[r][v] = sums[r][v];
     }
-    finish_tile<Isa, R, V, false>(task.end, kept, place, nullptr, 0.0f);
+    finish_tile<Isa, R, V, false>(task.end, kept, windows.n_positions, place, nullptr, 0.0f);
   }
 };
 
