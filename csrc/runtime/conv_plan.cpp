@@ -156,6 +156,7 @@ void ConvPlan::lay(const ConvWeights& weights) {
     codes_.resize(lanes * padded_inputs());
     scales_.resize(lanes);
     starts_.resize(lanes);
+    signed_starts_.resize(lanes);
   }
   const uint64_t group_outputs = outputs_ / groups_;
   const uint64_t group_channels = channels_ / groups_;
@@ -196,6 +197,7 @@ void ConvPlan::put(const ConvWeights& weights, uint64_t from, uint64_t output, u
   }
   const auto code = static_cast<int8_t>(weights.codes[from] - 128);
   starts_[lane] -= zero_ * code;
+  signed_starts_[lane] += (kSignedZero - zero_) * code;
   if (depthwise_) {
     codes_[position * channels_ + lane] = code;
     return;
@@ -223,6 +225,7 @@ void ConvPlan::set_weights(uint64_t group, kernels::ConvU8& task) const noexcept
   task.panels = codes_.data() + group * group_lanes_ * padded_inputs();
   task.panel_bytes = padded_inputs() * kConvOutputs;
   task.starts = starts_.data() + group * group_lanes_;
+  task.signed_starts = signed_starts_.data() + group * group_lanes_;
   task.scales = scales_.data() + group * group_lanes_;
 }
 

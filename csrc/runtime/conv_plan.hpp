@@ -68,7 +68,7 @@ class ConvPlan {
   /// Bytes of weights, sums and scales as laid out.
   [[nodiscard]] uint64_t n_bytes() const noexcept {
     return codes_.size() + (numbers_.size() + scales_.size()) * sizeof(float) +
-           starts_.size() * sizeof(int32_t);
+           2 * starts_.size() * sizeof(int32_t);
   }
 
  private:
@@ -85,6 +85,7 @@ class ConvPlan {
   AlignedVector<float> numbers_;
   AlignedVector<float> scales_;    // [group][output of whole panels]
   AlignedVector<int32_t> starts_;  // the same
+  AlignedVector<int32_t> signed_starts_;
   Space output_padding_{};
   Space pad_after_{};
   uint64_t groups_ = 1;

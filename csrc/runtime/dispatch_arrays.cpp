@@ -173,12 +173,36 @@ constexpr ProductKernels kProductsNeon{
     .qmatmul_s8 = kernels::neon::qmatmul_s8,
     .qmatmul_f32 = kernels::neon::qmatmul_f32,
 };
+constexpr ImageKernels kImagesNeon{
+    .conv_u8 = kernels::neon::conv_u8,
+    .conv_f32 = kernels::neon::conv_f32,
+    .depthwise_u8 = kernels::neon::depthwise_u8,
+    .depthwise_f32 = kernels::neon::depthwise_f32,
+    .image_top_f32 = kernels::neon::image_top_f32,
+    .image_codes_f32 = kernels::neon::image_codes_f32,
+    .pool_max_f32 = kernels::neon::pool_max_f32,
+    .pool_mean_f32 = kernels::neon::pool_mean_f32,
+    .pool_max_u8 = kernels::neon::pool_max_u8,
+    .batch_norm_f32 = kernels::scalar::batch_norm_f32,
+};
 #endif
 #if defined(CORDWOOD_WITH_NEON_DOTPROD)
 constexpr ProductKernels kProductsNeonDotprod{
     .quantize_rows_f32 = kernels::neon::quantize_rows_f32,
     .qmatmul_s8 = kernels::neon_dotprod::qmatmul_s8,
     .qmatmul_f32 = kernels::neon::qmatmul_f32,
+};
+constexpr ImageKernels kImagesNeonDotprod{
+    .conv_u8 = kernels::neon_dotprod::conv_u8,
+    .conv_f32 = kernels::neon::conv_f32,
+    .depthwise_u8 = kernels::neon::depthwise_u8,
+    .depthwise_f32 = kernels::neon::depthwise_f32,
+    .image_top_f32 = kernels::neon::image_top_f32,
+    .image_codes_f32 = kernels::neon::image_codes_f32,
+    .pool_max_f32 = kernels::neon::pool_max_f32,
+    .pool_mean_f32 = kernels::neon::pool_mean_f32,
+    .pool_max_u8 = kernels::neon::pool_max_u8,
+    .batch_norm_f32 = kernels::scalar::batch_norm_f32,
 };
 #endif
 #if defined(CORDWOOD_WITH_NEON_I8MM)
@@ -212,16 +236,16 @@ constexpr ArrayKernels kArraysAvx512icl =
 #endif
 #if defined(CORDWOOD_WITH_NEON)
 constexpr ArrayKernels kArraysNeon = make_row(kProductsNeon, kSparseScalar, kWeightsScalar,
-                                              kMasksScalar, kImagesScalar, kLimitsScalar);
+                                              kMasksScalar, kImagesNeon, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_NEON_DOTPROD)
 constexpr ArrayKernels kArraysNeonDotprod =
-    make_row(kProductsNeonDotprod, kSparseScalar, kWeightsScalar, kMasksScalar, kImagesScalar,
+    make_row(kProductsNeonDotprod, kSparseScalar, kWeightsScalar, kMasksScalar, kImagesNeonDotprod,
              kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_NEON_I8MM)
 constexpr ArrayKernels kArraysNeonI8mm = make_row(kProductsNeonI8mm, kSparseScalar, kWeightsScalar,
-                                                  kMasksScalar, kImagesScalar, kLimitsScalar);
+                                                  kMasksScalar, kImagesNeonDotprod, kLimitsScalar);
 #endif
 
 }  // namespace cordwood::runtime

@@ -12,6 +12,7 @@ namespace {
 struct Avx2 {
   static constexpr uint32_t kBytes = 32;
   static constexpr uint32_t kMostSums = 12;
+  static constexpr bool kSigned = false;
   using Ints [[gnu::vector_size(32)]] = int32_t;
   using Floats [[gnu::vector_size(32)]] = float;
 

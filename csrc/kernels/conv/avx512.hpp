@@ -11,6 +11,7 @@ namespace {
 struct Avx512 {
   static constexpr uint32_t kBytes = 64;
   static constexpr uint32_t kMostSums = 24;
+  static constexpr bool kSigned = false;
   /// Sums carry their lanes' type: held as __m512i, GCC 12 keeps each of them twice in a loop.
   using Ints [[gnu::vector_size(64)]] = int32_t;
   using Floats [[gnu::vector_size(64)]] = float;

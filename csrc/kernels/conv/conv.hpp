@@ -58,8 +58,9 @@ struct ConvEnd {
 struct ConvU8 {
   const uint8_t* x;  ///< the first window of the first row; up to 3 bytes past a segment are read
   const int8_t* panels;
-  const int32_t* starts;  ///< [output]: minus the zero point times the weights' sum
-  const float* scales;    ///< [output]; both are whole panels
+  const int32_t* starts;         ///< [output]: minus the zero point times the weights' sum
+  const int32_t* signed_starts;  ///< the same for bytes 128 less
+  const float* scales;           ///< [output]; both are whole panels
   uint64_t panel_bytes;
   float x_scale;
   ConvWindows windows;
@@ -105,5 +106,14 @@ namespace avx512icl {
 void conv_u8(const ConvU8& task) noexcept;
 void depthwise_u8(const ConvU8& task) noexcept;
 }  // namespace avx512icl
+namespace neon {
+void conv_u8(const ConvU8& task) noexcept;
+void conv_f32(const ConvF32& task) noexcept;
+void depthwise_u8(const ConvU8& task) noexcept;
+void depthwise_f32(const ConvF32& task) noexcept;
+}  // namespace neon
+namespace neon_dotprod {
+void conv_u8(const ConvU8& task) noexcept;
+}
 
 }  // namespace cordwood::kernels

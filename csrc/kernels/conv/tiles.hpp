@@ -3,6 +3,7 @@
 // of four inputs for each position, and a multiply-add for each sum. `Isa` is that of end.hpp with
 //
 //     static constexpr uint32_t kMostSums;       // of a tile
+//     static constexpr bool kSigned;             // inputs are taken as signed bytes, 128 less
 //     using Inputs, Weights;
 //     static Inputs inputs(const uint8_t* four);
 //     static Weights weights(const int8_t* bytes);
@@ -34,10 +35,11 @@ struct Codes : Isa {
     constexpr uint32_t B = (R + kQuad - 1) / kQuad;
     const uint8_t* first[B];
     find_windows(task.x, windows, place, first);
+    const int32_t* starts = (Isa::kSigned ? task.signed_starts : task.starts) + place.output;
     Sums sums[R][V];
 #pragma GCC unroll 4
     for (uint32_t v = 0; v < V; ++v) {
-      const auto start = load<Sums>(task.starts + place.output + v * kOutputs);
+      const auto start = load<Sums>(starts + v * kOutputs);
 #pragma GCC unroll 24
       for (uint32_t r = 0; r < R; ++r) sums[r][v] = start;
     }

@@ -32,5 +32,9 @@ namespace avx512 {
 float image_top_f32(const float* x, uint64_t n) noexcept;
 void image_codes_f32(const ImageCodes& task) noexcept;
 }  // namespace avx512
+namespace neon {
+float image_top_f32(const float* x, uint64_t n) noexcept;
+void image_codes_f32(const ImageCodes& task) noexcept;
+}  // namespace neon
 
 }  // namespace cordwood::kernels

@@ -56,9 +56,7 @@ struct CodeFold {
   using Number = uint8_t;
   using Vector = FoldCodes<kBytes>;
   [[gnu::always_inline]] static Vector start() noexcept { return Vector{}; }
-  [[gnu::always_inline]] static Vector add(Vector y, Vector x) noexcept {
-    return x > y ? x : y;
-  }
+  [[gnu::always_inline]] static Vector add(Vector y, Vector x) noexcept { return x > y ? x : y; }
   [[gnu::always_inline]] static Vector end(Vector y, float) noexcept { return y; }
 };
 
