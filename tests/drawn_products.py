@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import oracle_products as oracle
 from cordwood import _core
 from cordwood._ops_tensor import pack_codes
 
@@ -55,6 +56,10 @@ class Weights:
         """Return zero points, of symmetric weights too."""
         middle = np.uint8(1 << (self.bits - 1))
         return np.full(self.scales.shape, middle) if self.zeros is None else self.zeros
+
+    def piece(self) -> int:
+        """Return how many inputs of an output without groups are summed at once."""
+        return oracle.PIECE if self.zeros is None else oracle.PIECE // 2
 
     def numbers(self) -> Floats:
         """Widen the codes to what they stand for, in float32."""

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PIECE = 65536
+"""Inputs of a piece of symmetric weights; those with zero points take half of it."""
 TINY = np.float32(2.0**-100)
 TOP = np.float32(127)
 
 
 @dataclass(frozen=True)
 class Codes:
-    """Activations as signed codes: codes[row, input], scales[row, group]."""
+    """Activations as codes less their zero points: [row, input], and scales[row, group]."""
 
     codes: NDArray[np.int64]
     scales: NDArray[np.float32]
@@ -70,20 +71,75 @@ def quantize_rows(
     return Codes(codes, scales, grouped=group is not None)
 
 
-def multiply(
+def encode(
+    x: NDArray[np.float32], scale: np.float32, zero: int, least: int, most: int
+) -> NDArray[np.int64]:
+    """Codes from `least` to `most` of a scale and a zero point; NaN has the least."""
+    near = np.rint(x * (np.float32(1) / scale))
+    near = np.where(np.isnan(near), -np.inf, near)
+    return np.clip(near, np.float32(least - zero), np.float32(most - zero)).astype(np.int64) + zero
+
+
+def quantize_rows_unsigned(
+    x: NDArray[np.float32],
+    group: int | None = None,
+    scale: float | None = None,
+    zero: int = 0,
+) -> Codes:
+    """Activations in uint8, by a scale and zero point for each row or group, or by given ones."""
+    n_rows, n_inputs = x.shape
+    step = n_inputs if group is None else group
+    codes = np.zeros(x.shape, dtype=np.int64)
+    scales = np.zeros((n_rows, -(-n_inputs // step)), dtype=np.float32)
+    most = np.float32(255)
+    for row in range(n_rows):
+        for index, first in enumerate(range(0, n_inputs, step)):
+            part = x[row, first : first + step]
+            own, own_zero = np.float32(0 if scale is None else scale), zero
+            if scale is None:
+                low = min(np.float32(0), part.min())
+                high = max(np.float32(0), part.max())
+                span = high - low
+                if span < TINY:
+                    continue
+                own = span / most if np.isfinite(span) else high / most - low / most
+                own_zero = int(min(np.rint(-low / own), most))
+            scales[row, index] = own
+            coded = encode(part, own, own_zero, 0, 255)
+            codes[row, first : first + step] = coded - own_zero
+    return Codes(codes, scales, grouped=group is not None)
+
+
+def given_codes(codes: NDArray[np.int8] | NDArray[np.uint8], scale: float, zero: int = 0) -> Codes:
+    """Activations that are codes already."""
+    scales = np.full((len(codes), 1), scale, dtype=np.float32)
+    return Codes(codes.astype(np.int64) - zero, scales, grouped=False)
+
+
+def requantize(
+    y: NDArray[np.float32], dtype: str, scale: float, zero: int
+) -> NDArray[np.int8] | NDArray[np.uint8]:
+    """Answers as codes."""
+    limits = np.iinfo(dtype)
+    codes = encode(y, np.float32(scale), zero, int(limits.min), int(limits.max))
+    return codes.astype(np.int8 if dtype == "int8" else np.uint8)
+
+
+def multiply(  # noqa: PLR0913 - what a product is made of
     x: Codes,
     codes: NDArray[np.uint8],
     scales: NDArray[np.float32],
     zeros: NDArray[np.uint8],
     group: int | None,
     *,
+    piece: int = PIECE,
     bias: NDArray[np.float32] | None = None,
     residual: NDArray[np.float32] | None = None,
     cut: tuple[float, float] | None = None,
 ) -> NDArray[np.float32]:
     """``x @ w.T`` and its ending: integers first, then float32 in ascending groups."""
     n_inputs = codes.shape[1]
-    step = PIECE if group is None else group
+    step = piece if group is None else group
     total = None
     for index, first in enumerate(range(0, n_inputs, step)):
         own = 0 if group is None else index

@@ -113,8 +113,9 @@ def test_integers_are_exact_at_the_extremes(n_inputs: int, sign: int) -> None:
         for zeros in (None, np.array([[top], [0], [top // 2], [top], [0], [3]], dtype=np.uint8)):
             weights = Weights(codes, scales, zeros, bits, None)
             wanted = oracle.multiply(
-                oracle.quantize_rows(x), codes, scales, weights.zero_points(), None
-            )
+                oracle.quantize_rows(x), codes, scales, weights.zero_points(), None,
+                piece=weights.piece(),
+            )  # fmt: skip
             matrix = weights.matrix()
             for isa in ISAS:
                 assert_same(matrix.matmul(x, isa=isa), wanted, isa, bits)

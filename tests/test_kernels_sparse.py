@@ -36,12 +36,16 @@ def draw_weights(
 
 
 def expected(
-    x: NDArray[np.float32], codes: NDArray[np.int8], scales: NDArray[np.float32], **ending: Any
+    x: NDArray[np.float32] | oracle.Codes,
+    codes: NDArray[np.int8],
+    scales: NDArray[np.float32],
+    **ending: Any,
 ) -> NDArray[np.float32]:
     unsigned = (codes.astype(np.int16) + 128).astype(np.uint8)
     zeros = np.full((len(codes), 1), 128, dtype=np.uint8)
+    scale = ending.pop("scale", None)
     return oracle.multiply(
-        oracle.quantize_rows(x, None, ending.pop("scale", None)),
+        x if isinstance(x, oracle.Codes) else oracle.quantize_rows(x, None, scale),
         unsigned,
         scales[:, None],
         zeros,
@@ -64,6 +68,28 @@ def check(
         y = matrix.matmul(x, bias, residual, _core.Cut(-1.0, 1.5), static_scale=0.02, isa=isa)
         want = expected(x, codes, scales, bias=bias, residual=residual, cut=(-1.0, 1.5), scale=0.02)
         np.testing.assert_array_equal(y, want)
+        check_codings(matrix, isa, codes, scales, x)
+
+
+def check_codings(
+    matrix: Any,
+    isa: str,
+    codes: NDArray[np.int8],
+    scales: NDArray[np.float32],
+    x: NDArray[np.float32],
+) -> None:
+    """Check uint8 with scales of its own and a given one, codes that are given, and answers."""
+    y = matrix.matmul(x, x_coding=_core.Coding("uint8", 0.0, 0), isa=isa)
+    want = expected(oracle.quantize_rows_unsigned(x), codes, scales)
+    np.testing.assert_array_equal(y, want)
+    answer = _core.Coding("int8", 0.5, -3)
+    coding = _core.Coding("uint8", 0.02, 250)
+    y = matrix.matmul(x, x_coding=coding, coding=answer, isa=isa)
+    want = expected(oracle.quantize_rows_unsigned(x, None, 0.02, 250), codes, scales)
+    np.testing.assert_array_equal(y, oracle.requantize(want, "int8", 0.5, -3))
+    given = np.clip(np.rint(x * 60), -128, 127).astype(np.int8)
+    y = matrix.matmul(given, x_coding=_core.Coding("int8", 0.1, 5), isa=isa)
+    np.testing.assert_array_equal(y, expected(oracle.given_codes(given, 0.1, 5), codes, scales))
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -117,6 +143,13 @@ def test_the_largest_sums(isa: str, kind: str, sign: int) -> None:
     matrix = _core.SparseMatrix(codes, scales, kind=kind)
     for rows in (x, x[:1]):
         np.testing.assert_array_equal(matrix.matmul(rows, isa=isa), expected(rows, codes, scales))
+    for code, zero in ((0, 255), (255, 0), (0, 0), (255, 255)):
+        given = np.full((9, n_inputs), code, dtype=np.uint8)
+        coding = _core.Coding("uint8", 1.0, zero)
+        for rows in (given, given[:1]):
+            want = expected(oracle.given_codes(rows, 1.0, zero), codes, scales)
+            y = matrix.matmul(rows, x_coding=coding, isa=isa)
+            np.testing.assert_array_equal(y, want)
 
 
 @pytest.mark.parametrize("isa", ISAS)

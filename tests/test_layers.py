@@ -46,7 +46,9 @@ def _rooms(*names: str) -> Callable[[str, str], bool]:
 
 def _kernel(source: str, target: str) -> bool:
     same_operation = Path(source).parent == Path(target).parent
-    return target in SHARED_C or same_operation
+    # The functions of nets, written once over lanes: headers alone, with internal linkage.
+    functions = target.startswith("kernels/math/") and target.endswith(".hpp")
+    return target in SHARED_C or same_operation or functions
 
 
 MAY_INCLUDE: dict[str, Callable[[str, str], bool]] = {

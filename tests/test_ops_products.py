@@ -194,8 +194,8 @@ def test_a_tensor_survives_pickle(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"activation": "gelu"}, "expected None, 'relu' or 'relu6'"),
-        ({"activations": "int4"}, "expected 'int8' or 'float32'"),
+        ({"activation": "swish"}, "expected one of None, 'relu', 'relu6', 'gelu'"),
+        ({"activations": "int4"}, "expected 'int8', 'uint8' or 'float32'"),
         ({"activation_group": 64}, "group_size is 32"),
         ({"activation_scale": 0.0}, "activation_scale is 0.0"),
         ({"activation_scale": np.nan}, "activation_scale is nan"),

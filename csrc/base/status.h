@@ -81,7 +81,8 @@
   X(infinity_refused, 308)                                                                         \
   X(output_not_available, 309)                                                                     \
   X(dtype_not_supported, 310)                                                                      \
-  X(shape_mismatch, 311)
+  X(shape_mismatch, 311)                                                                           \
+  X(index_out_of_range, 312)
 
 enum cordwood_status {
 #define CORDWOOD_STATUS_ENUM(name, code) CORDWOOD_STATUS_##name = code,

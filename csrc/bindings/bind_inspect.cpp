@@ -14,8 +14,9 @@ namespace py = pybind11;
 namespace cordwood::bindings {
 namespace {
 
-constexpr std::array<const char*, 9> kRoleNames{
-    "none", "rows", "margin", "response", "probability", "label", "score", "decision", "embedding"};
+constexpr std::array<const char*, 9> kRoleNames{"none",        "rows",  "margin", "response",
+                                                "probability", "label", "score",  "decision",
+                                                "embedding",   "input", "output"};
 
 constexpr std::array<const char*, 13> kLinkNames{
     "identity", "sigmoid",      "exp",           "softmax", "softplus", "signed_square", "unknown",
@@ -119,6 +120,25 @@ py::tuple input_ids(const format::FileView& file, const cordwood_operator& op) {
   return ids;
 }
 
+constexpr std::array<const char*, CORDWOOD_ROWS_COUNT> kRowNames{
+    "float32", "int8-dynamic", "int8-static", "uint8-dynamic", "uint8-static", "bfloat16"};
+constexpr std::array<const char*, CORDWOOD_ACTIVATION_COUNT> kActivationNames{
+    "relu", "leaky_relu", "prelu", "elu",      "selu", "celu",         "gelu",       "gelu_tanh",
+    "silu", "sigmoid",    "tanh",  "softplus", "mish", "hard_sigmoid", "hard_swish", "clip"};
+
+/// How a product of a net codes its rows, and what follows it.
+py::dict product_attributes(const cordwood_linear_attributes& product) {
+  py::dict fields;
+  fields["rows"] = kRowNames[product.rows];
+  fields["row_group"] = product.row_group;
+  fields["row_scale"] = product.row_scale;
+  fields["row_zero"] = product.row_zero;
+  fields["activation"] = product.activation < kActivationNames.size()
+                             ? py::object(py::str(kActivationNames[product.activation]))
+                             : py::object(py::none());
+  return fields;
+}
+
 py::dict operator_attributes(const format::FileView& file, const cordwood_operator& op) {
   py::dict fields;
   if (op.opcode == CORDWOOD_OP_TREE_ENSEMBLE) {
@@ -130,7 +150,11 @@ py::dict operator_attributes(const format::FileView& file, const cordwood_operat
     fields["complement"] = link.complement == 1;
     fields["scale"] = link.scale;
     fields["offset"] = link.offset;
-  } else {
+  } else if (op.opcode == CORDWOOD_OP_LINEAR) {
+    return product_attributes(file.attributes_of<cordwood_linear_attributes>(op));
+  } else if (op.opcode == CORDWOOD_OP_CONV) {
+    return product_attributes(file.attributes_of<cordwood_conv_attributes>(op).product);
+  } else if (op.opcode == CORDWOOD_OP_DECIDE) {
     const auto decide = file.attributes_of<cordwood_decide_attributes>(op);
     fields["rule"] = kRuleNames[decide.rule];
     fields["cut"] = decide.cut;
@@ -151,7 +175,9 @@ py::list list_operators(const format::FileView& file) {
     py::dict record;
     record["name"] = format::opcode_name(op.opcode);
     record["inputs"] = input_ids(file, op);
-    record["outputs"] = py::make_tuple(file.output(op, 0));
+    py::tuple outputs(op.output_count);
+    for (uint32_t k = 0; k < op.output_count; ++k) outputs[k] = file.output(op, k);
+    record["outputs"] = outputs;
     record["tensors"] = tensors;
     record["attributes"] = operator_attributes(file, op);
     operators.append(record);

@@ -1,6 +1,7 @@
 // Products of arrays with quantised matrices.
 #include "bindings/product_call.hpp"
 #include "bindings/rooms.hpp"
+#include "format/operators.h"
 #include "runtime/qmatmul_run.hpp"
 #include "runtime/thread_limits.hpp"
 
@@ -46,21 +47,24 @@ class QuantizedMatrix {
     plan_ = std::move(plan).value();
   }
 
-  py::array matmul(const Floats& x, const std::optional<Floats>& bias,
+  py::array matmul(const py::array& x, const std::optional<Floats>& bias,
                    const std::optional<Floats>& residual, const std::optional<Cut>& cut,
-                   const std::optional<Floats>& out, bool float_rows, float static_scale,
-                   uint64_t scale_group, unsigned threads,
+                   const std::optional<py::array>& out, bool float_rows, float static_scale,
+                   uint64_t scale_group, unsigned threads, const std::optional<Coding>& x_coding,
+                   const std::optional<Coding>& coding,
                    const std::optional<std::string>& isa) const {
-    const ProductArrays arrays(x, bias, residual, out, plan_.n_inputs(), plan_.n_outputs());
+    const ProductRows rows(x, static_scale, x_coding);
+    ProductArrays arrays(rows.array, bias, residual, out, coding, plan_.n_inputs(),
+                         plan_.n_outputs());
     const auto limit = threads == 0 ? default_threads_ : runtime::resolve_threads(threads);
     throw_unless_ok(limit.status());
-    const runtime::QmatmulCall call{.x = x.data(),
-                                    .x_stride = plan_.n_inputs(),
-                                    .n_rows = static_cast<uint64_t>(x.shape(0)),
+    const runtime::QmatmulCall call{.rows = rows.source,
+                                    .n_rows = static_cast<uint64_t>(rows.array.shape(0)),
                                     .end = arrays.ending<kernels::QmatmulEnd>(cut),
+                                    .answer = arrays.codes(),
+                                    .activation = activation_of(cut),
                                     .float_rows = float_rows,
                                     .scale_group = scale_group,
-                                    .static_scale = static_scale,
                                     .threads = *limit};
     throw_unless_ok(run(call, kernels_of(isa)));
     return arrays.answer;
@@ -80,6 +84,16 @@ class QuantizedMatrix {
   // Asked for once: reading the quota of a control group takes longer than a small product.
   Result<unsigned> default_threads_ = runtime::resolve_threads(0);
 };
+
+/// A function over finished answers; one slope by channel is no parameter of it.
+Cut function_of(uint32_t kind, float alpha, float beta) {
+  if (kind > CORDWOOD_ACTIVATION_CLIP || kind == CORDWOOD_ACTIVATION_PRELU) {
+    throw_status(fail(CORDWOOD_STATUS_shape_mismatch, "activation",
+                      "kind {}; expected one of docs/graph.md up to {}, not prelu", kind,
+                      static_cast<int>(CORDWOOD_ACTIVATION_CLIP)));
+  }
+  return {0.0f, 0.0f, 0, {true, kind, alpha, beta}};
+}
 
 }  // namespace
 
@@ -104,9 +118,16 @@ void register_products(py::module_& m) {
       py::arg("block"), "Load a block of memory once, in order.");
   py::class_<Cut>(m, "Cut", py::is_final(),
                   py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
-                  "Limits that an activation cuts answers to.")
-      .def(py::init([](float low, float high) { return Cut{low, high, 1}; }), py::arg("low"),
-           py::arg("high"));
+                  "What an activation does to answers: limits, or a function.")
+      .def(py::init([](float low, float high) { return Cut{low, high, 1, {}}; }), py::arg("low"),
+           py::arg("high"))
+      .def_static("function", &function_of, py::arg("kind"), py::arg("alpha") = 0.0f,
+                  py::arg("beta") = 0.0f,
+                  "A function of the answers, by its number in docs/graph.md.");
+  py::class_<Coding>(m, "Coding", py::is_final(),
+                     py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
+                     "Codes of one scale and zero point.")
+      .def(py::init(&coding_of), py::arg("dtype"), py::arg("scale"), py::arg("zero"));
   py::class_<QuantizedMatrix>(m, "QuantizedMatrix", py::is_final(),
                               py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
                               "A quantised weight matrix laid out for products.")
@@ -124,6 +145,7 @@ void register_products(py::module_& m) {
            py::arg("residual") = py::none(), py::arg("cut") = py::none(),
            py::arg("out") = py::none(), py::arg("float_rows") = false,
            py::arg("static_scale") = 0.0f, py::arg("scale_group") = 0, py::arg("threads") = 0,
+           py::arg("x_coding") = py::none(), py::arg("coding") = py::none(),
            py::arg("isa") = py::none(), "Multiply rows of activations, quantised on the fly.")
       .def_property_readonly("nbytes", &QuantizedMatrix::n_bytes,
                              "Bytes of weights, scales and zero points as laid out.");

@@ -32,18 +32,21 @@ class SparseMatrix {
     plan_ = std::move(plan).value();
   }
 
-  py::array matmul(const Floats& x, const std::optional<Floats>& bias,
+  py::array matmul(const py::array& x, const std::optional<Floats>& bias,
                    const std::optional<Floats>& residual, const std::optional<Cut>& cut,
-                   const std::optional<Floats>& out, float static_scale, unsigned threads,
+                   const std::optional<py::array>& out, float static_scale, unsigned threads,
+                   const std::optional<Coding>& x_coding, const std::optional<Coding>& coding,
                    const std::optional<std::string>& isa) const {
-    const ProductArrays arrays(x, bias, residual, out, plan_.n_inputs(), plan_.n_outputs());
+    const ProductRows rows(x, static_scale, x_coding);
+    ProductArrays arrays(rows.array, bias, residual, out, coding, plan_.n_inputs(),
+                         plan_.n_outputs());
     const auto limit = threads == 0 ? default_threads_ : runtime::resolve_threads(threads);
     throw_unless_ok(limit.status());
-    throw_unless_ok(run({.x = x.data(),
-                         .x_stride = plan_.n_inputs(),
-                         .n_rows = static_cast<uint64_t>(x.shape(0)),
+    throw_unless_ok(run({.rows = rows.source,
+                         .n_rows = static_cast<uint64_t>(rows.array.shape(0)),
                          .end = arrays.ending<kernels::SparseEnd>(cut),
-                         .static_scale = static_scale,
+                         .answer = arrays.codes(),
+                         .activation = activation_of(cut),
                          .threads = *limit},
                         kernels_of(isa)));
     return arrays.answer;
@@ -55,9 +58,9 @@ class SparseMatrix {
   [[nodiscard]] Status run(const runtime::SparseCall& call,
                            const runtime::ArrayKernels& kernels) const {
     // Scratch of this thread, kept warm; any matrix may use it, one call at a time.
-    thread_local runtime::Arena arena;
+    thread_local runtime::SparseContext context;
     const py::gil_scoped_release release;
-    return runtime::run_sparse(arena, plan_, call, kernels);
+    return runtime::run_sparse(context, plan_, call, kernels);
   }
 
   runtime::SparsePlan plan_;
@@ -75,6 +78,7 @@ void register_sparse(py::module_& m) {
       .def("matmul", &SparseMatrix::matmul, py::arg("x"), py::arg("bias") = py::none(),
            py::arg("residual") = py::none(), py::arg("cut") = py::none(),
            py::arg("out") = py::none(), py::arg("static_scale") = 0.0f, py::arg("threads") = 0,
+           py::arg("x_coding") = py::none(), py::arg("coding") = py::none(),
            py::arg("isa") = py::none(), "Multiply rows of activations, quantised on the fly.")
       .def_property_readonly("nbytes", &SparseMatrix::n_bytes,
                              "Bytes of weights and of what says where they stand.");

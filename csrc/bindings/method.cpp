@@ -34,20 +34,6 @@ ThreadScratch& thread_scratch() noexcept {
   return scratch;
 }
 
-/// Releases the interpreter's lock for as long as it lives, if asked to.
-class Unlocked {
- public:
-  explicit Unlocked(bool release) noexcept : state_(release ? PyEval_SaveThread() : nullptr) {}
-  ~Unlocked() {
-    if (state_ != nullptr) PyEval_RestoreThread(state_);
-  }
-  Unlocked(const Unlocked&) = delete;
-  Unlocked& operator=(const Unlocked&) = delete;
-
- private:
-  PyThreadState* state_;
-};
-
 /// Calls the device in this thread's context, without the lock where that pays; raises on failure.
 template <class Call>
 void run_on(const runtime::DeviceModel& model, const cordwood_rows& rows, Call&& call) {
@@ -239,6 +225,10 @@ void destroy_capsule(PyObject* capsule) noexcept {
 }
 
 }  // namespace
+
+runtime::DeviceContexts& thread_contexts() noexcept {
+  return thread_scratch().contexts;
+}
 
 py::object make_method(std::string_view name, Method&& method) {
   for (PyMethodDef& known : definitions()) {

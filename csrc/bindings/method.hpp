@@ -23,6 +23,23 @@ struct Method {
   pybind11::object binned;   ///< answers rows that `prepare` gave back as they came, or None
 };
 
+/// Scratch of this thread on every device, shared by all models it calls.
+runtime::DeviceContexts& thread_contexts() noexcept;
+
+/// Releases the interpreter's lock for as long as it lives, if asked to.
+class Unlocked {
+ public:
+  explicit Unlocked(bool release) noexcept : state_(release ? PyEval_SaveThread() : nullptr) {}
+  ~Unlocked() {
+    if (state_ != nullptr) PyEval_RestoreThread(state_);
+  }
+  Unlocked(const Unlocked&) = delete;
+  Unlocked& operator=(const Unlocked&) = delete;
+
+ private:
+  PyThreadState* state_;
+};
+
 /// A builtin function of X, fast where it stands alone. `name` must be one of the names that scikit-learn uses.
 pybind11::object make_method(std::string_view name, Method&& method);
 

@@ -5,12 +5,15 @@
 
 namespace cordwood::bindings {
 
+void register_attention(pybind11::module_& m);
 void register_encode(pybind11::module_& m);
+void register_floats(pybind11::module_& m);
 void register_format(pybind11::module_& m);
 void register_images(pybind11::module_& m);
 void register_kernels(pybind11::module_& m);
 void register_masks(pybind11::module_& m);
 void register_model(pybind11::module_& m);
+void register_nets(pybind11::module_& m);
 void register_pools(pybind11::module_& m);
 void register_products(pybind11::module_& m);
 void register_sparse(pybind11::module_& m);

@@ -99,7 +99,9 @@ enum cordwood_role {
   CORDWOOD_ROLE_LABEL = 5,
   CORDWOOD_ROLE_SCORE = 6,
   CORDWOOD_ROLE_DECISION = 7,
-  CORDWOOD_ROLE_EMBEDDING = 8
+  CORDWOOD_ROLE_EMBEDDING = 8,
+  CORDWOOD_ROLE_INPUT = 9, /* of a net; any number of values */
+  CORDWOOD_ROLE_OUTPUT = 10
 };
 
 #define CORDWOOD_MAX_RANK 6u
@@ -109,7 +111,7 @@ struct cordwood_value {
   uint8_t role;
   uint8_t rank;
   uint8_t reserved[5];
-  uint8_t symbol_of[8];  /* per dimension: 0 a constant, 1 the batch, 2 the sequence */
+  uint8_t symbol_of[8];  /* per dimension: 0 a constant, 1 the batch, 2 the sequence, 3... others */
   uint64_t dimension[6]; /* size, or the symbol's declared maximum (0: none) */
 }; /* 64 bytes */
 

@@ -140,7 +140,8 @@ struct cordwood_attention_attributes {
   float soft_cap;
   uint32_t causal;
   uint32_t window;
-  uint8_t heads_last[4]; /* queries, keys, values, output: 1 where the shape is (batch, n, heads, d) */
+  uint8_t
+      heads_last[4]; /* queries, keys, values, output: 1 where the shape is (batch, n, heads, d) */
   uint8_t reserved[4];
 }; /* 24 bytes */
 

@@ -28,6 +28,31 @@ Status check_tensors(const FileView& file) noexcept;
 /// PROGRAM, OPERANDS, ATTRIBUTES: operands, attributes, order, types and shapes around operators.
 Status check_program(const FileView& file) noexcept;
 
+/// What an opcode must look like.
+struct Signature {
+  uint32_t inputs;
+  uint32_t most_inputs;
+  uint32_t outputs;
+  uint32_t most_outputs;
+  uint32_t tensors;
+  uint32_t most_tensors;
+  uint32_t attribute_bytes;
+};
+
+/// False for an unknown opcode.
+[[nodiscard]] bool signature_of(uint16_t opcode, Signature& signature) noexcept;
+
+/// Whether an opcode belongs to nets, not to models of rows.
+[[nodiscard]] bool is_net_opcode(uint16_t opcode) noexcept;
+
+/// Whether an operator may name quantised tensors.
+[[nodiscard]] bool reads_quantised(uint16_t opcode) noexcept;
+
+/// Attributes and tensors of an operator of a net. Shapes of values depend on what a caller brings:
+/// they are inferred, and judged, before a run.
+Status check_net_operator(const FileView& file, const cordwood_operator& op,
+                          uint32_t index) noexcept;
+
 /// Attributes of one operator, and the types and shapes of its values.
 Status check_operator(const FileView& file, const cordwood_operator& op, uint32_t index) noexcept;
 

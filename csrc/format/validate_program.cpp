@@ -38,32 +38,6 @@ Status check_runs(const FileView& file, const cordwood_operator& op, uint32_t in
   return {};
 }
 
-struct Signature {
-  uint32_t inputs;
-  uint32_t most_inputs;
-  uint32_t tensors;
-  uint32_t most_tensors;
-  uint32_t attribute_bytes;
-};
-
-/// What a known opcode must look like; false for an unknown one.
-bool signature_of(uint16_t opcode, Signature& signature) noexcept {
-  switch (opcode) {
-    case CORDWOOD_OP_TREE_ENSEMBLE:
-      signature = {1, 2, CORDWOOD_TREE_TENSOR_COUNT, CORDWOOD_TREE_TENSOR_COUNT,
-                   sizeof(cordwood_tree_attributes)};
-      return true;
-    case CORDWOOD_OP_LINK:
-      signature = {1, 1, 0, 0, sizeof(cordwood_link_attributes)};
-      return true;
-    case CORDWOOD_OP_DECIDE:
-      signature = {1, 1, 0, 1, sizeof(cordwood_decide_attributes)};
-      return true;
-    default:
-      return false;
-  }
-}
-
 Status check_signature(const cordwood_operator& op, uint32_t index) noexcept {
   Signature signature{};
   if (!signature_of(op.opcode, signature)) {
@@ -76,8 +50,8 @@ Status check_signature(const cordwood_operator& op, uint32_t index) noexcept {
                 "operator {} has version {}, expected 1; use a newer cordwood", index, op.version);
   }
   if (op.input_count < signature.inputs || op.input_count > signature.most_inputs ||
-      op.output_count != 1 || op.tensor_count < signature.tensors ||
-      op.tensor_count > signature.most_tensors) {
+      op.output_count < signature.outputs || op.output_count > signature.most_outputs ||
+      op.tensor_count < signature.tensors || op.tensor_count > signature.most_tensors) {
     return fail(CORDWOOD_STATUS_operator_operands_invalid, opcode_name(op.opcode),
                 "operator {} has {} inputs, {} outputs and {} tensors, not those of its opcode",
                 index, op.input_count, op.output_count, op.tensor_count);
@@ -103,6 +77,18 @@ Status check_tensor_operands(const FileView& file, const cordwood_operator& op, 
                   file.tensors.size());
     }
     named[id] = true;
+    // Scales and zero points belong to their tensor: the operator names them with it.
+    const cordwood_tensor tensor = file.tensors[id];
+    for (const uint32_t part : {tensor.scale_tensor, tensor.zero_tensor}) {
+      if (part == CORDWOOD_NO_TENSOR) continue;
+      if (named[part] || !reads_quantised(op.opcode)) {
+        return fail(CORDWOOD_STATUS_tensor_encoding_unknown, opcode_name(op.opcode),
+                    "operator {} names the quantised tensor {}, which it does not read or whose "
+                    "tensor {} is named already",
+                    index, id, part);
+      }
+      named[part] = true;
+    }
   }
   return {};
 }
@@ -154,24 +140,14 @@ Status check_nothing_left(const FileView& file, const Cursor& cursor, const std:
 
 }  // namespace
 
-const char* opcode_name(uint16_t opcode) noexcept {
-  switch (opcode) {
-    case CORDWOOD_OP_TREE_ENSEMBLE:
-      return "tree_ensemble";
-    case CORDWOOD_OP_LINK:
-      return "link";
-    case CORDWOOD_OP_DECIDE:
-      return "decide";
-    default:
-      return "unknown";
-  }
-}
-
 Status check_program(const FileView& file) noexcept {
   return guard_memory(kPlace, [&]() -> Status {
     std::vector<bool> made(file.values.size());
+    bool net = false;
     for (uint32_t id = 0; id < file.values.size(); ++id) {
-      made[id] = file.values[id].role == CORDWOOD_ROLE_ROWS;
+      const uint8_t role = file.values[id].role;
+      made[id] = role == CORDWOOD_ROLE_ROWS || role == CORDWOOD_ROLE_INPUT;
+      net = net || role == CORDWOOD_ROLE_INPUT;
     }
     std::vector<bool> named(file.tensors.size());
     Cursor cursor;
@@ -181,7 +157,14 @@ Status check_program(const FileView& file) noexcept {
       CORDWOOD_RETURN_IF_FAILED(check_signature(op, index));
       CORDWOOD_RETURN_IF_FAILED(check_tensor_operands(file, op, index, named));
       CORDWOOD_RETURN_IF_FAILED(check_order(file, op, index, made));
-      CORDWOOD_RETURN_IF_FAILED(check_operator(file, op, index));
+      if (is_net_opcode(op.opcode) != net) {
+        return fail(CORDWOOD_STATUS_operator_unknown, opcode_name(op.opcode),
+                    "operator {} is of a net, expected inputs instead of rows; or of a tree model, "
+                    "expected rows",
+                    index);
+      }
+      CORDWOOD_RETURN_IF_FAILED(net ? check_net_operator(file, op, index)
+                                    : check_operator(file, op, index));
     }
     return check_nothing_left(file, cursor, made, named);
   });

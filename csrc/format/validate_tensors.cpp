@@ -9,7 +9,7 @@ namespace cordwood::format {
 namespace {
 
 constexpr uint32_t kDtypes = CORDWOOD_DTYPE_FLOAT64 + 1;
-constexpr uint32_t kRoles = CORDWOOD_ROLE_EMBEDDING + 1;
+constexpr uint32_t kRoles = CORDWOOD_ROLE_OUTPUT + 1;
 
 constexpr std::array<uint32_t, kDtypes> kDtypeBits{0,  1,  2,  3,  4,  8,  8,  16, 16,
                                                    32, 32, 64, 64, 16, 16, 32, 64};
@@ -19,7 +19,6 @@ constexpr std::array<const char*, kDtypes> kDtypeNames{
     "int32",   "uint32", "int64", "uint64", "float16", "bfloat16", "float32", "float64"};
 
 constexpr uint8_t kSymbolBatch = 1;
-constexpr uint8_t kSymbolSequence = 2;
 
 template <class T>
 bool all_zero(const T& array, std::size_t first) noexcept {
@@ -43,15 +42,15 @@ Status check_value_shape(const cordwood_value& value, uint32_t index) noexcept {
   for (uint32_t axis = 0; good && axis < value.rank; ++axis) {
     const uint8_t symbol = value.symbol_of[axis];
     const uint64_t size = value.dimension[axis];
-    good = symbol <= kSymbolSequence && size <= kMaxElements && (symbol != 0 || size != 0);
+    good = size <= kMaxElements && (symbol != 0 || size != 0);
     if (good && symbol == 0) {
       good = checked_multiply(constants, size, constants) && constants <= kMaxElements;
     }
   }
   if (good) return {};
   return fail(CORDWOOD_STATUS_value_shape_invalid, "section values",
-              "value {} has rank {}, expected at most 6 axes, each a known symbol or a size of at "
-              "least 1, at most 2^48 elements, and zero in what is unused",
+              "value {} has rank {}, expected at most 6 axes, each a symbol or a size of at least "
+              "1, at most 2^48 elements, and zero in what is unused",
               index, value.rank);
 }
 
@@ -61,6 +60,65 @@ bool encoding_fits(const cordwood_tensor& tensor, uint64_t count) noexcept {
       tensor.dtype == CORDWOOD_DTYPE_FLOAT32 || tensor.dtype == CORDWOOD_DTYPE_FLOAT64;
   return tensor.encoding == CORDWOOD_ENCODING_RAW ||
          (count != 0 && (floats || tensor.encoding != CORDWOOD_ENCODING_DIFFERENCES));
+}
+
+bool is_net_role(uint8_t role) noexcept {
+  return role == CORDWOOD_ROLE_INPUT || role == CORDWOOD_ROLE_OUTPUT;
+}
+
+/// A file is a tree model with rows, or a net with inputs and outputs.
+Status check_roles(const std::array<bool, kRoles>& taken, std::size_t count) noexcept {
+  const bool net = taken[CORDWOOD_ROLE_INPUT] && taken[CORDWOOD_ROLE_OUTPUT];
+  bool others = false;
+  for (uint32_t role = CORDWOOD_ROLE_ROWS; role < CORDWOOD_ROLE_INPUT; ++role) {
+    others = others || taken[role];
+  }
+  if (net && !others) return {};
+  if (taken[CORDWOOD_ROLE_INPUT] || taken[CORDWOOD_ROLE_OUTPUT]) {
+    return fail(CORDWOOD_STATUS_value_role_unknown, "section values",
+                "a net has values of role {} and of role {} and of no other, which {} values have "
+                "not",
+                CORDWOOD_ROLE_INPUT, CORDWOOD_ROLE_OUTPUT, count);
+  }
+  if (taken[CORDWOOD_ROLE_ROWS]) return {};
+  return fail(CORDWOOD_STATUS_value_rows_missing, "section values",
+              "none of {} values has role {}, expected the rows", count, CORDWOOD_ROLE_ROWS);
+}
+
+/// Scales and zero points of a quantised tensor: [outputs, groups], RAW or coded, and plain themselves.
+Status check_quantised(const FileView& file, const cordwood_tensor& tensor,
+                       uint32_t index) noexcept {
+  if (tensor.quant_axis == CORDWOOD_NO_TENSOR) {
+    if (tensor.group == 0 && tensor.scale_tensor == CORDWOOD_NO_TENSOR &&
+        tensor.zero_tensor == CORDWOOD_NO_TENSOR) {
+      return {};
+    }
+    return fail(CORDWOOD_STATUS_tensor_encoding_unknown, "section tensors",
+                "tensor {} is not quantised and has a group, a scale or a zero point", index);
+  }
+  const bool codes = tensor.dtype >= CORDWOOD_DTYPE_INT2 && tensor.dtype <= CORDWOOD_DTYPE_INT8;
+  const uint64_t outputs = tensor.dimension[0];
+  const uint64_t inputs = outputs == 0 ? 0 : element_count(tensor) / outputs;
+  const uint64_t groups =
+      tensor.group == 0 ? 1 : inputs / tensor.group + (inputs % tensor.group != 0);
+  const auto belongs = [&](uint32_t id, bool floats) {
+    if (id >= file.tensors.size() || id == index) return false;
+    const cordwood_tensor part = file.tensors[id];
+    const bool typed =
+        floats ? part.dtype == CORDWOOD_DTYPE_FLOAT32 || part.dtype == CORDWOOD_DTYPE_FLOAT16
+               : part.dtype == CORDWOOD_DTYPE_INT8;
+    return typed && part.quant_axis == CORDWOOD_NO_TENSOR && part.rank == 2 &&
+           part.dimension[0] == outputs && part.dimension[1] == groups;
+  };
+  if (tensor.quant_axis == 1 && codes && tensor.rank >= 2 && inputs != 0 &&
+      belongs(tensor.scale_tensor, true) &&
+      (tensor.zero_tensor == CORDWOOD_NO_TENSOR || belongs(tensor.zero_tensor, false))) {
+    return {};
+  }
+  return fail(CORDWOOD_STATUS_tensor_encoding_unknown, "section tensors",
+              "tensor {} of dtype {} is quantised: expected int2 to "
+              "int8, axis 1, and scales (float) and zero points (int8) of {} outputs by {} groups",
+              index, tensor.dtype, outputs, groups);
 }
 
 Status check_tensor_record(const FileView& file, const cordwood_tensor& tensor,
@@ -91,15 +149,14 @@ Status check_tensor_record(const FileView& file, const cordwood_tensor& tensor,
                 "2, and floats of 4 or 8 bytes in 2",
                 index, tensor.dtype, count, tensor.encoding);
   }
-  // No operator of this version reads a quantised or sparse tensor.
-  if (tensor.quant_axis != CORDWOOD_NO_TENSOR || tensor.group != 0 ||
-      tensor.scale_tensor != CORDWOOD_NO_TENSOR || tensor.zero_tensor != CORDWOOD_NO_TENSOR ||
-      tensor.sparsity_tensor != CORDWOOD_NO_TENSOR) {
-    return fail(CORDWOOD_STATUS_tensor_encoding_unknown, place,
-                "tensor {} is quantised or sparse, which no operator of this version reads; use a "
-                "newer cordwood",
-                index);
+  // No operator of this version reads a sparse tensor.
+  if (tensor.sparsity_tensor != CORDWOOD_NO_TENSOR) {
+    return fail(
+        CORDWOOD_STATUS_tensor_encoding_unknown, place,
+        "tensor {} is sparse, which no operator of this version reads; use a newer cordwood",
+        index);
   }
+  CORDWOOD_RETURN_IF_FAILED(check_quantised(file, tensor, index));
   uint64_t end = 0;
   if (!checked_add(tensor.offset, tensor.length, end) || end > file.payload.size()) {
     return fail(CORDWOOD_STATUS_tensor_payload_out_of_bounds, place,
@@ -157,16 +214,17 @@ Status check_values(const FileView& file) noexcept {
   std::array<bool, kRoles> taken{};
   for (uint32_t index = 0; index < file.values.size(); ++index) {
     const cordwood_value value = file.values[index];
-    if (dtype_bits(value.dtype) < 8) {
+    if (dtype_bits(value.dtype) < 8 && value.dtype != CORDWOOD_DTYPE_BIT) {
       return fail(CORDWOOD_STATUS_value_dtype_unknown, place,
-                  "value {} has dtype {}, expected {} to {}", index, value.dtype,
+                  "value {} has dtype {}, expected 1 or {} to {}", index, value.dtype,
                   CORDWOOD_DTYPE_INT8, kDtypes - 1);
     }
     if (value.role >= kRoles) {
       return fail(CORDWOOD_STATUS_value_role_unknown, place,
                   "value {} has role {}, expected 0 to {}", index, value.role, kRoles - 1);
     }
-    if (value.role != CORDWOOD_ROLE_NONE && taken[value.role]) {
+    const bool many = value.role == CORDWOOD_ROLE_NONE || is_net_role(value.role);
+    if (!many && taken[value.role]) {
       return fail(CORDWOOD_STATUS_value_role_duplicate, place,
                   "value {} has role {}, as an earlier value has", index, value.role);
     }
@@ -179,10 +237,7 @@ Status check_values(const FileView& file) noexcept {
                   value.rank);
     }
   }
-  if (taken[CORDWOOD_ROLE_ROWS]) return {};
-  return fail(CORDWOOD_STATUS_value_rows_missing, place,
-              "none of {} values has role {}, expected the rows", file.values.size(),
-              CORDWOOD_ROLE_ROWS);
+  return check_roles(taken, file.values.size());
 }
 
 cordwood_value rows_of(const FileView& file) noexcept {

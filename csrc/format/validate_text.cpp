@@ -45,6 +45,16 @@ bool take_strings(std::span<const std::byte>& bytes, StringsView& strings) noexc
   return true;
 }
 
+/// Inputs and outputs of a net.
+static uint64_t count_ports(const FileView& file) noexcept {
+  uint64_t count = 0;
+  for (std::size_t id = 0; id < file.values.size(); ++id) {
+    const uint8_t role = file.values[id].role;
+    count += role == CORDWOOD_ROLE_INPUT || role == CORDWOOD_ROLE_OUTPUT;
+  }
+  return count;
+}
+
 Status parse_names(std::span<const std::byte> bytes, FileView& file) noexcept {
   StringsView names;
   const std::size_t size = bytes.size();
@@ -52,11 +62,12 @@ Status parse_names(std::span<const std::byte> bytes, FileView& file) noexcept {
     return fail(CORDWOOD_STATUS_string_table_invalid, "section names",
                 "its {} bytes are no string table: count, ascending ends, UTF-8", size);
   }
-  const uint64_t columns = rows_of(file).dimension[1];
-  if (names.size() != columns) {
+  const uint64_t expected = file.is_net() ? count_ports(file) : rows_of(file).dimension[1];
+  if (names.size() != expected) {
     return fail(CORDWOOD_STATUS_string_table_invalid, "section names",
-                "{} feature names given, expected {}, the columns of the rows", names.size(),
-                columns);
+                "{} names given, expected {}: a feature's for each column of the rows, or one for "
+                "each input and output of a net",
+                names.size(), expected);
   }
   file.feature_names = names;
   return {};

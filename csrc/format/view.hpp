@@ -15,6 +15,7 @@
 #include "base/bits.hpp"
 #include "base/result.hpp"
 #include "format/layout.h"
+#include "format/net_operators.h"
 #include "format/operators.h"
 
 namespace cordwood::format {
@@ -102,6 +103,13 @@ struct FileView {
   cordwood_unseen unseen = CORDWOOD_UNSEEN_MISSING;  ///< what a label means that is not listed
   std::string_view provenance;  ///< well-formed JSON; empty where the file has none
 
+  /// Whether it reads inputs, not rows.
+  [[nodiscard]] bool is_net() const noexcept {
+    for (std::size_t id = 0; id < values.size(); ++id) {
+      if (values[id].role == CORDWOOD_ROLE_INPUT) return true;
+    }
+    return false;
+  }
   [[nodiscard]] uint32_t input(const cordwood_operator& op, uint32_t index) const noexcept {
     return operands[op.first_operand + index];
   }

@@ -17,7 +17,7 @@ extern "C" {
 #endif
 
 /* Grows with every change of a struct or a rule below; a table of another version is refused. */
-#define CORDWOOD_BACKEND_ABI 3u
+#define CORDWOOD_BACKEND_ABI 4u
 
 /* Name of the Python capsule that carries a `const struct cordwood_backend *`. */
 #define CORDWOOD_BACKEND_CAPSULE "cordwood.backend"
@@ -42,6 +42,15 @@ struct cordwood_rows {
   uint32_t n_features;
   uint8_t dtype; /* enum cordwood_dtype; bool rows are UINT8 */
   uint8_t reserved[3];
+};
+
+/* An array of a net, C-ordered, aligned to its elements. */
+struct cordwood_array {
+  void* data;
+  uint64_t size[6];
+  uint8_t dtype; /* enum cordwood_dtype; BIT is bool, a byte of 0 or 1 */
+  uint8_t rank;
+  uint8_t reserved[6];
 };
 
 /* The answers that a model may have. */
@@ -94,6 +103,8 @@ struct cordwood_facts {
   const char* engine_reason; /* why so */
   struct cordwood_answer answers[CORDWOOD_TARGET_COUNT]; /* by enum cordwood_target */
   struct cordwood_bin_form bins; /* of a model that was loaded for rows of bins; else zero */
+  uint32_t n_inputs;             /* of a net; 0 for a model of rows, which has answers instead */
+  uint32_t n_outputs;
 };
 
 /* Where a function returns int32_t, that is an enum cordwood_status. All of them may be called from
@@ -157,6 +168,21 @@ struct cordwood_backend {
                  struct cordwood_backend_context* context, const struct cordwood_rows* rows,
                  void* out, uint64_t step, uint32_t threads,
                  struct cordwood_message* why) CORDWOOD_NOEXCEPT;
+
+  /* Both NULL where the device runs no nets. */
+
+  /* Fills in type and shape of each output for inputs of these types and shapes; no data is read. */
+  int32_t (*shape_net)(const struct cordwood_backend_model* model,
+                       struct cordwood_backend_context* context,
+                       const struct cordwood_array* inputs, uint32_t n_inputs,
+                       struct cordwood_array* outputs, uint32_t n_outputs,
+                       struct cordwood_message* why) CORDWOOD_NOEXCEPT;
+
+  /* Runs a net. Outputs have the forms that `shape_net` gave, and memory of the caller's. */
+  int32_t (*run_net)(const struct cordwood_backend_model* model,
+                     struct cordwood_backend_context* context, const struct cordwood_array* inputs,
+                     uint32_t n_inputs, const struct cordwood_array* outputs, uint32_t n_outputs,
+                     uint32_t threads, struct cordwood_message* why) CORDWOOD_NOEXCEPT;
 };
 
 #ifdef __cplusplus

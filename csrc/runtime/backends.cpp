@@ -161,6 +161,13 @@ std::shared_ptr<const DeviceModel> DeviceModel::load(const Device& device,
     code = CORDWOOD_STATUS_output_not_available;
     return nullptr;
   }
+  if (file.is_net() && (backend.shape_net == nullptr || backend.run_net == nullptr)) {
+    Words words(why);
+    words.put("nets: the device ").put(backend.name);
+    words.put(" runs none; load it on the cpu");
+    code = CORDWOOD_STATUS_output_not_available;
+    return nullptr;
+  }
   std::shared_ptr<DeviceModel> loaded;
   const Status memory = guard_memory("model", [&]() -> Status {
     loaded.reset(new DeviceModel(device));

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include "base/result.hpp"
@@ -67,6 +68,26 @@ class DeviceModel {
   [[nodiscard]] int32_t bin(cordwood_backend_context* context, const cordwood_rows& rows, void* out,
                             uint64_t step, unsigned threads, cordwood_message& why) const noexcept {
     return device_.backend->bin(model_, context, &rows, out, step, threads, &why);
+  }
+
+  /// Types and shapes of a net's outputs for inputs of these.
+  [[nodiscard]] int32_t shape_net(cordwood_backend_context* context,
+                                  std::span<const cordwood_array> inputs,
+                                  std::span<cordwood_array> outputs,
+                                  cordwood_message& why) const noexcept {
+    return device_.backend->shape_net(model_, context, inputs.data(),
+                                      static_cast<uint32_t>(inputs.size()), outputs.data(),
+                                      static_cast<uint32_t>(outputs.size()), &why);
+  }
+
+  /// Runs a net.
+  [[nodiscard]] int32_t run_net(cordwood_backend_context* context,
+                                std::span<const cordwood_array> inputs,
+                                std::span<const cordwood_array> outputs, unsigned threads,
+                                cordwood_message& why) const noexcept {
+    return device_.backend->run_net(model_, context, inputs.data(),
+                                    static_cast<uint32_t>(inputs.size()), outputs.data(),
+                                    static_cast<uint32_t>(outputs.size()), threads, &why);
   }
 
   [[nodiscard]] const Device& device() const noexcept { return device_; }

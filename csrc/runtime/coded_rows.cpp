@@ -48,19 +48,26 @@ struct Batch {
 
 void Batch::make_codes(uint64_t first, uint64_t count) noexcept {
   const DefaultFloatMode mode;
+  const RowSource& source = coding.source;
+  const uint64_t from = (first_row + first) * source.stride;
   const uint64_t bad = kernels.quantize_rows_f32(
-      {.x = coding.x + (first_row + first) * coding.x_stride,
+      {.form = source.form,
+       .x = source.x == nullptr ? nullptr : source.x + from,
+       .given = source.given == nullptr ? nullptr : source.given + from,
        .codes = rows.codes + first * rows.stride,
        .scales = rows.scales + first * rows.row_scales,
+       .zeros = rows.zeros == nullptr ? nullptr : rows.zeros + first * rows.row_scales,
        .sums = rows.sums + first * coding.n_sums,
-       .x_stride = coding.x_stride,
+       .x_stride = source.stride,
        .code_stride = rows.stride,
        .n_rows = count,
        .n_inputs = coding.n_inputs,
        .padded_inputs = rows.stride - kRowGap,
        .scale_group = coding.scale_group != 0 ? coding.scale_group : coding.n_inputs,
        .sum_group = coding.sum_group,
-       .static_scale = coding.static_scale,
+       .static_scale = source.static_scale,
+       .static_zero = source.static_zero,
+       .flip = source.flip,
        .sum_factor = coding.sum_factor});
   if (bad == count) {
     if (coding.tile_lanes != 0) make_tiles(first, count);
@@ -93,14 +100,19 @@ Result<CodedRows> reserve_rows(Arena& arena, const RowCoding& coding, uint64_t n
       coding.scale_group != 0 ? divide_up(coding.n_inputs, coding.scale_group) : 1;
   const uint64_t code_bytes = n_rows * stride;
   const uint64_t scale_bytes = whole_lines(n_rows * row_scales * sizeof(float));
+  const bool symmetric = coding.source.form == kernels::RowForm::symmetric;
+  const uint64_t zero_bytes = symmetric ? 0 : scale_bytes;
   const uint64_t sum_bytes = whole_lines(n_rows * coding.n_sums * sizeof(int32_t));
   const uint64_t lanes = coding.tile_lanes;
   const uint64_t tile_bytes = lanes == 0 ? 0 : divide_up(n_rows, lanes) * lanes * stride;
-  CORDWOOD_RETURN_IF_FAILED(arena.reserve(code_bytes + scale_bytes + sum_bytes + tile_bytes));
+  CORDWOOD_RETURN_IF_FAILED(
+      arena.reserve(code_bytes + scale_bytes + zero_bytes + sum_bytes + tile_bytes));
   std::byte* block = arena.bytes().data();
-  std::byte* sums = block + code_bytes + scale_bytes;
+  std::byte* zeros = block + code_bytes + scale_bytes;
+  std::byte* sums = zeros + zero_bytes;
   return CodedRows{.codes = reinterpret_cast<int8_t*>(block),
                    .scales = reinterpret_cast<float*>(block + code_bytes),
+                   .zeros = symmetric ? nullptr : reinterpret_cast<int32_t*>(zeros),
                    .sums = reinterpret_cast<int32_t*>(sums),
                    .tiles = reinterpret_cast<uint8_t*>(sums + sum_bytes),
                    .stride = stride,

@@ -14,23 +14,33 @@ inline constexpr uint64_t kBatchRows = 1024;
 /// Rows of one kernel call: their codes stay in L2 while a panel's weights pass.
 inline constexpr uint64_t kBlockRows = 128;
 
+/// Activations as they come, and the codes that they become.
+struct RowSource {
+  kernels::RowForm form = kernels::RowForm::symmetric;
+  const float* x = nullptr;        ///< [row][input]; not where coded
+  const uint8_t* given = nullptr;  ///< codes, where coded
+  uint64_t stride = 0;             ///< floats or bytes from row to row
+  float static_scale = 0.0f;       ///< above 0: the scale of every row
+  int32_t static_zero = 0;         ///< of that scale, -128 to 127
+  uint8_t flip = 0;                ///< 128 where given codes are uint8
+};
+
 /// What is coded, and how.
 struct RowCoding {
-  const float* x;     ///< [row][input]
-  uint64_t x_stride;  ///< floats from row to row
+  RowSource source;
   uint64_t n_inputs;
   uint64_t scale_group;  ///< inputs that share a scale; 0 for whole rows
   uint64_t sum_group;    ///< inputs of a sum
   uint64_t n_sums;       ///< of a row
   int32_t sum_factor;
-  float static_scale;   ///< above 0: the scale of every row
   uint32_t tile_lanes;  ///< rows of a tile that a sparse product reads; 0 for no tiles
 };
 
-/// Codes, scales, sums and tiles of a batch of rows.
+/// Codes, scales, zero points, sums and tiles of a batch of rows.
 struct CodedRows {
   int8_t* codes;
   float* scales;
+  int32_t* zeros;  ///< as many as scales; null where symmetric
   int32_t* sums;
   uint8_t* tiles;       ///< [tile][input][lane], unsigned
   uint64_t stride;      ///< bytes from row to row; a tile has as many for each lane

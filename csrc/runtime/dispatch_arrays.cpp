@@ -6,12 +6,14 @@ namespace {
 /// A row of all groups: none can be forgotten.
 constexpr ArrayKernels make_row(const ProductKernels& products, const SparseKernels& sparse,
                                 const WeightKernels& weights, const MaskKernels& masks,
+                                const FloatKernels& floats, const AttentionKernels& attention,
                                 const ImageKernels& images, const LimitKernels& limits) noexcept {
-  return {products, sparse, weights, masks, images, limits};
+  return {products, sparse, weights, masks, floats, attention, images, limits};
 }
 
 constexpr ProductKernels kProductsScalar{
     .quantize_rows_f32 = kernels::scalar::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::scalar::requantize_rows_f32,
     .qmatmul_s8 = kernels::scalar::qmatmul_s8,
     .qmatmul_f32 = kernels::scalar::qmatmul_f32,
 };
@@ -32,17 +34,21 @@ constexpr MaskKernels kMasksScalar{
     .prune_count = kernels::scalar::prune_count,
     .prune_sums_f32 = kernels::scalar::prune_sums_f32,
 };
-constexpr ImageKernels kImagesScalar{
-    .conv_u8 = kernels::scalar::conv_u8,
-    .conv_f32 = kernels::scalar::conv_f32,
-    .depthwise_u8 = kernels::scalar::depthwise_u8,
-    .depthwise_f32 = kernels::scalar::depthwise_f32,
-    .image_top_f32 = kernels::scalar::image_top_f32,
-    .image_codes_f32 = kernels::scalar::image_codes_f32,
-    .pool_max_f32 = kernels::scalar::pool_max_f32,
-    .pool_mean_f32 = kernels::scalar::pool_mean_f32,
-    .pool_max_u8 = kernels::scalar::pool_max_u8,
-    .batch_norm_f32 = kernels::scalar::batch_norm_f32,
+constexpr FloatKernels kFloatsScalar{
+    .activate_f32 = kernels::scalar::activate_f32,
+    .unary_f32 = kernels::scalar::unary_f32,
+    .layer_norm_f32 = kernels::scalar::layer_norm_f32,
+    .rms_norm_f32 = kernels::scalar::rms_norm_f32,
+    .group_norm_f32 = kernels::scalar::group_norm_f32,
+    .softmax_f32 = kernels::scalar::softmax_f32,
+    .log_softmax_f32 = kernels::scalar::log_softmax_f32,
+};
+constexpr AttentionKernels kAttentionScalar{
+    .transpose_f32 = kernels::scalar::transpose_f32,
+    .pack_rows_f32 = kernels::scalar::pack_rows_f32,
+    .end_rows_f32 = kernels::scalar::end_rows_f32,
+    .attention_weights_f32 = kernels::scalar::attention_weights_f32,
+    .attention_values_f32 = kernels::scalar::attention_values_f32,
 };
 constexpr LimitKernels kLimitsScalar{
     .multiply_adds = kernels::scalar::multiply_adds,
@@ -52,6 +58,7 @@ constexpr LimitKernels kLimitsScalar{
 #if defined(CORDWOOD_WITH_AVX2)
 constexpr ProductKernels kProductsAvx2{
     .quantize_rows_f32 = kernels::avx2::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::avx2::requantize_rows_f32,
     .qmatmul_s8 = kernels::avx2::qmatmul_s8,
     .qmatmul_f32 = kernels::avx2::qmatmul_f32,
 };
@@ -72,43 +79,37 @@ constexpr MaskKernels kMasksAvx2{
     .prune_count = kernels::avx2::prune_count,
     .prune_sums_f32 = kernels::avx2::prune_sums_f32,
 };
-constexpr ImageKernels kImagesAvx2{
-    .conv_u8 = kernels::avx2::conv_u8,
-    .conv_f32 = kernels::avx2::conv_f32,
-    .depthwise_u8 = kernels::avx2::depthwise_u8,
-    .depthwise_f32 = kernels::avx2::depthwise_f32,
-    .image_top_f32 = kernels::avx2::image_top_f32,
-    .image_codes_f32 = kernels::avx2::image_codes_f32,
-    .pool_max_f32 = kernels::avx2::pool_max_f32,
-    .pool_mean_f32 = kernels::avx2::pool_mean_f32,
-    .pool_max_u8 = kernels::avx2::pool_max_u8,
-    .batch_norm_f32 = kernels::avx2::batch_norm_f32,
+constexpr FloatKernels kFloatsAvx2{
+    .activate_f32 = kernels::avx2::activate_f32,
+    .unary_f32 = kernels::avx2::unary_f32,
+    .layer_norm_f32 = kernels::avx2::layer_norm_f32,
+    .rms_norm_f32 = kernels::avx2::rms_norm_f32,
+    .group_norm_f32 = kernels::avx2::group_norm_f32,
+    .softmax_f32 = kernels::avx2::softmax_f32,
+    .log_softmax_f32 = kernels::avx2::log_softmax_f32,
+};
+constexpr AttentionKernels kAttentionAvx2{
+    .transpose_f32 = kernels::avx2::transpose_f32,
+    .pack_rows_f32 = kernels::avx2::pack_rows_f32,
+    .end_rows_f32 = kernels::avx2::end_rows_f32,
+    .attention_weights_f32 = kernels::avx2::attention_weights_f32,
+    .attention_values_f32 = kernels::avx2::attention_values_f32,
 };
 #endif
 
 #if defined(CORDWOOD_WITH_AVXVNNI)
 constexpr ProductKernels kProductsAvxvnni{
     .quantize_rows_f32 = kernels::avx2::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::avx2::requantize_rows_f32,
     .qmatmul_s8 = kernels::avxvnni::qmatmul_s8,
     .qmatmul_f32 = kernels::avx2::qmatmul_f32,
-};
-constexpr ImageKernels kImagesAvxvnni{
-    .conv_u8 = kernels::avxvnni::conv_u8,
-    .conv_f32 = kernels::avx2::conv_f32,
-    .depthwise_u8 = kernels::avx2::depthwise_u8,
-    .depthwise_f32 = kernels::avx2::depthwise_f32,
-    .image_top_f32 = kernels::avx2::image_top_f32,
-    .image_codes_f32 = kernels::avx2::image_codes_f32,
-    .pool_max_f32 = kernels::avx2::pool_max_f32,
-    .pool_mean_f32 = kernels::avx2::pool_mean_f32,
-    .pool_max_u8 = kernels::avx2::pool_max_u8,
-    .batch_norm_f32 = kernels::avx2::batch_norm_f32,
 };
 #endif
 
 #if defined(CORDWOOD_WITH_AVX512)
 constexpr ProductKernels kProductsAvx512{
     .quantize_rows_f32 = kernels::avx2::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::avx2::requantize_rows_f32,
     .qmatmul_s8 = kernels::avx2::qmatmul_s8,
     .qmatmul_f32 = kernels::avx512::qmatmul_f32,
 };
@@ -125,41 +126,34 @@ constexpr MaskKernels kMasksAvx512{
     .prune_count = kernels::avx512::prune_count,
     .prune_sums_f32 = kernels::avx512::prune_sums_f32,
 };
-constexpr ImageKernels kImagesAvx512{
-    .conv_u8 = kernels::avx2::conv_u8,
-    .conv_f32 = kernels::avx512::conv_f32,
-    .depthwise_u8 = kernels::avx2::depthwise_u8,
-    .depthwise_f32 = kernels::avx512::depthwise_f32,
-    .image_top_f32 = kernels::avx512::image_top_f32,
-    .image_codes_f32 = kernels::avx512::image_codes_f32,
-    .pool_max_f32 = kernels::avx512::pool_max_f32,
-    .pool_mean_f32 = kernels::avx512::pool_mean_f32,
-    .pool_max_u8 = kernels::avx512::pool_max_u8,
-    .batch_norm_f32 = kernels::avx512::batch_norm_f32,
+constexpr FloatKernels kFloatsAvx512{
+    .activate_f32 = kernels::avx512::activate_f32,
+    .unary_f32 = kernels::avx512::unary_f32,
+    .layer_norm_f32 = kernels::avx512::layer_norm_f32,
+    .rms_norm_f32 = kernels::avx512::rms_norm_f32,
+    .group_norm_f32 = kernels::avx512::group_norm_f32,
+    .softmax_f32 = kernels::avx512::softmax_f32,
+    .log_softmax_f32 = kernels::avx512::log_softmax_f32,
+};
+constexpr AttentionKernels kAttentionAvx512{
+    .transpose_f32 = kernels::avx2::transpose_f32,
+    .pack_rows_f32 = kernels::avx2::pack_rows_f32,
+    .end_rows_f32 = kernels::avx2::end_rows_f32,
+    .attention_weights_f32 = kernels::avx512::attention_weights_f32,
+    .attention_values_f32 = kernels::avx512::attention_values_f32,
 };
 #endif
 
 #if defined(CORDWOOD_WITH_AVX512ICL)
 constexpr ProductKernels kProductsAvx512icl{
     .quantize_rows_f32 = kernels::avx512icl::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::avx512icl::requantize_rows_f32,
     .qmatmul_s8 = kernels::avx512icl::qmatmul_s8,
     .qmatmul_f32 = kernels::avx512::qmatmul_f32,
 };
 constexpr SparseKernels kSparseAvx512icl{
     .sparse_rows_s8 = kernels::avx512icl::sparse_rows_s8,
     .sparse_matmul_s8 = kernels::avx512icl::sparse_matmul_s8,
-};
-constexpr ImageKernels kImagesAvx512icl{
-    .conv_u8 = kernels::avx512icl::conv_u8,
-    .conv_f32 = kernels::avx512::conv_f32,
-    .depthwise_u8 = kernels::avx512icl::depthwise_u8,
-    .depthwise_f32 = kernels::avx512::depthwise_f32,
-    .image_top_f32 = kernels::avx512::image_top_f32,
-    .image_codes_f32 = kernels::avx512::image_codes_f32,
-    .pool_max_f32 = kernels::avx512::pool_max_f32,
-    .pool_mean_f32 = kernels::avx512::pool_mean_f32,
-    .pool_max_u8 = kernels::avx512::pool_max_u8,
-    .batch_norm_f32 = kernels::avx512::batch_norm_f32,
 };
 constexpr LimitKernels kLimitsAvx512icl{
     .multiply_adds = kernels::avx512icl::multiply_adds,
@@ -170,44 +164,39 @@ constexpr LimitKernels kLimitsAvx512icl{
 #if defined(CORDWOOD_WITH_NEON)
 constexpr ProductKernels kProductsNeon{
     .quantize_rows_f32 = kernels::neon::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::neon::requantize_rows_f32,
     .qmatmul_s8 = kernels::neon::qmatmul_s8,
     .qmatmul_f32 = kernels::neon::qmatmul_f32,
 };
-constexpr ImageKernels kImagesNeon{
-    .conv_u8 = kernels::neon::conv_u8,
-    .conv_f32 = kernels::neon::conv_f32,
-    .depthwise_u8 = kernels::neon::depthwise_u8,
-    .depthwise_f32 = kernels::neon::depthwise_f32,
-    .image_top_f32 = kernels::neon::image_top_f32,
-    .image_codes_f32 = kernels::neon::image_codes_f32,
-    .pool_max_f32 = kernels::neon::pool_max_f32,
-    .pool_mean_f32 = kernels::neon::pool_mean_f32,
-    .pool_max_u8 = kernels::neon::pool_max_u8,
-    .batch_norm_f32 = kernels::scalar::batch_norm_f32,
+constexpr FloatKernels kFloatsNeon{
+    .activate_f32 = kernels::neon::activate_f32,
+    .unary_f32 = kernels::neon::unary_f32,
+    .layer_norm_f32 = kernels::neon::layer_norm_f32,
+    .rms_norm_f32 = kernels::neon::rms_norm_f32,
+    .group_norm_f32 = kernels::neon::group_norm_f32,
+    .softmax_f32 = kernels::neon::softmax_f32,
+    .log_softmax_f32 = kernels::neon::log_softmax_f32,
+};
+constexpr AttentionKernels kAttentionNeon{
+    .transpose_f32 = kernels::neon::transpose_f32,
+    .pack_rows_f32 = kernels::neon::pack_rows_f32,
+    .end_rows_f32 = kernels::neon::end_rows_f32,
+    .attention_weights_f32 = kernels::neon::attention_weights_f32,
+    .attention_values_f32 = kernels::neon::attention_values_f32,
 };
 #endif
 #if defined(CORDWOOD_WITH_NEON_DOTPROD)
 constexpr ProductKernels kProductsNeonDotprod{
     .quantize_rows_f32 = kernels::neon::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::neon::requantize_rows_f32,
     .qmatmul_s8 = kernels::neon_dotprod::qmatmul_s8,
     .qmatmul_f32 = kernels::neon::qmatmul_f32,
-};
-constexpr ImageKernels kImagesNeonDotprod{
-    .conv_u8 = kernels::neon_dotprod::conv_u8,
-    .conv_f32 = kernels::neon::conv_f32,
-    .depthwise_u8 = kernels::neon::depthwise_u8,
-    .depthwise_f32 = kernels::neon::depthwise_f32,
-    .image_top_f32 = kernels::neon::image_top_f32,
-    .image_codes_f32 = kernels::neon::image_codes_f32,
-    .pool_max_f32 = kernels::neon::pool_max_f32,
-    .pool_mean_f32 = kernels::neon::pool_mean_f32,
-    .pool_max_u8 = kernels::neon::pool_max_u8,
-    .batch_norm_f32 = kernels::scalar::batch_norm_f32,
 };
 #endif
 #if defined(CORDWOOD_WITH_NEON_I8MM)
 constexpr ProductKernels kProductsNeonI8mm{
     .quantize_rows_f32 = kernels::neon::quantize_rows_f32,
+    .requantize_rows_f32 = kernels::neon::requantize_rows_f32,
     .qmatmul_s8 = kernels::neon_i8mm::qmatmul_s8,
     .qmatmul_f32 = kernels::neon::qmatmul_f32,
 };
@@ -215,37 +204,43 @@ constexpr ProductKernels kProductsNeonI8mm{
 
 }  // namespace
 
-constexpr ArrayKernels kArraysScalar = make_row(kProductsScalar, kSparseScalar, kWeightsScalar,
-                                                kMasksScalar, kImagesScalar, kLimitsScalar);
+constexpr ArrayKernels kArraysScalar =
+    make_row(kProductsScalar, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsScalar,
+             kAttentionScalar, kImagesScalar, kLimitsScalar);
 #if defined(CORDWOOD_WITH_AVX2)
 constexpr ArrayKernels kArraysAvx2 =
-    make_row(kProductsAvx2, kSparseAvx2, kWeightsAvx2, kMasksAvx2, kImagesAvx2, kLimitsScalar);
+    make_row(kProductsAvx2, kSparseAvx2, kWeightsAvx2, kMasksAvx2, kFloatsAvx2, kAttentionAvx2,
+             kImagesAvx2, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_AVXVNNI)
-constexpr ArrayKernels kArraysAvxvnni = make_row(kProductsAvxvnni, kSparseAvx2, kWeightsAvx2,
-                                                 kMasksAvx2, kImagesAvxvnni, kLimitsScalar);
+constexpr ArrayKernels kArraysAvxvnni =
+    make_row(kProductsAvxvnni, kSparseAvx2, kWeightsAvx2, kMasksAvx2, kFloatsAvx2, kAttentionAvx2,
+             kImagesAvxvnni, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_AVX512)
-constexpr ArrayKernels kArraysAvx512 = make_row(kProductsAvx512, kSparseAvx2, kWeightsAvx512,
-                                                kMasksAvx512, kImagesAvx512, kLimitsScalar);
+constexpr ArrayKernels kArraysAvx512 =
+    make_row(kProductsAvx512, kSparseAvx2, kWeightsAvx512, kMasksAvx512, kFloatsAvx512,
+             kAttentionAvx512, kImagesAvx512, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_AVX512ICL)
 constexpr ArrayKernels kArraysAvx512icl =
-    make_row(kProductsAvx512icl, kSparseAvx512icl, kWeightsAvx512, kMasksAvx512, kImagesAvx512icl,
-             kLimitsAvx512icl);
+    make_row(kProductsAvx512icl, kSparseAvx512icl, kWeightsAvx512, kMasksAvx512, kFloatsAvx512,
+             kAttentionAvx512, kImagesAvx512icl, kLimitsAvx512icl);
 #endif
 #if defined(CORDWOOD_WITH_NEON)
-constexpr ArrayKernels kArraysNeon = make_row(kProductsNeon, kSparseScalar, kWeightsScalar,
-                                              kMasksScalar, kImagesNeon, kLimitsScalar);
+constexpr ArrayKernels kArraysNeon =
+    make_row(kProductsNeon, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsNeon,
+             kAttentionNeon, kImagesNeon, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_NEON_DOTPROD)
 constexpr ArrayKernels kArraysNeonDotprod =
-    make_row(kProductsNeonDotprod, kSparseScalar, kWeightsScalar, kMasksScalar, kImagesNeonDotprod,
-             kLimitsScalar);
+    make_row(kProductsNeonDotprod, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsNeon,
+             kAttentionNeon, kImagesNeonDotprod, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_NEON_I8MM)
-constexpr ArrayKernels kArraysNeonI8mm = make_row(kProductsNeonI8mm, kSparseScalar, kWeightsScalar,
-                                                  kMasksScalar, kImagesNeonDotprod, kLimitsScalar);
+constexpr ArrayKernels kArraysNeonI8mm =
+    make_row(kProductsNeonI8mm, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsNeon,
+             kAttentionNeon, kImagesNeonDotprod, kLimitsScalar);
 #endif
 
 }  // namespace cordwood::runtime

@@ -2,22 +2,25 @@
 // instruction-set row of runtime/dispatch.cpp, which says which row takes which.
 #pragma once
 
-#include "kernels/batch_norm/batch_norm.hpp"
-#include "kernels/conv/conv.hpp"
-#include "kernels/image_codes/image_codes.hpp"
+#include "kernels/activate/activate.hpp"
+#include "kernels/attention/attention.hpp"
 #include "kernels/limits/limits.hpp"
-#include "kernels/pool/pool.hpp"
+#include "kernels/matmul/matmul.hpp"
+#include "kernels/norms/norms.hpp"
 #include "kernels/prune_mask/prune_mask.hpp"
 #include "kernels/qmatmul/qmatmul.hpp"
 #include "kernels/qmatmul/qmatmul_f32.hpp"
 #include "kernels/quantize_rows/quantize_rows.hpp"
 #include "kernels/quantize_weights/quantize_weights.hpp"
 #include "kernels/sparse_matmul/sparse_matmul.hpp"
+#include "kernels/unary/unary.hpp"
+#include "runtime/dispatch_images.hpp"
 
 namespace cordwood::runtime {
 
 struct ProductKernels {
   kernels::QuantizeRowsF32 quantize_rows_f32;
+  kernels::RequantizeRowsF32 requantize_rows_f32;
   kernels::QmatmulS8 qmatmul_s8;
   kernels::QmatmulF32Kernel qmatmul_f32;
 };
@@ -42,17 +45,24 @@ struct MaskKernels {
   kernels::PruneSumsF32 prune_sums_f32;
 };
 
-struct ImageKernels {
-  kernels::ConvU8Kernel conv_u8;
-  kernels::ConvF32Kernel conv_f32;
-  kernels::DepthwiseU8Kernel depthwise_u8;
-  kernels::DepthwiseF32Kernel depthwise_f32;
-  kernels::ImageTopF32 image_top_f32;
-  kernels::ImageCodesF32 image_codes_f32;
-  kernels::PoolF32Kernel pool_max_f32;
-  kernels::PoolF32Kernel pool_mean_f32;
-  kernels::PoolU8Kernel pool_max_u8;
-  kernels::BatchNormF32 batch_norm_f32;
+/// What nets do to floats, element by element and row by row.
+struct FloatKernels {
+  kernels::ActivateF32 activate_f32;
+  kernels::UnaryF32 unary_f32;
+  kernels::NormF32 layer_norm_f32;
+  kernels::NormF32 rms_norm_f32;
+  kernels::GroupNormF32 group_norm_f32;
+  kernels::SoftmaxF32 softmax_f32;
+  kernels::SoftmaxF32 log_softmax_f32;
+};
+
+/// Around products of activations with activations.
+struct AttentionKernels {
+  kernels::TransposeF32 transpose_f32;
+  kernels::PackRowsF32 pack_rows_f32;
+  kernels::EndRowsF32 end_rows_f32;
+  kernels::AttentionWeightsF32 attention_weights_f32;
+  kernels::AttentionValuesF32 attention_values_f32;
 };
 
 /// What benchmarks hold the others against.
@@ -65,6 +75,8 @@ struct ArrayKernels : ProductKernels,
                       SparseKernels,
                       WeightKernels,
                       MaskKernels,
+                      FloatKernels,
+                      AttentionKernels,
                       ImageKernels,
                       LimitKernels {};
 

@@ -7,12 +7,14 @@ namespace cordwood::runtime {
 namespace {
 
 using kernels::kMaxGroupSteps;
+using kernels::kMaxSymmetricSteps;
 using kernels::kPanelOutputs;
 using kernels::kStepBytes;
 using kernels::kStepInputs;
 
 constexpr uint64_t kRoundInputs = 32;  // 8 steps: the least that all widths of codes share
 constexpr uint64_t kMaxGroupInputs = uint64_t{kMaxGroupSteps} * kStepInputs;
+constexpr uint64_t kMaxSymmetricInputs = uint64_t{kMaxSymmetricSteps} * kStepInputs;
 constexpr uint64_t kMaxInputs = uint64_t{1} << 31;
 
 constexpr uint64_t divide_up(uint64_t a, uint64_t b) noexcept {
@@ -73,6 +75,11 @@ uint32_t four_codes(const PackedCodes& codes, const uint8_t* output, uint64_t fi
   return four;
 }
 
+int32_t sum_of_bytes(uint32_t four) noexcept {
+  const uint32_t pairs = (four & 0x00FF00FFu) + (four >> 8 & 0x00FF00FFu);
+  return static_cast<int32_t>((pairs & 0xFFFFu) + (pairs >> 16));
+}
+
 /// Puts four codes of one output where their step lies in packed steps; shifted, codes stay within
 /// their bytes.
 void put_step(uint8_t* steps, uint32_t bits, uint64_t step, uint32_t output,
@@ -102,8 +109,8 @@ Result<QmatmulPlan> QmatmulPlan::build(const PackedCodes& codes) noexcept {
   return guard_memory("weights of a product", [&]() -> Result<QmatmulPlan> {
     QmatmulPlan plan;
     const uint64_t padded = divide_up(codes.n_inputs, kRoundInputs) * kRoundInputs;
-    const uint64_t group =
-        codes.group_size != 0 ? codes.group_size : std::min(padded, kMaxGroupInputs);
+    const uint64_t piece = codes.zeros.empty() ? kMaxSymmetricInputs : kMaxGroupInputs;
+    const uint64_t group = codes.group_size != 0 ? codes.group_size : std::min(padded, piece);
     const uint64_t n_groups = divide_up(padded, group);
     plan.bits_ = codes.bits;
     plan.n_outputs_ = codes.n_outputs;
@@ -116,6 +123,7 @@ Result<QmatmulPlan> QmatmulPlan::build(const PackedCodes& codes) noexcept {
     // Kernels ask for memory a little ahead of what they read, never read it.
     plan.panels_.resize(plan.n_panels_ * plan.panel_bytes_);
     plan.scales_.resize(plan.n_panels_ * n_groups * kPanelOutputs);
+    plan.columns_.resize(plan.scales_.size());
     if (!codes.zeros.empty()) plan.zeros_.resize(plan.scales_.size());
     for (uint64_t panel = 0; panel < plan.n_panels_; ++panel) plan.lay_panel(codes, panel);
     return plan;
@@ -160,19 +168,25 @@ void QmatmulPlan::lay_panel(const PackedCodes& codes, uint64_t panel) noexcept {
     const uint64_t first_step = group * group_steps_;
     uint8_t* steps = panels_.data() + panel * panel_bytes_ + first_step * kStepBytes * bits_ / 8;
     const uint32_t n_steps = group + 1 == n_groups_ ? last_steps_ : group_steps_;
+    int32_t* columns = columns_.data() + (panel * n_groups_ + group) * kPanelOutputs;
     for (uint64_t step = 0; step < n_steps; ++step) {
       for (uint32_t output = 0; output < count; ++output) {
         const uint8_t* bytes = codes.payload.data() + (first + output) * output_bytes;
-        put_step(steps, bits_, step, output,
-                 four_codes(codes, bytes, (first_step + step) * kStepInputs));
+        const uint32_t four = four_codes(codes, bytes, (first_step + step) * kStepInputs);
+        put_step(steps, bits_, step, output, four);
+        columns[output] += sum_of_bytes(four);
       }
     }
+    const uint64_t first_input = first_step * kStepInputs;
+    const uint64_t n_inputs = std::min(n_steps * uint64_t{kStepInputs}, n_inputs_ - first_input);
     for (uint64_t output = 0; output < count; ++output) {
       // Pieces of an output without groups share its scale.
       const uint64_t from = (first + output) * source_groups + (codes.group_size != 0 ? group : 0);
       const uint64_t to = (panel * n_groups_ + group) * kPanelOutputs + output;
       scales_[to] = codes.scales[from];
       if (!zeros_.empty()) zeros_[to] = codes.zeros[from];
+      const int32_t zero = zeros_.empty() ? 1 << (bits_ - 1) : zeros_[to];
+      columns[output] -= zero * static_cast<int32_t>(n_inputs);
     }
   }
 }
@@ -182,6 +196,7 @@ kernels::QmatmulWeights QmatmulPlan::weights_from(uint64_t panel) const noexcept
   return {.panels = panels_.data() + panel * panel_bytes_,
           .scales = scales_.data() + at,
           .zeros = zeros_.empty() ? nullptr : zeros_.data() + at,
+          .columns = columns_.data() + at,
           .panel_bytes = panel_bytes_,
           .n_groups = n_groups_,
           .group_steps = group_steps_,

@@ -47,9 +47,10 @@ class QmatmulPlan {
   [[nodiscard]] int32_t sum_factor() const noexcept {
     return zeros_.empty() ? -(1 << (bits_ - 1)) : -1;
   }
-  /// Bytes of weights, scales and zero points.
+  /// Bytes of weights, scales, zero points and sums.
   [[nodiscard]] uint64_t n_bytes() const noexcept {
-    return panels_.size() + scales_.size() * sizeof(float) + zeros_.size();
+    return panels_.size() + scales_.size() * sizeof(float) + zeros_.size() +
+           columns_.size() * sizeof(int32_t);
   }
 
  private:
@@ -59,6 +60,7 @@ class QmatmulPlan {
   AlignedVector<uint8_t> panels_;
   AlignedVector<float> scales_;
   AlignedVector<uint8_t> zeros_;
+  AlignedVector<int32_t> columns_;
   uint64_t n_outputs_ = 0;
   uint64_t n_inputs_ = 0;
   uint64_t n_panels_ = 0;

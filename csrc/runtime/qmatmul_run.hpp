@@ -4,6 +4,9 @@
 #include <cstdint>
 
 #include "base/result.hpp"
+#include "runtime/activation.hpp"
+#include "runtime/answer_codes.hpp"
+#include "runtime/coded_rows.hpp"
 #include "runtime/context.hpp"
 #include "runtime/dispatch_arrays.hpp"
 #include "runtime/qmatmul_plan.hpp"
@@ -12,23 +15,23 @@ namespace cordwood::runtime {
 
 /// What a product is made of and where it goes.
 struct QmatmulCall {
-  const float* x;     ///< [row][input]
-  uint64_t x_stride;  ///< floats from row to row
+  RowSource rows;
   uint64_t n_rows;
   kernels::QmatmulEnd end;  ///< of the whole answer
+  AnswerCodes answer;       ///< in place of end.out
+  Activation activation;    ///< over finished answers, after any cut
   bool float_rows;          ///< activations stay float32, as they always do with float weights
   uint64_t scale_group;     ///< inputs that share an activation scale; 0 for whole rows
-  float static_scale;       ///< above 0: the scale of every activation
   unsigned threads;         ///< most that may work
 };
 
 /// Scratch of one caller at a time. Once warm, a product allocates nothing.
 struct QmatmulContext {
   Arena rows;       ///< activations as codes
-  Context scratch;  ///< of each thread
+  Context scratch;  ///< of each thread: a kernel's, then a block of answers
 };
 
-/// Fails where an activation is NaN or infinite, with its row, or memory could not be had.
+/// Fails where codes meet weights that are no codes, an activation is NaN or infinite, with its row, or memory could not be had.
 Status run_qmatmul(QmatmulContext& context, const QmatmulPlan& plan, const QmatmulCall& call,
                    const ArrayKernels& kernels) noexcept;
 

@@ -2,14 +2,13 @@
 
 #include <algorithm>
 
-#include "runtime/coded_rows.hpp"
 #include "runtime/float_mode.hpp"
 #include "runtime/thread_pool.hpp"
 
 namespace cordwood::runtime {
 namespace {
 
-using kernels::kSparsePanel;
+static_assert(kernels::kSparsePanel == kernels::kPanelOutputs);
 
 /// Bytes of laid-out weights that a row, or a batch of them, takes a microsecond for.
 constexpr double kRowBytesPerMicrosecond = 250e3;
@@ -23,38 +22,42 @@ struct Batch {
   const SparsePlan& plan;
   const SparseCall& call;
   const ArrayKernels& kernels;
+  const Context& blocks;
   CodedRows rows;
   uint32_t lanes;
   uint64_t first_row;
   uint64_t n_rows;
   ProductPieces pieces;
 
-  static void multiply(void* batch, unsigned, uint64_t piece) noexcept {
-    static_cast<Batch*>(batch)->multiply(piece);
+  static void multiply(void* batch, unsigned slot, uint64_t piece) noexcept {
+    static_cast<Batch*>(batch)->multiply(slot, piece);
   }
 
-  void multiply(uint64_t piece) const noexcept;
+  void multiply(unsigned slot, uint64_t piece) const noexcept;
 };
 
-void Batch::multiply(uint64_t piece) const noexcept {
+void Batch::multiply(unsigned slot, uint64_t piece) const noexcept {
   const DefaultFloatMode mode;
   const uint64_t first = piece / pieces.column_pieces * kBlockRows;
   const uint64_t panel = piece % pieces.column_pieces * pieces.piece_panels;
-  const uint64_t column = panel * kSparsePanel;
-  const uint64_t row = first_row + first;
-  kernels::SparseEnd end = call.end;
-  end.out += row * end.out_stride + column;
-  if (end.bias != nullptr) end.bias += column;
-  if (end.residual != nullptr) end.residual += row * end.residual_stride + column;
-  end.n_outputs = std::min(pieces.piece_panels * kSparsePanel, plan.n_outputs() - column);
-  kernels.sparse_matmul_s8(
-      {.weights = plan.weights_from(panel),
-       .rows = {.codes = rows.tiles + first * rows.stride,
-                .scales = rows.scales + first,
-                .stride = rows.stride,
-                .n_rows = static_cast<uint32_t>(std::min(kBlockRows, n_rows - first)),
-                .lanes = lanes},
-       .end = end});
+  const ProductPiece part{.row = first_row + first,
+                          .n_rows = std::min(kBlockRows, n_rows - first),
+                          .panel = panel,
+                          .n_panels = std::min(pieces.piece_panels, plan.n_panels() - panel)};
+  float* block =
+      call.answer.out == nullptr ? nullptr : reinterpret_cast<float*>(blocks.arena(slot).data());
+  multiply_piece(part, call.end, call.answer, call.activation, block, kernels,
+                 [&](uint64_t at, const kernels::SparseEnd& end) {
+                   kernels.sparse_matmul_s8(
+                       {.weights = plan.weights_from(at),
+                        .rows = {.codes = rows.tiles + first * rows.stride,
+                                 .scales = rows.scales + first,
+                                 .zeros = rows.zeros == nullptr ? nullptr : rows.zeros + first,
+                                 .stride = rows.stride,
+                                 .n_rows = static_cast<uint32_t>(part.n_rows),
+                                 .lanes = lanes},
+                        .end = end});
+                 });
 }
 
 /// Rows that lie side by side for a batch of so many.
@@ -73,22 +76,24 @@ double estimate(const SparsePlan& plan, uint64_t n_rows) noexcept {
 
 }  // namespace
 
-Status run_sparse(Arena& arena, const SparsePlan& plan, const SparseCall& call,
+Status run_sparse(SparseContext& context, const SparsePlan& plan, const SparseCall& call,
                   const ArrayKernels& kernels) noexcept {
   const uint64_t batch_rows = std::min(call.n_rows, kBatchRows);
   if (batch_rows == 0) return {};
   const double microseconds = estimate(plan, batch_rows);
   const unsigned threads = product_threads(microseconds, call.threads);
-  const RowCoding coding{.x = call.x,
-                         .x_stride = call.x_stride,
+  if (call.answer.out != nullptr) {
+    const uint64_t bytes = answer_bytes_up_to(std::min(batch_rows, kBlockRows));
+    CORDWOOD_RETURN_IF_FAILED(context.blocks.reserve(threads, bytes));
+  }
+  const RowCoding coding{.source = call.rows,
                          .n_inputs = plan.n_inputs(),
                          .scale_group = 0,
                          .sum_group = plan.n_inputs(),
                          .n_sums = 1,
                          .sum_factor = 1,
-                         .static_scale = call.static_scale,
                          .tile_lanes = lanes_for(plan, batch_rows)};
-  const Result<CodedRows> rows = reserve_rows(arena, coding, batch_rows);
+  const Result<CodedRows> rows = reserve_rows(context.rows, coding, batch_rows);
   if (!rows.ok()) return rows.status();
   for (uint64_t first = 0; first < call.n_rows; first += batch_rows) {
     const uint64_t n_rows = std::min(batch_rows, call.n_rows - first);
@@ -96,6 +101,7 @@ Status run_sparse(Arena& arena, const SparsePlan& plan, const SparseCall& call,
     Batch batch{.plan = plan,
                 .call = call,
                 .kernels = kernels,
+                .blocks = context.blocks,
                 .rows = *rows,
                 .lanes = coding.tile_lanes,
                 .first_row = first,

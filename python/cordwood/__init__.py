@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cordwood._binned_rows import BinnedRows
 from cordwood._core import __version__, active_isa, available_isas
+from cordwood._model_net import Net
 from cordwood.api import compress, load
 from cordwood.errors import (
     BinnedRowsError,
@@ -45,6 +46,7 @@ __all__ = [
     "MissingDependencyError",
     "Model",
     "ModelDiffersError",
+    "Net",
     "NotFittedError",
     "Recipe",
     "Report",

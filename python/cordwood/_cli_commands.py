@@ -153,7 +153,7 @@ def bench(arguments: argparse.Namespace) -> Outcome:
         message = "bench needs a packed file and --data with rows for it, or --ops"
         raise InputError(message)
     rows = read_rows(arguments.data)
-    model = api.load(arguments.file, threads=arguments.threads)
+    model = api.expect_rows(api.load(arguments.file, threads=arguments.threads), "bench")
     peers = tuple(arguments.vs or ())
     source, source_path = None, arguments.source
     races = any(peer != "cordwood" for peer in peers)

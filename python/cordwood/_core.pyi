@@ -7,6 +7,31 @@ from typing_extensions import Buffer
 __version__: str
 
 @final
+class Net:
+    def __init__(self, data: bytes, *, device: str = "cpu", check_all: bool = True) -> None: ...
+    def run(
+        self,
+        inputs: tuple[Any, ...],
+        prepare: Callable[[Any, int], np.ndarray],
+        *,
+        threads: int,
+    ) -> list[np.ndarray]: ...
+    @property
+    def inputs(
+        self,
+    ) -> list[tuple[str, np.dtype[Any], tuple[int | None, ...], tuple[int | None, ...]]]: ...
+    @property
+    def outputs(
+        self,
+    ) -> list[tuple[str, np.dtype[Any], tuple[int | None, ...], tuple[int | None, ...]]]: ...
+    @property
+    def processor(self) -> str: ...
+    @property
+    def provenance(self) -> str: ...
+    @property
+    def resident_bytes(self) -> int: ...
+
+@final
 class Model:
     def __init__(
         self,
@@ -116,6 +141,12 @@ def read_bytes(block: np.ndarray) -> int: ...
 @final
 class Cut:
     def __init__(self, low: float, high: float) -> None: ...
+    @staticmethod
+    def function(kind: int, alpha: float = ..., beta: float = ...) -> Cut: ...
+
+@final
+class Coding:
+    def __init__(self, dtype: str, scale: float, zero: int) -> None: ...
 
 def pool_images(
     x: np.ndarray,
@@ -213,6 +244,8 @@ class QuantizedMatrix:
         static_scale: float = ...,
         scale_group: int = ...,
         threads: int = ...,
+        x_coding: Coding | None = ...,
+        coding: Coding | None = ...,
         isa: str | None = ...,
     ) -> np.ndarray: ...
     @property
@@ -230,11 +263,41 @@ class SparseMatrix:
         out: np.ndarray | None = ...,
         static_scale: float = ...,
         threads: int = ...,
+        x_coding: Coding | None = ...,
+        coding: Coding | None = ...,
         isa: str | None = ...,
     ) -> np.ndarray: ...
     @property
     def nbytes(self) -> int: ...
 
+def activate(
+    x: np.ndarray,
+    *,
+    isa: str,
+    kind: int,
+    alpha: float = ...,
+    beta: float = ...,
+    slopes: np.ndarray | None = ...,
+) -> np.ndarray: ...
+def group_norm(
+    x: np.ndarray,
+    *,
+    isa: str,
+    groups: int,
+    weight: np.ndarray | None = ...,
+    bias: np.ndarray | None = ...,
+    epsilon: float = ...,
+) -> np.ndarray: ...
+def layer_norm(
+    x: np.ndarray,
+    *,
+    isa: str,
+    weight: np.ndarray | None = ...,
+    bias: np.ndarray | None = ...,
+    residual: np.ndarray | None = ...,
+    total: np.ndarray | None = ...,
+    epsilon: float = ...,
+) -> np.ndarray: ...
 def link(
     margin: np.ndarray,
     *,
@@ -286,6 +349,7 @@ def quantize_weights(
     threads: int = ...,
     isa: str = ...,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]: ...
+def is_net(data: bytes) -> bool: ...
 def register_backend(capsule: object) -> None: ...
 def resolve_threads(requested: int) -> int: ...
 def run_trees(
@@ -299,3 +363,15 @@ def run_trees(
 ) -> np.ndarray: ...
 def status_codes() -> dict[str, int]: ...
 def validate(buffer: Buffer, check: str = ...) -> None: ...
+def rms_norm(
+    x: np.ndarray,
+    *,
+    isa: str,
+    weight: np.ndarray | None = ...,
+    residual: np.ndarray | None = ...,
+    total: np.ndarray | None = ...,
+    epsilon: float = ...,
+    weight_offset: float = ...,
+) -> np.ndarray: ...
+def softmax(x: np.ndarray, *, isa: str, log: bool = ...) -> np.ndarray: ...
+def unary(x: np.ndarray, *, isa: str, kind: int) -> np.ndarray: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -13,12 +13,38 @@ from cordwood.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-Activation = Literal["relu", "relu6"]
+Number = TypeVar("Number", bound=np.generic)
 
-_CUTS = {
+Activation = Literal[
+    "relu",
+    "relu6",
+    "gelu",
+    "gelu_tanh",
+    "silu",
+    "sigmoid",
+    "tanh",
+    "softplus",
+    "mish",
+    "selu",
+    "hard_sigmoid",
+    "hard_swish",
+]
+
+# Kinds by their numbers in docs/graph.md; the two hard ones clip x / 6 + 1/2.
+_ACTIVATIONS = {
     None: None,
     "relu": _core.Cut(0.0, np.inf),
     "relu6": _core.Cut(0.0, 6.0),
+    "gelu": _core.Cut.function(6),
+    "gelu_tanh": _core.Cut.function(7),
+    "silu": _core.Cut.function(8),
+    "sigmoid": _core.Cut.function(9),
+    "tanh": _core.Cut.function(10),
+    "softplus": _core.Cut.function(11),
+    "mish": _core.Cut.function(12),
+    "selu": _core.Cut.function(4),
+    "hard_sigmoid": _core.Cut.function(13, 1 / 6, 0.5),
+    "hard_swish": _core.Cut.function(14, 1 / 6, 0.5),
 }
 
 
@@ -34,6 +60,11 @@ def as_floats(values: ArrayLike, name: str) -> NDArray[np.float32]:
 def as_rows(x: ArrayLike) -> tuple[NDArray[np.float32], tuple[int, ...]]:
     """Activations as a matrix of rows, and the dimensions that stood before the last."""
     rows = as_floats(x, "x")
+    return (rows, rows.shape[:-1]) if rows.ndim == MATRIX else as_matrix(rows)
+
+
+def as_matrix(rows: NDArray[Number]) -> tuple[NDArray[Number], tuple[int, ...]]:
+    """Rows of all leading dimensions in one, and those dimensions."""
     lead = rows.shape[:-1]
     if rows.ndim != MATRIX:
         if rows.ndim == 0:
@@ -51,27 +82,20 @@ def as_residual(residual: ArrayLike, n_columns: int) -> NDArray[np.float32]:
 
 
 def cut_of(activation: str | None) -> _core.Cut | None:
-    """Limits that an activation cuts answers to."""
-    if activation not in _CUTS:
-        message = f"activation is {activation!r}; expected None, 'relu' or 'relu6'"
+    """Limits that an activation cuts answers to, or its function."""
+    if activation not in _ACTIVATIONS:
+        names = ", ".join(repr(name) for name in _ACTIVATIONS)
+        message = f"activation is {activation!r}; expected one of {names}"
         raise InputError(message)
-    return _CUTS[activation]
+    return _ACTIVATIONS[activation]
 
 
-def check_out(out: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def check_out(out: Any, shape: tuple[int, ...], dtype: str = "float32") -> NDArray[Any]:
     """Give `out` as a matrix of rows, or raise where it cannot take an answer of `shape`."""
-    fits = isinstance(out, np.ndarray) and out.dtype == np.float32 and out.shape == shape
+    fits = isinstance(out, np.ndarray) and out.dtype == dtype and out.shape == shape
     if not fits or not out.flags.c_contiguous or not out.flags.writeable:
         kind = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        message = f"out is {kind}; expected a writable C-ordered float32 array of shape {shape}"
+        message = f"out is {kind}; expected a writable C-ordered {dtype} array of shape {shape}"
         raise InputError(message)
-    flat: NDArray[np.float32] = out.reshape(-1, shape[-1])
+    flat: NDArray[Any] = out.reshape(-1, shape[-1])
     return flat
-
-
-def check_scale(scale: float) -> float:
-    """Raise unless `scale` can be the scale of all activations."""
-    if not (np.isfinite(scale) and scale >= 2.0**-100):
-        message = f"activation_scale is {scale}; expected a finite number of at least 2**-100"
-        raise InputError(message)
-    return float(scale)

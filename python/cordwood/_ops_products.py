@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -13,9 +13,9 @@ from cordwood._ops_calls import (
     as_residual,
     as_rows,
     check_out,
-    check_scale,
     cut_of,
 )
+from cordwood._ops_codings import DYNAMIC, OutputType, as_coded_rows, output_coding
 from cordwood._ops_dense import DenseTensor
 from cordwood._ops_tensor import GROUP_STEP, QuantizedTensor
 from cordwood._threads import check_threads
@@ -24,7 +24,7 @@ from cordwood.errors import InputError, InputTypeError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-Activations = Literal["int8", "float32"]
+Activations = Literal["int8", "uint8", "float32"]
 
 
 def qmatmul(  # noqa: PLR0913 - what a product is made of, each by its name
@@ -37,9 +37,13 @@ def qmatmul(  # noqa: PLR0913 - what a product is made of, each by its name
     activations: Activations = "int8",
     activation_group: int | None = None,
     activation_scale: float | None = None,
-    out: NDArray[np.float32] | None = None,
+    activation_zero: int | None = None,
+    output_type: OutputType = "float32",
+    output_scale: float | None = None,
+    output_zero: int | None = None,
+    out: NDArray[Any] | None = None,
     threads: int | None = None,
-) -> NDArray[np.float32]:
+) -> NDArray[Any]:
     """Multiply rows by a packed weight matrix: ``activation(x @ w.T + bias + residual)``.
 
     Integers are summed exactly and floats in one fixed order, so that every instruction set, batch
@@ -48,7 +52,8 @@ def qmatmul(  # noqa: PLR0913 - what a product is made of, each by its name
     Parameters
     ----------
     x : array_like, shape (..., n_inputs)
-        Activations. C-ordered float32 is read in place, all else is converted to it once.
+        Activations. C-ordered float32 is read in place, all else is converted to it once. An array
+        of int8 or uint8 with an `activation_scale` holds codes; `activations` names the same type.
     weights : QuantizedTensor or DenseTensor
         From :func:`quantize` or :func:`pack_dense`. Laid out for the processor at the first product
         and kept so.
@@ -56,39 +61,48 @@ def qmatmul(  # noqa: PLR0913 - what a product is made of, each by its name
         Added to every row.
     residual : array_like, shape (..., n_outputs), optional
         Added after the bias.
-    activation : {"relu", "relu6"}, optional
-        Applied last.
-    activations : {"int8", "float32"}
-        How quantised weights meet `x`: ``"int8"`` quantises each row on the fly, ``"float32"``
-        leaves it as it is and turns the weights into float32 on their way. Dense weights always
-        meet float32.
+    activation : {"relu", "relu6", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh", "softplus", \
+            "mish", "selu", "hard_sigmoid", "hard_swish"}, optional
+        Applied last, to each block of answers while it is in cache (``docs/graph.md``, operator
+        40; the two hard ones with 1/6 and 1/2).
+    activations : {"int8", "uint8", "float32"}
+        How quantised weights meet `x`: ``"int8"`` quantises each row on the fly, ``"uint8"`` does
+        so with a zero point, ``"float32"`` leaves it as it is and turns the weights into float32 on
+        their way. Dense weights always meet float32.
     activation_group : int, optional
         Inputs that share an activation scale; the weights' own `group_size`. Left out, a row has
         one scale.
     activation_scale : float, optional
-        One scale for all of `x`, known beforehand (static quantisation): values past 127 of it
-        saturate.
-    out : ndarray of float32, shape (..., n_outputs), optional
+        One scale for all of `x`, known beforehand (static quantisation): values past the range of
+        codes saturate.
+    activation_zero : int, optional
+        The code that stands for zero, with `activation_scale`: 0 to 255 for ``"uint8"``, -128 to
+        127 for codes of int8. 0 where left out.
+    output_type : {"float32", "int8", "uint8"}
+        What answers are: numbers, or codes that saturate.
+    output_scale, output_zero : float and int, optional
+        Scale and zero point of answers that are codes; the zero point is 0 where left out.
+    out : ndarray of `output_type`, shape (..., n_outputs), optional
         C-ordered array to write to.
     threads : int, optional
         Most threads that may work; all permitted cores where left out. Small products use one.
 
     Returns
     -------
-    ndarray of float32, shape (..., n_outputs)
+    ndarray of `output_type`, shape (..., n_outputs)
 
     Raises
     ------
     InputTypeError
-        If `x` does not hold real numbers.
+        If `x` does not hold real numbers, or a zero point is no integer.
     InputError
-        If shapes do not fit, `x` holds NaN or an infinity (with int8 activations), or an option is
-        not one of those above.
+        If shapes do not fit, `x` holds NaN or an infinity (with int8 or uint8 activations), a scale
+        or zero point is out of range, or an option is not one of those above.
 
     Notes
     -----
     ``docs/quantization.md`` defines every step. Integer weights without a group keep sums exact in
-    int32; longer outputs than 65 536 inputs are summed in pieces.
+    int32; longer outputs than 65 536 inputs (32 768 with zero points) are summed in pieces.
 
     Examples
     --------
@@ -99,25 +113,46 @@ def qmatmul(  # noqa: PLR0913 - what a product is made of, each by its name
     array([[1.  , 1.25]], dtype=float32)
     """
     matrix = getattr(weights, "_prepared", {}).get("cpu") or _prepare(weights)
-    rows, lead = as_rows(x)
-    cut = cut_of(activation)
-    if activations not in ("int8", "float32"):
-        message = f"activations is {activations!r}; expected 'int8' or 'float32'"
+    if activations not in ("int8", "uint8", "float32"):
+        message = f"activations is {activations!r}; expected 'int8', 'uint8' or 'float32'"
         raise InputError(message)
-    y: NDArray[np.float32] = matrix.matmul(
+    scale, x_coding = 0.0, None
+    if activation_scale is None and activation_zero is None:
+        rows, lead = as_rows(x)
+        x_coding = DYNAMIC.get(activations)
+    else:
+        if activations == "float32" or isinstance(weights, DenseTensor):
+            _refuse_scale(activation_scale, activation_zero)
+        rows, lead, scale, x_coding = as_coded_rows(
+            x, activations, activation_scale, activation_zero
+        )
+    floats = output_type == "float32" and output_scale is None and output_zero is None
+    y: NDArray[Any] = matrix.matmul(
         rows,
         None if bias is None else as_floats(bias, "bias"),
         None if residual is None else as_residual(residual, weights.n_outputs),
-        cut,
-        None if out is None else check_out(out, (*lead, weights.n_outputs)),
+        cut_of(activation),
+        None if out is None else check_out(out, (*lead, weights.n_outputs), output_type),
         activations == "float32",
-        0.0 if activation_scale is None else check_scale(activation_scale),
+        scale,
         0 if activation_group is None else _check_group(activation_group, weights),
         check_threads(threads) or 0,
+        x_coding,
+        None if floats else output_coding(output_type, output_scale, output_zero),
     )
     if out is not None:
         return out
     return y if len(lead) == 1 else y.reshape(*lead, weights.n_outputs)
+
+
+def _refuse_scale(scale: float | None, zero: int | None) -> None:
+    """Raise: activations that stay float32 have no scale, and codes would be taken for numbers."""
+    name, value = ("activation_zero", zero) if scale is None else ("activation_scale", scale)
+    message = (
+        f"{name} is {value} and x meets the weights as float32; "
+        "expected quantised weights with activations of 'int8' or 'uint8'"
+    )
+    raise InputError(message)
 
 
 def _prepare(weights: QuantizedTensor | DenseTensor) -> _core.QuantizedMatrix:

@@ -14,10 +14,16 @@ from cordwood._ops_calls import (
     as_residual,
     as_rows,
     check_out,
-    check_scale,
     cut_of,
 )
 from cordwood._ops_checks import MATRIX, check_axis
+from cordwood._ops_codings import (
+    DYNAMIC,
+    CodedActivations,
+    OutputType,
+    as_coded_rows,
+    output_coding,
+)
 from cordwood._ops_quantize import quantize
 from cordwood._ops_sparse_formats import MOST_INPUTS, SparseFormat, choose_format, first_misfit
 from cordwood._ops_tensor import QuantizedTensor
@@ -182,17 +188,22 @@ def pack_sparse(
     return SparseTensor(mask_bits, values, dense.scales, chosen, n_outputs, n_inputs, axis)
 
 
-def sparse_matmul(
+def sparse_matmul(  # noqa: PLR0913 - what a product is made of, each by its name
     x: ArrayLike,
     weights: SparseTensor,
     *,
     bias: ArrayLike | None = None,
     residual: ArrayLike | None = None,
     activation: Activation | None = None,
+    activations: CodedActivations = "int8",
     activation_scale: float | None = None,
-    out: NDArray[np.float32] | None = None,
+    activation_zero: int | None = None,
+    output_type: OutputType = "float32",
+    output_scale: float | None = None,
+    output_zero: int | None = None,
+    out: NDArray[Any] | None = None,
     threads: int | None = None,
-) -> NDArray[np.float32]:
+) -> NDArray[Any]:
     """Multiply rows by a sparse weight matrix: ``activation(x @ w.T + bias + residual)``.
 
     The answer is, bit for bit, that of :func:`cordwood.ops.qmatmul` with ``weights.to_dense()``.
@@ -200,15 +211,17 @@ def sparse_matmul(
     Parameters
     ----------
     x : array_like, shape (..., n_inputs)
-        Activations; each row is quantised to int8 on the fly.
+        Activations; each row is quantised on the fly, to int8 or uint8.
     weights : SparseTensor
         From :func:`pack_sparse`. Laid out for the processor at the first product and kept so.
-    bias, residual, activation, activation_scale, out, threads
-        As of :func:`cordwood.ops.qmatmul`.
+    bias, residual, activation, activations, activation_scale, activation_zero
+        As of :func:`cordwood.ops.qmatmul`; `activations` are ``"int8"`` or ``"uint8"``.
+    output_type, output_scale, output_zero, out, threads
+        The same.
 
     Returns
     -------
-    ndarray of float32, shape (..., n_outputs)
+    ndarray of `output_type`, shape (..., n_outputs)
 
     Raises
     ------
@@ -226,23 +239,35 @@ def sparse_matmul(
     array([[128.,  63.]], dtype=float32)
     """
     multiply = getattr(weights, "_prepared", {}).get("cpu") or _prepare(weights)
-    rows, lead = as_rows(x)
+    if activations not in ("int8", "uint8"):
+        message = f"activations is {activations!r}; expected 'int8' or 'uint8'"
+        raise InputError(message)
+    if activation_scale is None and activation_zero is None:
+        rows, lead = as_rows(x)
+        scale, x_coding = 0.0, DYNAMIC[activations]
+    else:
+        rows, lead, scale, x_coding = as_coded_rows(
+            x, activations, activation_scale, activation_zero
+        )
+    floats = output_type == "float32" and output_scale is None and output_zero is None
     n_outputs = weights.n_outputs
-    y: NDArray[np.float32] = multiply(
+    y: NDArray[Any] = multiply(
         rows,
         None if bias is None else as_floats(bias, "bias"),
         None if residual is None else as_residual(residual, n_outputs),
         cut_of(activation),
-        None if out is None else check_out(out, (*lead, n_outputs)),
-        0.0 if activation_scale is None else check_scale(activation_scale),
+        None if out is None else check_out(out, (*lead, n_outputs), output_type),
+        scale,
         check_threads(threads) or 0,
+        x_coding,
+        None if floats else output_coding(output_type, output_scale, output_zero),
     )
     if out is not None:
         return out
     return y if len(lead) == 1 else y.reshape(*lead, n_outputs)
 
 
-def _prepare(weights: SparseTensor) -> Callable[..., NDArray[np.float32]]:
+def _prepare(weights: SparseTensor) -> Callable[..., NDArray[Any]]:
     """Lay weights out for the processor; two threads may both do so, and agree."""
     if not isinstance(weights, SparseTensor):
         message = f"weights is a {type(weights).__name__}; expected what ops.pack_sparse returns"
@@ -256,22 +281,22 @@ def _prepare(weights: SparseTensor) -> Callable[..., NDArray[np.float32]]:
     return multiply
 
 
-def _dense_product(weights: QuantizedTensor) -> Callable[..., NDArray[np.float32]]:
+def _dense_product(weights: QuantizedTensor) -> Callable[..., NDArray[Any]]:
     """Products with weights laid out as if none were missing."""
     matrix = _core.QuantizedMatrix(
         weights.payload, weights.scales, None, bits=8, group_size=0, n_inputs=weights.n_inputs
     )
 
     def multiply(
-        rows: NDArray[np.float32],
+        rows: NDArray[Any],
         bias: NDArray[np.float32] | None,
         residual: NDArray[np.float32] | None,
         cut: _core.Cut | None,
-        out: NDArray[np.float32] | None,
+        out: NDArray[Any] | None,
         static_scale: float,
-        threads: int,
-    ) -> NDArray[np.float32]:
-        return matrix.matmul(rows, bias, residual, cut, out, False, static_scale, 0, threads)
+        *others: Any,
+    ) -> NDArray[Any]:
+        return matrix.matmul(rows, bias, residual, cut, out, False, static_scale, 0, *others)
 
     return multiply
 

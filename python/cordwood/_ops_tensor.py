@@ -17,7 +17,7 @@ Bits = Literal[8, 4, 3, 2]
 ScaleType = Literal["float32", "float16"]
 
 GROUP_STEP = 32
-MAX_GROUP = 65536
+MAX_GROUP = 32768
 _BYTE_BITS = 8
 
 

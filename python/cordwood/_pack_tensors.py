@@ -34,6 +34,9 @@ class Dtype(enum.IntEnum):
     """Element types, as ``enum cordwood_dtype`` in ``csrc/format/layout.h``."""
 
     BIT = 1
+    INT2 = 2
+    INT3 = 3
+    INT4 = 4
     INT8 = 5
     UINT8 = 6
     INT16 = 7
@@ -43,6 +46,7 @@ class Dtype(enum.IntEnum):
     INT64 = 11
     UINT64 = 12
     FLOAT16 = 13
+    BFLOAT16 = 14
     FLOAT32 = 15
     FLOAT64 = 16
 
@@ -77,6 +81,10 @@ class Tensor:
     shape: tuple[int, ...]
     data: bytes
     element_bytes: int
+    scale: Tensor | None = None
+    """Of a quantised tensor: a scale for each output and group."""
+    zero: Tensor | None = None
+    group: int = 0
 
     @classmethod
     def of(cls, array: np.ndarray) -> Tensor:

@@ -116,7 +116,7 @@ def _load(model: Any) -> Model:
     if isinstance(model, Model):
         return model
     if isinstance(model, str | os.PathLike):
-        return api.load(Path(model))
+        return api.expect_rows(api.load(Path(model)), "verify")
     message = f"model is a {type(model).__name__}, expected a cordwood.Model or a .cord file's path"
     raise InputTypeError(message)
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from cordwood import _files, _progress
+from cordwood import _core, _files, _progress
+from cordwood._model_net import Net
 from cordwood.errors import InputError, InputTypeError, UnsupportedModelError
 from cordwood.model import Model
 from cordwood.recipe import Recipe
 
 if TYPE_CHECKING:
-    from cordwood.model import Check, Device
+    from cordwood._model_packed import Check, Device
 
-__all__ = ["compress", "load"]
+__all__ = ["compress", "expect_rows", "load"]
 
 
 def compress(
@@ -104,7 +105,7 @@ def load(
     device: Device = "cpu",
     threads: int | None = None,
     check: Check = "all",
-) -> Model:
+) -> Model | Net:
     """Load a packed model.
 
     Parameters
@@ -120,8 +121,8 @@ def load(
 
     Returns
     -------
-    Model
-        Ready to predict.
+    Model or Net
+        Ready to predict; a `Net` where the file was made from one.
 
     Raises
     ------
@@ -134,7 +135,26 @@ def load(
     InputError
         `threads` or `check` is none of the above.
     """
-    return Model(_bytes_of(path_or_bytes), device=device, threads=threads, check=check)
+    return _open(_bytes_of(path_or_bytes), device=device, threads=threads, check=check)
+
+
+def _open(data: bytes, **options: Any) -> Model | Net:
+    """Load a file as what it holds: values with the role of an input make it a net."""
+    return Net(data, **options) if _core.is_net(data) else Model(data, **options)
+
+
+def expect_rows(model: Model | Net, purpose: str) -> Model:
+    """Return a model of rows as it is.
+
+    Raises
+    ------
+    UnsupportedModelError
+        It is a net, which has no rows.
+    """
+    if isinstance(model, Model):
+        return model
+    message = f"{purpose} takes a model of rows, and this file holds a net: {model!r}"
+    raise UnsupportedModelError(message)
 
 
 def _bytes_of(path_or_bytes: object) -> bytes:

@@ -323,7 +323,8 @@ class Lstm(NetOperator):
     """One layer of a recurrence of four gates: input, forget, cell, output.
 
     Inputs: x (batch, sequence, k), and both or none of h and c, (directions, batch, hidden).
-    Outputs: all h, the last h, the last c. Parameters have an entry for each direction, forward first.
+    Outputs: all h, the last h, the last c. Parameters have an entry for each
+    direction, forward first.
     """
 
     opcode: ClassVar[Opcode] = Opcode.LSTM

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cordwood import _core, _files, _model_devices, _model_facts
+from cordwood import _core, _model_devices, _model_facts
 from cordwood._model_answers import Answers
 from cordwood._model_calls import Calls
+from cordwood._model_packed import Packed, check_level
 from cordwood._model_sklearn import SklearnProtocol
 from cordwood._model_stages import StagedAnswers
 from cordwood._rows import RowsDoor
 from cordwood._threads import check_threads
-from cordwood.errors import InputError
 
 if TYPE_CHECKING:
-    import os
-
     from cordwood._binned_rows import BinnedRows
+    from cordwood._model_packed import Check, Device
     from cordwood._model_sklearn import EstimatorType
 
 __all__ = ["Model"]
 
-Check = Literal["all", "structure"]
-Device = Literal["cpu", "cuda"]
 
-
-class Model(Answers, StagedAnswers, SklearnProtocol):
+class Model(Packed, Answers, StagedAnswers, SklearnProtocol):
     """A packed model.
 
     `cordwood.compress` and `cordwood.load` make one. It never changes: threads share it freely, and
@@ -95,13 +90,11 @@ class Model(Answers, StagedAnswers, SklearnProtocol):
         check: Check = "all",
     ) -> None:
         self._requested_threads = check_threads(threads)
-        if check not in {"all", "structure"}:
-            message = f"check is {check!r}, expected 'all' or 'structure'"
-            raise InputError(message)
+        check_all = check_level(check)
         _model_devices.bring(device)
         self._device: Device = device
         self._data = bytes(data)
-        self._native = _core.Model(self._data, device=device, check_all=check == "all")
+        self._native = _core.Model(self._data, device=device, check_all=check_all)
         self._threads = _core.resolve_threads(self._requested_threads or 0)
         self._facts = facts = _model_facts.read(self._native.provenance)
         self.kind = str(facts["source"].get("kind", "model"))
@@ -222,6 +215,9 @@ class Model(Answers, StagedAnswers, SklearnProtocol):
         """
         return self._calls.bin(X)
 
+    def _facts_text(self) -> str:
+        return self._native.provenance
+
     # ---- facts -----------------------------------------------------------------------------------
 
     @property
@@ -233,27 +229,6 @@ class Model(Answers, StagedAnswers, SklearnProtocol):
     def n_trees(self) -> int:
         """Trees of the model."""
         return self._native.n_trees
-
-    @property
-    def nbytes(self) -> int:
-        """Length of the packed file in bytes."""
-        return len(self._data)
-
-    @property
-    def threads(self) -> int:
-        """Threads that large batches are split over."""
-        return self._threads
-
-    @property
-    def device(self) -> Device:
-        """Where the model runs."""
-        return self._device
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """Provenance: the source's library, version and kind, the recipe, the methods. A copy."""
-        facts: dict[str, Any] = json.loads(self._native.provenance)
-        return facts
 
     def summary(self) -> str:
         """Describe the model in a few lines.
@@ -270,38 +245,9 @@ class Model(Answers, StagedAnswers, SklearnProtocol):
             f"{self.n_features_in_:,} features, {self.nbytes:,} bytes>"
         )
 
-    # ---- bytes -----------------------------------------------------------------------------------
-
-    def to_bytes(self) -> bytes:
-        """Return the packed file."""
-        return self._data
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the packed file, whole or not at all.
-
-        Parameters
-        ----------
-        path : str or path-like
-            Where to; an existing file is replaced in one step.
-
-        Raises
-        ------
-        FileAccessError
-            It cannot be written. An existing file keeps its content.
-        """
-        _files.write_atomically(path, self._data)
-
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as bytes; the threads asked for are resolved anew where it is read."""
         return _restore, (self._data, self._device, self._requested_threads)
-
-    def __copy__(self) -> Model:
-        """Return the model itself: it never changes."""
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
-        """Return the model itself: it never changes."""
-        return self
 
 
 def _restore(data: bytes, device: Device, threads: int | None) -> Model:

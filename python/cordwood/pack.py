@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cordwood._pack_labels import pack_categories, pack_classes, pack_strings
+from cordwood._pack_nets import net_record
 from cordwood._pack_tensors import Dtype, Tensor, encode_all
 from cordwood._pack_trees import tree_record
 from cordwood.errors import GraphError
-from cordwood.ir import Decide, Link, TreeEnsemble
+from cordwood.ir import Decide, Link, Role, TreeEnsemble
+from cordwood.ir_nets import NetOperator
 from cordwood.passes.fold_thresholds import fold_thresholds
 from cordwood.recipe import Recipe
 
@@ -37,7 +39,6 @@ _ALIGNMENT = 64
 _NO_TENSOR = 0xFFFFFFFF
 _MAX_RANK = 6
 _DENSE = 0
-_NOT_QUANTISED = (_NO_TENSOR, 0, _NO_TENSOR, _NO_TENSOR)  # axis, group, scale, zero
 
 _HEADER = struct.Struct("<8sHHIQII32x")
 _SECTION = struct.Struct("<IHHIIQQ")
@@ -62,6 +63,7 @@ _LINK_KINDS = {
 }
 _DECIDE_RULES = {"argmax": 0, "greater": 1, "greater_equal": 2, "each_greater": 3}
 _SYMBOLS = {"batch": 1, "sequence": 2}
+_OTHER_SYMBOLS = range(3, 256)
 
 
 class _Section(enum.IntEnum):
@@ -118,20 +120,22 @@ def pack(
     -----
     Time and memory grow with the number of nodes; a forest of six million nodes takes seconds.
     """
-    folded, _ = fold_thresholds(graph)
+    folded = graph if graph.is_net else fold_thresholds(graph)[0]
     records = [_record(operator) for operator in folded.operators]
-    tensors = [tensor for record in records for tensor in record.tensors if tensor is not None]
+    tensors = [tensor for record in records for tensor in _with_parts(record.tensors)]
     program, operands, attributes = _program(folded, records)
     table, payload = _tensors(tensors)
     sections = {
         _Section.PROGRAM: program,
         _Section.OPERANDS: operands,
         _Section.ATTRIBUTES: attributes,
-        _Section.VALUES: b"".join(_value(value) for value in folded.values),
+        _Section.VALUES: _values(folded),
         _Section.TENSORS: table,
         _Section.PAYLOAD: payload,
     }
-    if folded.feature_names is not None:
+    if folded.is_net:
+        sections[_Section.NAMES] = pack_strings(_port_names(folded), "names of values")
+    elif folded.feature_names is not None:
         sections[_Section.NAMES] = pack_strings(folded.feature_names, "feature_names")
     if folded.classes is not None:
         sections[_Section.CLASSES] = pack_classes(folded.classes)
@@ -149,9 +153,11 @@ def _record(operator: Operator) -> _Record:
         return _Record(operator, _link_attributes(operator), [])
     if isinstance(operator, Decide):
         return _Record(operator, *_decide_record(operator))
+    if isinstance(operator, NetOperator):
+        return _Record(operator, *net_record(operator))
     message = (
         f"operator {type(operator).__name__} has no record in format {FORMAT_VERSION};"
-        " tree_ensemble, link and decide have"
+        " tree_ensemble, link, decide and those of nets have"
     )
     raise GraphError(message)
 
@@ -181,7 +187,7 @@ def _program(graph: Graph, records: Sequence[_Record]) -> tuple[bytes, bytes, by
         operands += [value_id[name] for name in (*inputs, *outputs)]
         for tensor in tensors:
             operands.append(_NO_TENSOR if tensor is None else next_tensor)
-            next_tensor += tensor is not None
+            next_tensor += len(_with_parts([tensor]))
         program.append(
             _OPERATOR.pack(
                 *(operator.opcode, 1, len(inputs), len(outputs)),
@@ -193,31 +199,66 @@ def _program(graph: Graph, records: Sequence[_Record]) -> tuple[bytes, bytes, by
     return b"".join(program), struct.pack(f"<{len(operands)}I", *operands), bytes(attributes)
 
 
-def _value(value: Value) -> bytes:
-    """Write one value; the batch has no declared maximum."""
+def _with_parts(tensors: Sequence[Tensor | None]) -> list[Tensor]:
+    """List tensors, each followed by its scales and its zero points."""
+    parts = [(tensor, tensor.scale, tensor.zero) for tensor in tensors if tensor is not None]
+    return [part for group in parts for part in group if part is not None]
+
+
+def _port_names(graph: Graph) -> list[str]:
+    """Names of a net's inputs, then of its outputs."""
+    roles = (Role.INPUT, Role.OUTPUT)
+    return [value.name for role in roles for value in graph.values if value.role is role]
+
+
+def _values(graph: Graph) -> bytes:
+    """Write all values; symbols beyond the two known ones are numbered as they come."""
+    symbols = dict(_SYMBOLS)
+    others = iter(_OTHER_SYMBOLS)
+    for value in graph.values:
+        for size in value.shape:
+            if isinstance(size, str) and size not in symbols:
+                number = next(others, None)
+                if number is None or not graph.is_net:
+                    message = (
+                        f"value {value.name!r} has symbol {size!r}, expected one of {set(_SYMBOLS)}"
+                    )
+                    raise GraphError(message)
+                symbols[size] = number
+    return b"".join(_value(value, symbols, graph.maxima) for value in graph.values)
+
+
+def _value(value: Value, known: Mapping[str, int], maxima: Mapping[str, int]) -> bytes:
+    """Write one value; a symbol's dimension is its largest size, 0 where there is none."""
     symbols, dimensions = [0] * 8, [0] * _MAX_RANK
     for axis, size in enumerate(value.shape):
         if isinstance(size, int):
             dimensions[axis] = size
-        elif size in _SYMBOLS:
-            symbols[axis] = _SYMBOLS[size]
         else:
-            message = f"value {value.name!r} has symbol {size!r}, expected one of {set(_SYMBOLS)}"
-            raise GraphError(message)
-    dtype = Dtype[value.dtype.upper()]
+            symbols[axis] = known[size]
+            dimensions[axis] = maxima.get(size, 0)
+    dtype = Dtype["BIT" if value.dtype == "bool" else value.dtype.upper()]
     return _VALUE.pack(dtype, value.role, len(value.shape), *symbols, *dimensions)
+
+
+def _quantisation(tensor: Tensor, index: int) -> tuple[int, int, int, int]:
+    """Write axis, group, and the ids of scale and zero point, which follow the tensor."""
+    if tensor.scale is None:
+        return (_NO_TENSOR, 0, _NO_TENSOR, _NO_TENSOR)
+    return (1, tensor.group, index + 1, _NO_TENSOR if tensor.zero is None else index + 2)
 
 
 def _tensors(tensors: Sequence[Tensor]) -> tuple[bytes, bytes]:
     """Write tensor records and their payload, each tensor on a fresh alignment."""
     table, payload = [], bytearray()
-    for tensor, (encoding, data) in zip(tensors, encode_all(tensors), strict=True):
+    for index, (tensor, coded) in enumerate(zip(tensors, encode_all(tensors), strict=True)):
+        encoding, data = coded
         payload += bytes(-len(payload) % _ALIGNMENT)
         shape = tensor.shape + (0,) * (_MAX_RANK - len(tensor.shape))
         table.append(
             _TENSOR.pack(
                 *(tensor.dtype, len(tensor.shape), encoding, _DENSE),
-                *_NOT_QUANTISED,
+                *_quantisation(tensor, index),
                 *(_NO_TENSOR,),  # no sparsity tensor
                 *shape,
                 *(len(payload), len(data)),
@@ -236,6 +277,9 @@ def _provenance(graph: Graph, recipe: Recipe, loss: Mapping[str, float]) -> byte
         "source": dict(graph.provenance),
         "sparse": graph.sparse,
     }
+    if graph.is_net:
+        del facts["methods"], facts["sparse"]
+        facts["form"] = graph.form
     if graph.trees_per_iteration:
         facts["iterations"] = {"staged": graph.staged, "trees": graph.trees_per_iteration}
     try:

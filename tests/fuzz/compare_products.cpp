@@ -2,8 +2,8 @@
 //
 //     compare_products folder
 //
-// Each file x.case is a product: a header, weights, scales, zero points, activations, bias. What every
-// row answers must equal the scalar row's bits; they are left beside it (x.answer) for a machine of
+// Each file x.case is a product: a header, weights, scales, zero points, activations (floats, or codes as
+// floats), bias. What every row answers must equal the scalar row's bits; they are left beside it (x.answer) for a machine of
 // another kind to compare with its own.
 
 #include <algorithm>
@@ -50,6 +50,12 @@ struct Header {
   uint32_t float_rows;
   uint32_t x_group;
   float static_scale;
+  uint32_t form;       ///< kernels::RowForm
+  int32_t x_zero;      ///< of a static scale, -128 to 127
+  uint32_t x_flip;     ///< 128 where given codes are uint8
+  float answer_scale;  ///< 0 where answers stay floats
+  int32_t answer_zero;
+  uint32_t answer_flip;
 };
 
 class Reader {
@@ -79,6 +85,7 @@ struct Case {
   std::vector<uint8_t> zeros;
   std::vector<float> x;
   std::vector<float> bias;
+  std::vector<uint8_t> codes;  ///< x as bytes
 
   explicit Case(Reader reader)
       : header(reader.take<Header>(1)[0]),
@@ -86,7 +93,10 @@ struct Case {
         scales(reader.take<float>(header.n_scales)),
         zeros(reader.take<uint8_t>(header.n_zeros)),
         x(reader.take<float>(uint64_t{header.n_rows} * header.n_inputs)),
-        bias(reader.take<float>(header.n_outputs)) {}
+        bias(reader.take<float>(header.n_outputs)) {
+    if (header.form != static_cast<uint32_t>(kernels::RowForm::coded)) return;
+    for (const float value : x) codes.push_back(static_cast<uint8_t>(static_cast<int>(value)));
+  }
 
   [[nodiscard]] Result<runtime::QmatmulPlan> plan() const {
     const auto kind = static_cast<kernels::WeightKind>(header.kind);
@@ -104,15 +114,25 @@ struct Case {
   }
 };
 
-std::vector<float> answer(const path& from, const Case& given, const runtime::QmatmulPlan& plan,
-                          uint64_t n_rows, const runtime::KernelRow& kernels) {
-  std::vector<float> out(n_rows * given.header.n_outputs);
+/// Bytes of floats, or codes.
+std::vector<uint8_t> answer(const path& from, const Case& given, const runtime::QmatmulPlan& plan,
+                            uint64_t n_rows, const runtime::KernelRow& kernels) {
+  const Header& header = given.header;
+  const auto form = static_cast<kernels::RowForm>(header.form);
+  const bool coded = header.answer_scale > 0.0f;
+  std::vector<float> floats(coded ? 0 : n_rows * header.n_outputs);
+  std::vector<uint8_t> out(n_rows * header.n_outputs * (coded ? 1 : sizeof(float)));
   runtime::QmatmulContext context;
   require(runtime::run_qmatmul(context, plan,
-                               {.x = given.x.data(),
-                                .x_stride = given.header.n_inputs,
+                               {.rows = {.form = form,
+                                         .x = given.x.data(),
+                                         .given = given.codes.data(),
+                                         .stride = header.n_inputs,
+                                         .static_scale = header.static_scale,
+                                         .static_zero = header.x_zero,
+                                         .flip = static_cast<uint8_t>(header.x_flip)},
                                 .n_rows = n_rows,
-                                .end = {.out = out.data(),
+                                .end = {.out = floats.data(),
                                         .bias = given.bias.data(),
                                         .residual = nullptr,
                                         .out_stride = given.header.n_outputs,
@@ -121,12 +141,16 @@ std::vector<float> answer(const path& from, const Case& given, const runtime::Qm
                                         .low = -3.0f,
                                         .high = 1e6f,
                                         .cut = 1},
+                                .answer = {.out = coded ? out.data() : nullptr,
+                                           .scale = header.answer_scale,
+                                           .zero = header.answer_zero,
+                                           .flip = static_cast<uint8_t>(header.answer_flip)},
                                 .float_rows = given.header.float_rows != 0,
                                 .scale_group = given.header.x_group,
-                                .static_scale = given.header.static_scale,
                                 .threads = 1},
                                *kernels.arrays),
           from);
+  if (!coded) std::memcpy(out.data(), floats.data(), out.size());
   return out;
 }
 
@@ -140,7 +164,7 @@ void compare(const path& from) {
     if (!runtime::row_available(kernels)) continue;
     for (const uint64_t some : {uint64_t{1}, uint64_t{2}, uint64_t{4}, n_rows}) {
       const auto now = answer(from, given, *plan, std::min(some, n_rows), kernels);
-      if (std::memcmp(now.data(), wanted.data(), now.size() * sizeof(float)) != 0) {
+      if (std::memcmp(now.data(), wanted.data(), now.size()) != 0) {
         give_up(from.string() + ": " + kernels.name + ", " + std::to_string(some) +
                 " rows differ from scalar");
       }
@@ -148,7 +172,7 @@ void compare(const path& from) {
   }
   std::ofstream file(path(from).replace_extension("answer"), std::ios::binary);
   file.write(reinterpret_cast<const char*>(wanted.data()),
-             static_cast<std::streamsize>(wanted.size() * sizeof(float)));
+             static_cast<std::streamsize>(wanted.size()));
 }
 
 }  // namespace

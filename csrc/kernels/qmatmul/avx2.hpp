@@ -10,6 +10,7 @@ namespace {
 
 struct Avx2 {
   static constexpr uint32_t kBytes = 32;
+  static constexpr bool kAffine = false;
   using Ints = Lanes<kBytes>::Ints;
   using Floats = Lanes<kBytes>::Floats;
 

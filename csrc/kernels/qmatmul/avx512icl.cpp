@@ -11,6 +11,7 @@
 
 #include <cstring>
 
+#include "kernels/qmatmul/avx512icl_expand.hpp"
 #include "kernels/qmatmul/qmatmul.hpp"
 
 namespace cordwood::kernels::avx512icl {
@@ -117,6 +118,7 @@ struct Chunk {
   const uint8_t* steps;  ///< expanded, or as stored where `nibbles`
   const float* scales;
   const uint8_t* zeros;  ///< null where symmetric
+  const int32_t* columns;
   uint64_t first_input;
   uint32_t first_group;
   uint32_t n_groups;
@@ -134,6 +136,21 @@ Pair start_sums(const int32_t* sum, const uint8_t* zeros) noexcept {
         _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
   };
   return {widen(zeros) * minus, widen(zeros + 16) * minus};
+}
+
+/// The same less what the zero point of a row's activations adds.
+template <bool kAffine>
+[[gnu::always_inline]] inline Pair start_row(const QmatmulRows& rows, uint32_t n_groups,
+                                             uint32_t row, uint32_t group, const uint8_t* zeros,
+                                             const int32_t* columns) noexcept {
+  const uint64_t row_group = uint64_t{row} * n_groups + group;
+  Pair start = start_sums(rows.sums + row_group, zeros);
+  if constexpr (kAffine) {
+    const int32_t zero = rows.zeros[rows.group_scales != 0 ? row_group : row];
+    start.low -= reinterpret_cast<i32x16>(load(columns)) * zero;
+    start.high -= reinterpret_cast<i32x16>(load(columns + 16)) * zero;
+  }
+  return start;
 }
 
 FloatPair scales_of(const QmatmulRows& rows, uint32_t n_groups, uint32_t row, uint32_t group,
@@ -230,7 +247,7 @@ template <uint32_t R>
 }
 
 /// A chunk of one group for R rows.
-template <uint32_t R>
+template <uint32_t R, bool kAffine>
 void run_whole(const Qmatmul& task, const Chunk& chunk, const Sums& sums, const Columns& columns,
                uint32_t row) noexcept {
   const QmatmulRows& rows = task.rows;
@@ -239,7 +256,7 @@ void run_whole(const Qmatmul& task, const Chunk& chunk, const Sums& sums, const 
 #pragma GCC unroll 12
   for (uint32_t r = 0; r < R; ++r) {
     whole[r] =
-        start_sums(rows.sums + uint64_t{row + r} * n_groups + chunk.first_group, chunk.zeros);
+        start_row<kAffine>(rows, n_groups, row + r, chunk.first_group, chunk.zeros, chunk.columns);
   }
   const int8_t* codes = rows.codes + row * rows.code_stride + chunk.first_input;
   add_group<R>(chunk, chunk.steps, chunk.last_steps, codes, rows.code_stride, whole);
@@ -251,7 +268,7 @@ void run_whole(const Qmatmul& task, const Chunk& chunk, const Sums& sums, const 
 }
 
 /// A chunk of several groups for R rows: their floats stay in registers.
-template <uint32_t R>
+template <uint32_t R, bool kAffine>
 void run_groups(const Qmatmul& task, const Chunk& chunk, const Sums& sums, const Columns& columns,
                 uint32_t row) noexcept {
   const QmatmulRows& rows = task.rows;
@@ -270,7 +287,8 @@ void run_groups(const Qmatmul& task, const Chunk& chunk, const Sums& sums, const
     Pair whole[R];
 #pragma GCC unroll 12
     for (uint32_t r = 0; r < R; ++r) {
-      whole[r] = start_sums(rows.sums + uint64_t{row + r} * n_groups + group, zeros);
+      whole[r] = start_row<kAffine>(rows, n_groups, row + r, group, zeros,
+                                    chunk.columns + g * kPanelOutputs);
     }
     add_group<R>(chunk, steps, n_steps, codes, rows.code_stride, whole);
 #pragma GCC unroll 12
@@ -288,14 +306,32 @@ void run_groups(const Qmatmul& task, const Chunk& chunk, const Sums& sums, const
 using Tile = void (*)(const Qmatmul&, const Chunk&, const Sums&, const Columns&,
                       uint32_t row) noexcept;
 
-constexpr Tile kWholeTiles[] = {nullptr,      run_whole<1>, run_whole<2>,  run_whole<3>,
-                                run_whole<4>, run_whole<5>, run_whole<6>,  run_whole<7>,
-                                run_whole<8>, run_whole<9>, run_whole<10>, run_whole<11>,
-                                run_whole<12>};
-constexpr Tile kGroupTiles[] = {nullptr,       run_groups<1>, run_groups<2>, run_groups<3>,
-                                run_groups<4>, run_groups<5>, run_groups<6>};
+template <bool kAffine>
+struct Tiles {
+  static constexpr Tile kWhole[] = {nullptr,
+                                    run_whole<1, kAffine>,
+                                    run_whole<2, kAffine>,
+                                    run_whole<3, kAffine>,
+                                    run_whole<4, kAffine>,
+                                    run_whole<5, kAffine>,
+                                    run_whole<6, kAffine>,
+                                    run_whole<7, kAffine>,
+                                    run_whole<8, kAffine>,
+                                    run_whole<9, kAffine>,
+                                    run_whole<10, kAffine>,
+                                    run_whole<11, kAffine>,
+                                    run_whole<12, kAffine>};
+  static constexpr Tile kGroups[] = {nullptr,
+                                     run_groups<1, kAffine>,
+                                     run_groups<2, kAffine>,
+                                     run_groups<3, kAffine>,
+                                     run_groups<4, kAffine>,
+                                     run_groups<5, kAffine>,
+                                     run_groups<6, kAffine>};
+};
 
 /// All rows, in tiles as even as can be.
+template <bool kAffine>
 void run_chunk(const Qmatmul& task, const Chunk& chunk, const Sums& sums,
                const Columns& columns) noexcept {
   const bool whole = chunk.n_groups == 1 && !chunk.nibbles;
@@ -305,53 +341,13 @@ void run_chunk(const Qmatmul& task, const Chunk& chunk, const Sums& sums,
   uint32_t row = 0;
   for (uint32_t tile = 0; tile < n_tiles; ++tile) {
     const uint32_t count = (n_rows - row + n_tiles - tile - 1) / (n_tiles - tile);
-    (whole ? kWholeTiles : kGroupTiles)[count](task, chunk, sums, columns, row);
+    (whole ? Tiles<kAffine>::kWhole : Tiles<kAffine>::kGroups)[count](task, chunk, sums, columns,
+                                                                      row);
     row += count;
   }
 }
 
-/// Steps of 4, 3 or 2 bits to bytes.
-void expand(const uint8_t* packed, uint32_t bits, uint32_t n_steps, uint8_t* steps) noexcept {
-  const auto store = [&](uint32_t step, uint32_t half, __m512i codes) {
-    _mm512_store_si512(steps + uint64_t{step} * kStepBytes + half, codes);
-  };
-  const auto row = [&](uint32_t index, uint32_t half) {
-    return load(packed + uint64_t{index} * kStepBytes + half);
-  };
-  for (uint32_t half = 0; half < kStepBytes; half += 64) {
-    if (bits == 4) {
-      const __m512i mask = _mm512_set1_epi8(15);
-      for (uint32_t step = 0; step < n_steps; step += 2) {
-        const __m512i codes = row(step / 2, half);
-        store(step, half, _mm512_and_si512(codes, mask));
-        store(step + 1, half, _mm512_and_si512(_mm512_srli_epi16(codes, 4), mask));
-      }
-      continue;
-    }
-    const __m512i mask = _mm512_set1_epi8(3);
-    const __m512i top = _mm512_set1_epi8(4);
-    for (uint32_t step = 0; step < n_steps; step += 8) {
-      const uint32_t first = bits == 3 ? step / 8 * 3 : step / 4;
-      const __m512i high = bits == 3 ? row(first + 2, half) : _mm512_setzero_si512();
-#pragma GCC unroll 8
-      for (uint32_t i = 0; i < 8; ++i) {
-        const __m512i low =
-            _mm512_and_si512(_mm512_srli_epi16(row(first + i / 4, half), i % 4 * 2), mask);
-        // Bit i of `high` to bit 2: up for the first two, down for the others.
-        const __m512i bit = i < 2 ? _mm512_slli_epi16(high, 2 - i) : _mm512_srli_epi16(high, i - 2);
-        store(step + i, half, bits == 3 ? _mm512_or_si512(low, _mm512_and_si512(bit, top)) : low);
-      }
-    }
-  }
-}
-
-/// Groups that are expanded together.
-uint32_t groups_at_hand(const QmatmulWeights& weights, bool expands) noexcept {
-  if (!expands) return weights.n_groups;
-  const uint32_t fit = kExpandSteps / weights.group_steps;
-  return fit < 1 ? 1 : fit < weights.n_groups ? fit : weights.n_groups;
-}
-
+template <bool kAffine>
 void run_panel(const Qmatmul& task, uint64_t panel) noexcept {
   const QmatmulWeights& weights = task.weights;
   auto* sums = static_cast<float*>(task.scratch);
@@ -372,27 +368,33 @@ void run_panel(const Qmatmul& task, uint64_t panel) noexcept {
     const uint32_t last_steps = last ? weights.last_steps : weights.group_steps;
     const uint32_t n_steps = (n_groups - 1) * weights.group_steps + last_steps;
     if (expands) expand(steps, weights.bits, n_steps, expanded);
-    run_chunk(task,
-              {.steps = expands ? expanded : steps,
-               .scales = weights.scales + at,
-               .zeros = weights.zeros != nullptr ? weights.zeros + at : nullptr,
-               .first_input = first_input,
-               .first_group = group,
-               .n_groups = n_groups,
-               .group_steps = weights.group_steps,
-               .last_steps = last_steps,
-               .nibbles = nibbles},
-              Sums(sums, group == 0, last), columns);
+    run_chunk<kAffine>(task,
+                       {.steps = expands ? expanded : steps,
+                        .scales = weights.scales + at,
+                        .zeros = weights.zeros != nullptr ? weights.zeros + at : nullptr,
+                        .columns = weights.columns + at,
+                        .first_input = first_input,
+                        .first_group = group,
+                        .n_groups = n_groups,
+                        .group_steps = weights.group_steps,
+                        .last_steps = last_steps,
+                        .nibbles = nibbles},
+                       Sums(sums, group == 0, last), columns);
     steps += uint64_t{n_steps} * kStepBytes * weights.bits / 8;
     first_input += uint64_t{n_steps} * kStepInputs;
   }
 }
 
+template <bool kAffine>
+void run_panels(const Qmatmul& task) noexcept {
+  const uint64_t n_panels = (task.end.n_outputs + kPanelOutputs - 1) / kPanelOutputs;
+  for (uint64_t panel = 0; panel < n_panels; ++panel) run_panel<kAffine>(task, panel);
+}
+
 }  // namespace
 
 void qmatmul_s8(const Qmatmul& task) noexcept {
-  const uint64_t n_panels = (task.end.n_outputs + kPanelOutputs - 1) / kPanelOutputs;
-  for (uint64_t panel = 0; panel < n_panels; ++panel) run_panel(task, panel);
+  task.rows.zeros == nullptr ? run_panels<false>(task) : run_panels<true>(task);
 }
 
 }  // namespace cordwood::kernels::avx512icl

@@ -26,7 +26,8 @@ struct Dot : Avx2 {
 }  // namespace
 
 void qmatmul_s8(const Qmatmul& task) noexcept {
-  run_panels<DotLoops<Dot>>(task);
+  task.rows.zeros == nullptr ? run_panels<DotLoops<Dot>>(task)
+                             : run_panels<Affine<DotLoops<Dot>>>(task);
 }
 
 }  // namespace cordwood::kernels::avxvnni

@@ -4,7 +4,8 @@
 // the halves of an output's four in another 16-bit addition, 30480, before they are widened: two
 // instructions for 16 products, and two more for every eight steps. Codes of 8 bits are taken less
 // 128: two products of at most 128 * 127 fit 16 bits, 32512, so every other step is followed by sadalp,
-// three instructions for 16 products.
+// three instructions for 16 products. Where activations reach -128, two products may not: each is followed
+// by sadalp, four instructions.
 #include "kernels/qmatmul/neon.hpp"
 #include "kernels/qmatmul/panels.hpp"
 
@@ -22,7 +23,13 @@ struct Products {
   }
 };
 
+Products multiply(int8x16_t weights, int8x16_t inputs) noexcept {
+  return {vmull_s8(vget_low_s8(weights), vget_low_s8(inputs)), vmull_high_s8(weights, inputs)};
+}
+
+template <bool kWithZeros>
 struct ByteCodes : Neon {
+  static constexpr bool kAffine = kWithZeros;
   static constexpr uint32_t kTileRows = 2;
   static constexpr uint32_t kWholeRows = 1;
   static constexpr uint32_t kNibbleRows = 0;
@@ -42,8 +49,15 @@ struct ByteCodes : Neon {
 #pragma GCC unroll 8
         for (uint32_t r = 0; r < R; ++r) {
           const int8x16_t own = inputs(codes + r * stride);
-          Products two{vmull_s8(vget_low_s8(first), vget_low_s8(own)), vmull_high_s8(first, own)};
-          two.add(second, inputs(codes + r * stride + kStepInputs));
+          const int8x16_t next = inputs(codes + r * stride + kStepInputs);
+          Products two = multiply(first, own);
+          if constexpr (kAffine) {
+            low[r][c] = vpadalq_s16(low[r][c], two.low);
+            high[r][c] = vpadalq_s16(high[r][c], two.high);
+            two = multiply(second, next);
+          } else {
+            two.add(second, next);
+          }
           low[r][c] = vpadalq_s16(low[r][c], two.low);
           high[r][c] = vpadalq_s16(high[r][c], two.high);
         }
@@ -61,7 +75,9 @@ struct ByteCodes : Neon {
   }
 };
 
+template <bool kWithZeros>
 struct FewBits : Neon {
+  static constexpr bool kAffine = kWithZeros;
   static constexpr uint32_t kTileRows = 3;
   static constexpr uint32_t kWholeRows = 1;
   static constexpr uint32_t kNibbleRows = 1;
@@ -129,10 +145,16 @@ struct FewBits : Neon {
   }
 };
 
+template <bool kWithZeros>
+void run(const Qmatmul& task) noexcept {
+  task.weights.bits == 8 ? run_panels<ByteCodes<kWithZeros>>(task)
+                         : run_panels<FewBits<kWithZeros>>(task);
+}
+
 }  // namespace
 
 void qmatmul_s8(const Qmatmul& task) noexcept {
-  task.weights.bits == 8 ? run_panels<ByteCodes>(task) : run_panels<FewBits>(task);
+  task.rows.zeros == nullptr ? run<false>(task) : run<true>(task);
 }
 
 }  // namespace cordwood::kernels::neon

@@ -10,6 +10,7 @@ namespace {
 
 struct Neon {
   static constexpr uint32_t kBytes = 16;
+  static constexpr bool kAffine = false;
   using Ints = Lanes<kBytes>::Ints;
   using Floats = Lanes<kBytes>::Floats;
 

@@ -30,11 +30,16 @@ struct FewBits : Dot {
   static int8x16_t weights(const uint8_t* bytes) noexcept { return load_bytes(bytes); }
 };
 
+template <class Codes>
+void run(const Qmatmul& task) noexcept {
+  task.rows.zeros == nullptr ? run_panels<DotLoops<Codes>>(task)
+                             : run_panels<Affine<DotLoops<Codes>>>(task);
+}
+
 }  // namespace
 
 void qmatmul_s8(const Qmatmul& task) noexcept {
-  task.weights.bits == 8 ? run_panels<DotLoops<ByteCodes>>(task)
-                         : run_panels<DotLoops<FewBits>>(task);
+  task.weights.bits == 8 ? run<ByteCodes>(task) : run<FewBits>(task);
 }
 
 }  // namespace cordwood::kernels::neon_dotprod

@@ -25,7 +25,8 @@ struct Dot : Neon {
 }  // namespace
 
 void qmatmul_s8(const Qmatmul& task) noexcept {
-  run_panels<DotLoops<Dot>>(task);
+  task.rows.zeros == nullptr ? run_panels<DotLoops<Dot>>(task)
+                             : run_panels<Affine<DotLoops<Dot>>>(task);
 }
 
 }  // namespace cordwood::kernels::neon_i8mm

@@ -7,6 +7,7 @@
 //       static constexpr uint32_t kWholeRows;    // of one as wide as a panel; above, half of it
 //       static constexpr uint32_t kNibbleRows;   // so many take 4-bit weights as they are stored
 //       static constexpr bool kSigned;           // multiplies code - 128
+//       static constexpr bool kAffine;           // activations have zero points
 //       template <R, C> static void dot(steps, n_steps, codes, stride, Ints (&sums)[R][C]);
 //       template <R, C> static void dot_nibbles(the same);  // unless kNibbleRows is 0
 //     };
@@ -20,6 +21,7 @@
 
 #include <cstdint>
 
+#include "kernels/qmatmul/group_sums.hpp"
 #include "kernels/qmatmul/lanes.hpp"
 #include "kernels/qmatmul/unpack.hpp"
 
@@ -31,7 +33,8 @@ struct Chunk {
   const uint8_t* steps;  ///< bytes, or as stored where `nibbles`
   const float* scales;
   const uint8_t* zeros;  ///< null where symmetric
-  float* sums;           ///< [row][output], of earlier groups
+  const int32_t* columns;
+  float* sums;  ///< [row][output], of earlier groups
   uint64_t first_input;
   uint32_t first_group;
   uint32_t n_groups;
@@ -39,32 +42,6 @@ struct Chunk {
   uint32_t last_steps;
   bool nibbles;
 };
-
-/// What zero points add to a sum; `sum` is QmatmulRows::sums of the row and group.
-template <class Isa>
-[[gnu::always_inline]] inline typename Lanes<Isa::kBytes>::Ints start_sums(
-    int32_t sum, const uint8_t* zeros) noexcept {
-  using Ints = typename Lanes<Isa::kBytes>::Ints;
-  // Without zeros `sum` is already minus 128 times the codes' sum: what signed weights leave out.
-  if (zeros == nullptr) return Ints{} + (Isa::kSigned ? 0 : sum);
-  return (Isa::widen(zeros) - (Isa::kSigned ? 128 : 0)) * sum;
-}
-
-/// A group's integers, scaled and added to the floats of a row.
-template <class Isa, uint32_t C>
-[[gnu::always_inline]] inline void add_scaled(const typename Lanes<Isa::kBytes>::Ints (&whole)[C],
-                                              const float* scales, const float* own, bool first,
-                                              float* sums) noexcept {
-  using Floats = typename Lanes<Isa::kBytes>::Floats;
-#pragma GCC unroll 8
-  for (uint32_t c = 0; c < C; ++c) {
-    const uint32_t at = c * Lanes<Isa::kBytes>::kOutputs;
-    const Floats numbers = __builtin_convertvector(whole[c], Floats);
-    Floats scale = load<Floats>(scales + at);
-    if (own != nullptr) scale *= *own;
-    store(sums + at, first ? numbers * scale : Isa::fma(numbers, scale, load<Floats>(sums + at)));
-  }
-}
 
 template <class Isa, uint32_t R, uint32_t C>
 [[gnu::always_inline]] inline void add_group(
@@ -99,7 +76,9 @@ void run_tile(const Qmatmul& task, const Chunk& chunk, uint32_t row) noexcept {
 #pragma GCC unroll 8
         for (uint32_t c = 0; c < C; ++c) {
           whole[r][c] = start_sums<Isa>(rows.sums[first + r * all_groups],
-                                        zeros != nullptr ? zeros + c * L::kOutputs : nullptr);
+                                        zeros != nullptr ? zeros + c * L::kOutputs : nullptr) -
+                        take_zero<Isa>(rows, row + r, first + r * all_groups,
+                                       chunk.columns + place + c * L::kOutputs);
         }
       }
       add_group<Isa>(chunk.nibbles, steps, n_steps, codes, rows.code_stride, whole);
@@ -160,6 +139,7 @@ void run_panel(const Qmatmul& task, uint64_t panel) noexcept {
     run_chunk<Isa>(task, {.steps = expands ? expanded : steps,
                           .scales = weights.scales + at,
                           .zeros = weights.zeros != nullptr ? weights.zeros + at : nullptr,
+                          .columns = weights.columns + at,
                           .sums = sums,
                           .first_input = first_input,
                           .first_group = static_cast<uint32_t>(group),
@@ -178,6 +158,12 @@ void run_panel(const Qmatmul& task, uint64_t panel) noexcept {
                 left < kPanelOutputs ? left : kPanelOutputs);
   }
 }
+
+/// The same vectors for activations with zero points.
+template <class Isa>
+struct Affine : Isa {
+  static constexpr bool kAffine = true;
+};
 
 template <class Isa>
 void run_panels(const Qmatmul& task) noexcept {

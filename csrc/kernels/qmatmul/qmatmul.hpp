@@ -1,4 +1,4 @@
-// qmatmul: rows of int8 activations times a matrix of unsigned codes, with scales (docs/quantization.md).
+// qmatmul: rows of 8-bit activations times a matrix of unsigned codes, with scales (docs/quantization.md).
 //
 // Weights lie in panels of 32 outputs. A step is 4 inputs of a panel, 128 bytes, so that one
 // multiply-add of bytes serves 16 outputs:
@@ -11,7 +11,8 @@
 //
 // A group is a whole number of steps, a multiple of 8 of them; the last one of a panel is filled up
 // with inputs whose activations are zero. Codes are unsigned, activations signed: what the zero point
-// adds to a sum is zero * (sum of the group's activations), which the caller knows.
+// adds to a sum is zero * (sum of the group's activations), which the caller knows. Where activations
+// have zero points too, what those add is zero * (sum of the group's weights), which the plan knows.
 //
 // Sums of a group are integers, exact in any order. Floats follow in the order that
 // docs/quantization.md fixes, so that every instruction set gives the same bits.
@@ -24,16 +25,20 @@ namespace cordwood::kernels {
 inline constexpr uint32_t kPanelOutputs = 32;
 inline constexpr uint32_t kStepInputs = 4;
 inline constexpr uint32_t kStepBytes = kPanelOutputs * kStepInputs;
-/// Steps of a group that an int32 can hold whatever the codes: 255 * 127 * 4 * steps < 2^31.
-inline constexpr uint32_t kMaxGroupSteps = 16384;
+/// Steps of a group that an int32 holds whatever the codes. Every step on the way adds at most
+/// (128 + 128) * 255 for an input, activation and its zero point apart: 255 * 256 * 4 * steps < 2^31.
+inline constexpr uint32_t kMaxGroupSteps = 8192;
+/// The same where zero points of weights are in the middle: 255 * 128 * 4 * steps < 2^31.
+inline constexpr uint32_t kMaxSymmetricSteps = 16384;
 /// Low-bit groups are expanded to bytes in scratch: as many as make so many steps, or a longer one.
 inline constexpr uint32_t kExpandSteps = 128;
 
 /// Weights of consecutive panels.
 struct QmatmulWeights {
   const uint8_t* panels;
-  const float* scales;   ///< [panel][group][output]
-  const uint8_t* zeros;  ///< [panel][group][output]; null where all are 2^(bits - 1)
+  const float* scales;     ///< [panel][group][output]
+  const uint8_t* zeros;    ///< [panel][group][output]; null where all are 2^(bits - 1)
+  const int32_t* columns;  ///< [panel][group][output], sum of code - zero
   uint64_t panel_bytes;
   uint32_t n_groups;
   uint32_t group_steps;  ///< of every group but the last
@@ -44,8 +49,9 @@ struct QmatmulWeights {
 /// Activations as quantize_rows leaves them; sums are of the weights' groups.
 struct QmatmulRows {
   const int8_t* codes;
-  const float* scales;  ///< [row] or, with group_scales, [row][group]
-  const int32_t* sums;  ///< [row][group] of minus the codes' sum, times 2^(bits - 1) without zeros
+  const float* scales;   ///< [row] or, with group_scales, [row][group]
+  const int32_t* zeros;  ///< the same; null where all are 0 and no code is -128
+  const int32_t* sums;   ///< [row][group] of minus the codes' sum, times 2^(bits - 1) without zeros
   uint64_t code_stride;
   uint32_t n_rows;
   uint32_t group_scales;  ///< 1 where each group of a row has its own scale

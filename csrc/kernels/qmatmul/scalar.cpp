@@ -32,8 +32,10 @@ float sum_groups(const QmatmulWeights& weights, const QmatmulRows& rows, uint64_
     const int32_t zero = weights.zeros != nullptr ? weights.zeros[at] : 1;
     const uint64_t row_group = uint64_t{row} * weights.n_groups + group;
     const uint32_t n_steps = last ? weights.last_steps : weights.group_steps;
-    const int32_t whole =
-        dot(steps, weights.bits, n_steps, output, codes) + zero * rows.sums[row_group];
+    const int32_t row_zero =
+        rows.zeros != nullptr ? rows.zeros[rows.group_scales != 0 ? row_group : row] : 0;
+    const int32_t start = zero * rows.sums[row_group] - row_zero * weights.columns[at];
+    const int32_t whole = start + dot(steps, weights.bits, n_steps, output, codes);
     float scale = weights.scales[at];
     if (rows.group_scales != 0) scale *= rows.scales[row_group];
     sum = group == 0 ? static_cast<float>(whole) * scale

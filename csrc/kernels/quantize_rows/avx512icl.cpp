@@ -1,6 +1,7 @@
 // quantize_rows, 64 inputs at a time: a pass for the largest magnitude, a pass for the codes, both
 // from L1 after the first touch; then sums of codes by vpdpbusd. About 9 cycles for 64 inputs.
 #include <immintrin.h>
+#include <math.h>
 
 #include <cstring>
 
@@ -10,6 +11,7 @@ namespace cordwood::kernels::avx512icl {
 namespace {
 
 constexpr float kTop = 127.0f;
+constexpr float kTopUnsigned = 255.0f;
 constexpr uint32_t kInfinityBits = 0x7F800000u;
 constexpr uint64_t kBlock = 64;
 
@@ -77,8 +79,87 @@ void encode_range(const float* x, uint64_t count, float reciprocal, int8_t* code
                           narrow(tail(0), tail(1), tail(2), tail(3)));
 }
 
-/// One scale group; false where a value is not finite.
-bool quantize_group(const QuantizeRows& task, const float* x, uint64_t count, int8_t* codes,
+/// The least and the largest value and zero; bits of the largest magnitude.
+struct Span {
+  float low;
+  float high;
+  uint32_t top_bits;
+};
+
+Span span_of(const float* x, uint64_t count) noexcept {
+  const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF);
+  __m512 low[4]{};
+  __m512 high[4]{};
+  __m512i top[4]{};
+  const auto take = [&](uint64_t part, __m512 own) {
+    low[part] = _mm512_min_ps(own, low[part]);
+    high[part] = _mm512_max_ps(own, high[part]);
+    top[part] = _mm512_max_epu32(top[part], _mm512_and_si512(_mm512_castps_si512(own), magnitude));
+  };
+  uint64_t k = 0;
+  for (; k + kBlock <= count; k += kBlock) {
+#pragma GCC unroll 4
+    for (uint64_t part = 0; part < 4; ++part) take(part, _mm512_loadu_ps(x + k + 16 * part));
+  }
+#pragma GCC unroll 4
+  for (uint64_t part = 0; part < 4; ++part) {
+    take(part, _mm512_maskz_loadu_ps(lanes(count - k, part), x + k + 16 * part));
+  }
+  return {_mm512_reduce_min_ps(
+              _mm512_min_ps(_mm512_min_ps(low[0], low[1]), _mm512_min_ps(low[2], low[3]))),
+          _mm512_reduce_max_ps(
+              _mm512_max_ps(_mm512_max_ps(high[0], high[1]), _mm512_max_ps(high[2], high[3]))),
+          _mm512_reduce_max_epu32(_mm512_max_epu32(_mm512_max_epu32(top[0], top[1]),
+                                                   _mm512_max_epu32(top[2], top[3])))};
+}
+
+/// What turns floats into codes with a zero point.
+struct Affinity {
+  float reciprocal;
+  int32_t zero;
+  uint8_t flip;
+};
+
+/// Codes of 64 floats, as many of them as there are. A maximum takes its second operand where the
+/// first is NaN.
+[[gnu::always_inline]] inline __m512i encode_block(const float* x, uint64_t count,
+                                                   const Affinity& by) noexcept {
+  const __m512 least = _mm512_set1_ps(static_cast<float>(-128 - by.zero));
+  const __m512 most = _mm512_set1_ps(static_cast<float>(127 - by.zero));
+  const auto sixteen = [&](uint64_t part) {
+    const __m512 y = _mm512_maskz_loadu_ps(lanes(count, part), x + 16 * part);
+    const __m512 code = _mm512_mul_ps(y, _mm512_set1_ps(by.reciprocal));
+    const __m512i near = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(code, least), most));
+    return _mm512_add_epi32(near, _mm512_set1_epi32(by.zero));
+  };
+  const __m512i codes = narrow(sixteen(0), sixteen(1), sixteen(2), sixteen(3));
+  return _mm512_xor_si512(codes, _mm512_set1_epi8(static_cast<char>(by.flip)));
+}
+
+/// The bytes of a block that lie before `count`.
+__mmask64 bytes(uint64_t count) noexcept {
+  return count >= kBlock ? ~__mmask64{0} : (__mmask64{1} << count) - 1u;
+}
+
+void encode_affine(const float* x, uint64_t count, const Affinity& by, uint8_t* codes) noexcept {
+  uint64_t k = 0;
+  for (; k + kBlock <= count; k += kBlock) {
+    _mm512_storeu_si512(codes + k, encode_block(x + k, kBlock, by));
+  }
+  if (k == count) return;
+  _mm512_mask_storeu_epi8(codes + k, bytes(count - k), encode_block(x + k, count - k, by));
+}
+
+void take_codes(const uint8_t* given, uint64_t count, uint8_t flip, int8_t* codes) noexcept {
+  const __m512i flips = _mm512_set1_epi8(static_cast<char>(flip));
+  for (uint64_t k = 0; k < count; k += kBlock) {
+    const __m512i block = _mm512_maskz_loadu_epi8(bytes(count - k), given + k);
+    _mm512_mask_storeu_epi8(codes + k, bytes(count - k), _mm512_xor_si512(block, flips));
+  }
+}
+
+/// Codes of a symmetric scale group; false where a value is not finite.
+bool code_symmetric(const QuantizeRows& task, const float* x, uint64_t count, int8_t* codes,
                     float* scale) noexcept {
   const uint32_t top_bits = largest_bits(x, count);
   if (top_bits >= kInfinityBits) return false;
@@ -92,6 +173,51 @@ bool quantize_group(const QuantizeRows& task, const float* x, uint64_t count, in
   const bool tiny = !(top >= kTinyScale);
   *scale = tiny ? 0.0f : top / kTop;
   encode_range<false>(x, count, tiny ? 0.0f : kTop / top, codes);
+  return true;
+}
+
+/// A scale and the code that stands for zero.
+struct Affine {
+  float scale;
+  int32_t zero;
+};
+
+Affine affine_of(float low, float high) noexcept {
+  const float span = high - low;
+  if (!(span >= kTinyScale)) return {0.0f, -128};
+  const bool fits = span <= 0x1.fffffep127f;
+  const float scale = fits ? span / kTopUnsigned : high / kTopUnsigned - low / kTopUnsigned;
+  const float zero = nearbyintf(-low / scale);
+  return {scale, static_cast<int32_t>(zero < kTopUnsigned ? zero : kTopUnsigned) - 128};
+}
+
+/// The same with a zero point.
+bool code_affine(const QuantizeRows& task, const float* x, uint64_t count, int8_t* codes,
+                 float* scale, int32_t* zero) noexcept {
+  const Span span = span_of(x, count);
+  if (span.top_bits >= kInfinityBits) return false;
+  const Affine own = task.static_scale > 0.0f ? Affine{task.static_scale, task.static_zero}
+                                              : affine_of(span.low, span.high);
+  *scale = own.scale;
+  *zero = own.zero;
+  const float reciprocal = own.scale > 0.0f ? 1.0f / own.scale : 0.0f;
+  encode_affine(x, count, {reciprocal, own.zero, 0}, reinterpret_cast<uint8_t*>(codes));
+  return true;
+}
+
+/// Codes of one scale group of a row.
+bool code_group(const QuantizeRows& task, uint64_t from, uint64_t count, int8_t* codes,
+                uint64_t group) noexcept {
+  float* scale = task.scales + group;
+  if (task.form == RowForm::symmetric) {
+    return code_symmetric(task, task.x + from, count, codes, scale);
+  }
+  if (task.form == RowForm::affine) {
+    return code_affine(task, task.x + from, count, codes, scale, task.zeros + group);
+  }
+  *scale = task.static_scale;
+  task.zeros[group] = task.static_zero;
+  take_codes(task.given + from, count, task.flip, codes);
   return true;
 }
 
@@ -115,13 +241,12 @@ uint64_t quantize_rows_f32(const QuantizeRows& task) noexcept {
   const uint64_t n_scales = (task.n_inputs + task.scale_group - 1) / task.scale_group;
   const uint64_t n_sums = (task.n_inputs + task.sum_group - 1) / task.sum_group;
   for (uint64_t row = 0; row < task.n_rows; ++row) {
-    const float* x = task.x + row * task.x_stride;
+    const uint64_t from = row * task.x_stride;
     int8_t* codes = task.codes + row * task.code_stride;
     for (uint64_t group = 0; group < n_scales; ++group) {
       const uint64_t first = group * task.scale_group;
       const uint64_t count = group + 1 == n_scales ? task.n_inputs - first : task.scale_group;
-      float* scale = task.scales + row * n_scales + group;
-      if (!quantize_group(task, x + first, count, codes + first, scale)) return row;
+      if (!code_group(task, from + first, count, codes + first, row * n_scales + group)) return row;
     }
     std::memset(codes + task.n_inputs, 0, task.padded_inputs - task.n_inputs);
     for (uint64_t group = 0; group < n_sums; ++group) {
@@ -131,6 +256,14 @@ uint64_t quantize_rows_f32(const QuantizeRows& task) noexcept {
     }
   }
   return task.n_rows;
+}
+
+void requantize_rows_f32(const RequantizeRows& task) noexcept {
+  const Affinity by{1.0f / task.scale, task.zero, task.flip};
+  for (uint64_t row = 0; row < task.n_rows; ++row) {
+    encode_affine(task.y + row * task.y_stride, task.n_columns, by,
+                  task.codes + row * task.code_stride);
+  }
 }
 
 }  // namespace cordwood::kernels::avx512icl

@@ -57,7 +57,13 @@ void finish_eight(const SparseMatmul& task, __m256i sum, uint32_t row, uint64_t 
   const __m256i lanes =
       _mm256_cmpgt_epi32(_mm256_set1_epi32(left >= kLanes ? 8 : static_cast<int>(left)),
                          _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-  const __m256i whole = _mm256_add_epi32(sum, load(task.weights.offsets + output));
+  const __m256i offsets = load(task.weights.offsets + output);
+  __m256i whole = _mm256_add_epi32(sum, offsets);
+  if (task.rows.zeros != nullptr) {
+    const __m256i zero = _mm256_set1_epi32(task.rows.zeros[row]);
+    const __m256i weight_sums = _mm256_srai_epi32(offsets, kSparseZeroBits);  // negative
+    whole = _mm256_add_epi32(whole, _mm256_mullo_epi32(weight_sums, zero));
+  }
   const __m256 scaled =
       _mm256_mul_ps(_mm256_cvtepi32_ps(whole), _mm256_loadu_ps(task.weights.scales + output));
   const __m256 scale = _mm256_set1_ps(task.rows.scales[row]);

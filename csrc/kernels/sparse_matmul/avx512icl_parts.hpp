@@ -26,6 +26,12 @@ using i32x16 = int32_t __attribute__((vector_size(64)));
   return reinterpret_cast<i32x16>(_mm512_loadu_si512(weights.offsets + output));
 }
 
+/// What the zero point of a row's activations adds, negative.
+[[gnu::always_inline]] static inline i32x16 zero_part(const SparseMatmul& task, uint32_t row,
+                                                      uint64_t output) noexcept {
+  return (offsets_of(task.weights, output) >> kSparseZeroBits) * task.rows.zeros[row];
+}
+
 /// Scales, bias, residual, cut, for 16 outputs of a row, as many of them as there are.
 [[gnu::always_inline]] static inline void finish_group(const SparseMatmul& task, i32x16 whole,
                                                        uint32_t row, uint64_t output) noexcept {
@@ -33,6 +39,7 @@ using i32x16 = int32_t __attribute__((vector_size(64)));
   if (output >= end.n_outputs) return;
   const uint64_t left = end.n_outputs - output;
   const auto lanes = static_cast<__mmask16>(left >= 16 ? 0xFFFFu : (1u << left) - 1u);
+  if (task.rows.zeros != nullptr) whole += zero_part(task, row, output);
   const __m512 numbers = _mm512_cvtepi32_ps(reinterpret_cast<__m512i>(whole));
   const __m512 sum = _mm512_mul_ps(numbers, _mm512_loadu_ps(task.weights.scales + output));
   const __m512 scale = _mm512_set1_ps(task.rows.scales[row]);

@@ -10,14 +10,15 @@ namespace {
 struct Row {
   const uint8_t* codes;
   uint32_t lanes;
-  [[nodiscard]] int32_t at(uint64_t input) const noexcept {
-    return codes[input * lanes] - kSparseZero;
-  }
+  int32_t zero;
+  [[nodiscard]] int32_t at(uint64_t input) const noexcept { return codes[input * lanes] - zero; }
 };
 
 Row row_of(const SparseRows& rows, uint32_t row) noexcept {
   const uint32_t tile = row / rows.lanes;
-  return {rows.codes + uint64_t{tile} * rows.lanes * rows.stride + row % rows.lanes, rows.lanes};
+  return {.codes = rows.codes + uint64_t{tile} * rows.lanes * rows.stride + row % rows.lanes,
+          .lanes = rows.lanes,
+          .zero = kSparseZero + (rows.zeros != nullptr ? rows.zeros[row] : 0)};
 }
 
 int32_t weight(const uint8_t* code) noexcept {

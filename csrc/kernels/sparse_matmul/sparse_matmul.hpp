@@ -1,8 +1,10 @@
-// sparse_matmul: rows of int8 activations times a matrix of int8 weights, most of them zero, with a
+// sparse_matmul: rows of 8-bit activations times a matrix of int8 weights, most of them zero, with a
 // scale for each output (docs/quantization.md; docs/kernels.md says what each kind costs).
 //
 // Weights are signed and activations unsigned, a code of c as c + 128. What that adds to a sum is
 // 128 * (sum of the output's weights), known when weights are laid out: sums start with it, negative.
+// Where activations have zero points, what those add is zero * (sum of the output's weights) more. An
+// int32 holds 255 * 128 for each of 65 536 inputs.
 //
 //     pairs    at most two of four neighbouring inputs. A panel of 32 outputs is a row of quads, 32
 //              inputs each, 640 bytes:
@@ -32,7 +34,9 @@ inline constexpr uint32_t kQuadBytes = 640;
 inline constexpr uint32_t kEightBytes = 128;
 inline constexpr uint32_t kSlotBytes = 128;
 inline constexpr uint32_t kWindowInputs = 64;
-inline constexpr int32_t kSparseZero = 128;  ///< the activation that stands for zero
+inline constexpr int32_t kSparseZeroBits = 7;
+/// What is added to a signed activation: the code of zero where there are no zero points.
+inline constexpr int32_t kSparseZero = 1 << kSparseZeroBits;
 /// Inputs whose sums an int32 holds, and whose numbers 16 bits hold.
 inline constexpr uint64_t kSparseMaxInputs = 65536;
 
@@ -55,6 +59,7 @@ struct SparseWeights {
 struct SparseRows {
   const uint8_t* codes;  ///< [tile][input][lane]
   const float* scales;   ///< [row]
+  const int32_t* zeros;  ///< [row], codes less 128; null where all are 0
   uint64_t stride;       ///< bytes that a row takes of its tile; a tile has lanes times as many
   uint32_t n_rows;
   uint32_t lanes;  ///< rows of a tile: 1, and for blocks 4, 8 or 32; the last may have fewer

@@ -1,0 +1,38 @@
+// From an operator's record to its node.
+#include "runtime/nets/node.hpp"
+
+namespace cordwood::runtime {
+
+Result<NodePointer> make_node(const Source& source) {
+  switch (source.op.opcode) {
+    case CORDWOOD_OP_LINEAR:
+      return make_linear(source);
+    case CORDWOOD_OP_EMBEDDING:
+      return make_embedding(source);
+    case CORDWOOD_OP_UNARY:
+    case CORDWOOD_OP_BINARY:
+    case CORDWOOD_OP_COMPARE:
+    case CORDWOOD_OP_WHERE:
+    case CORDWOOD_OP_CAST:
+      return make_elementwise(source);
+    case CORDWOOD_OP_REDUCE:
+    case CORDWOOD_OP_ARG_REDUCE:
+      return make_reduction(source);
+    case CORDWOOD_OP_CONSTANT:
+    case CORDWOOD_OP_RESHAPE:
+    case CORDWOOD_OP_EXPAND:
+    case CORDWOOD_OP_TRANSPOSE:
+    case CORDWOOD_OP_SLICE:
+      return make_shaping(source);
+    case CORDWOOD_OP_CONCAT:
+    case CORDWOOD_OP_PAD:
+      return make_joining(source);
+    case CORDWOOD_OP_GATHER:
+      return make_gather(source);
+    default:
+      return fail(CORDWOOD_STATUS_operator_unknown, source.name(),
+                  "opcode {} is none that this build runs; use a newer cordwood", source.op.opcode);
+  }
+}
+
+}  // namespace cordwood::runtime

@@ -1,0 +1,114 @@
+#include "runtime/nets/net_program.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+#include "runtime/float_mode.hpp"
+
+namespace cordwood::runtime {
+namespace {
+
+/// Plans that a context keeps: a server sees few shapes at a time, and old ones are made anew.
+constexpr std::size_t kKeptPlans = 8;
+
+std::atomic<uint64_t> next_serial{1};
+
+}  // namespace
+
+Result<NetProgram> NetProgram::build(const format::FileView& file,
+                                     const KernelRow& kernels) noexcept {
+  return guard_memory("net", [&]() -> Result<NetProgram> {
+    NetProgram program;
+    program.kernels_ = &kernels;
+    program.serial_ = next_serial.fetch_add(1, std::memory_order_relaxed);
+    for (uint32_t id = 0; id < file.values.size(); ++id) {
+      program.values_.push_back({file.values[id]});
+      if (program.values_.back().is_input()) program.inputs_.push_back(id);
+      if (program.values_.back().is_output()) program.outputs_.push_back(id);
+    }
+    for (uint32_t index = 0; index < file.operators.size(); ++index) {
+      const cordwood_operator op = file.operators[index];
+      Result<NodePointer> node = make_node({file, op});
+      if (!node) return node.status();
+      NetStep step{.node = std::move(*node),
+                   .opcode = op.opcode,
+                   .first_operand = static_cast<uint32_t>(program.operands_.size()),
+                   .inputs = op.input_count,
+                   .outputs = op.output_count};
+      for (uint32_t i = 0; i < op.input_count; ++i) program.operands_.push_back(file.input(op, i));
+      for (uint32_t i = 0; i < op.output_count; ++i) {
+        program.operands_.push_back(file.output(op, i));
+      }
+      program.steps_.push_back(std::move(step));
+    }
+    return program;
+  });
+}
+
+uint64_t NetProgram::resident_bytes() const noexcept {
+  uint64_t bytes = 0;
+  for (const NetStep& step : steps_) bytes += step.node->resident_bytes();
+  return bytes;
+}
+
+Status NetProgram::run(NetContext& context, NetPlan& plan, std::span<const Array> inputs,
+                       std::span<const Array> outputs, unsigned threads) const noexcept {
+  CORDWOOD_RETURN_IF_FAILED(context.arena.reserve(plan.arena_bytes));
+  CORDWOOD_RETURN_IF_FAILED(context.scratch.reserve(plan.scratch_bytes));
+  const DefaultFloatMode mode;
+  std::byte* arena = context.arena.bytes().data();
+  const auto address = [&](uint32_t value) -> std::byte* {
+    switch (plan.places[value]) {
+      case NetPlace::kInput:
+        return inputs[plan.offsets[value]].data;
+      case NetPlace::kOutput:
+        return outputs[plan.offsets[value]].data;
+      case NetPlace::kConstant:
+        return plan.constants[value].data;
+      default:  // NetPlace::kArena
+        return arena + plan.offsets[value];
+    }
+  };
+  for (std::size_t i = 0; i < operands_.size(); ++i) {
+    plan.operands[i].data = address(operands_[i]);
+  }
+  for (const NetStep& step : steps_) {
+    if (step.node->shares_input() || step.node->constant() != nullptr) continue;
+    const Array* operands = plan.operands.data() + step.first_operand;
+    const Status status = step.node->run({.inputs = {operands, step.inputs},
+                                          .outputs = {operands + step.inputs, step.outputs},
+                                          .scratch = context.scratch.bytes(),
+                                          .products = context.products,
+                                          .kernels = *kernels_->arrays,
+                                          .threads = threads});
+    CORDWOOD_RETURN_IF_FAILED(status);
+  }
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    if (plan.copies[i] == NetPlan::kNone) continue;
+    const uint64_t bytes = plan.forms[plan.copies[i]].bytes();
+    if (bytes != 0) std::memcpy(outputs[i].data, address(plan.copies[i]), bytes);
+  }
+  return {};
+}
+
+Result<NetPlan*> NetProgram::plan(NetContext& context,
+                                  std::span<const ArrayForm> inputs) const noexcept {
+  return guard_memory("plan of a run", [&]() -> Result<NetPlan*> {
+    auto& plans = context.plans;
+    const auto known = std::ranges::find_if(plans, [&](const auto& plan) {
+      return plan->program == serial_ && std::ranges::equal(plan->inputs, inputs);
+    });
+    if (known != plans.end()) {
+      std::rotate(plans.begin(), known, known + 1);
+      return plans.front().get();
+    }
+    Result<std::unique_ptr<NetPlan>> made = make_plan(inputs);
+    if (!made) return made.status();
+    if (plans.size() == kKeptPlans) plans.pop_back();
+    plans.insert(plans.begin(), std::move(*made));
+    return plans.front().get();
+  });
+}
+
+}  // namespace cordwood::runtime

@@ -1,0 +1,102 @@
+// A packed net made ready: its nodes in order. What a run needs for inputs of given shapes is a NetPlan:
+// every shape, and a place in one arena for every value.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/result.hpp"
+#include "runtime/dispatch.hpp"
+#include "runtime/nets/node.hpp"
+
+namespace cordwood::runtime {
+
+/// A value as the file declares it.
+struct NetValue {
+  cordwood_value record;
+  [[nodiscard]] bool is_input() const noexcept { return record.role == CORDWOOD_ROLE_INPUT; }
+  [[nodiscard]] bool is_output() const noexcept { return record.role == CORDWOOD_ROLE_OUTPUT; }
+};
+
+/// An operator with its operands: runs of a list of value ids.
+struct NetStep {
+  NodePointer node;
+  uint16_t opcode = 0;
+  uint32_t first_operand = 0;
+  uint32_t inputs = 0;
+  uint32_t outputs = 0;
+};
+
+/// Where a value lies.
+enum class NetPlace : uint8_t { kArena, kInput, kOutput, kConstant };
+
+struct NetPlan {
+  std::vector<ArrayForm> forms;   ///< [values]
+  std::vector<NetPlace> places;   ///< [values]
+  std::vector<uint64_t> offsets;  ///< [values] in the arena, or the number of the input or output
+  std::vector<uint32_t> copies;   ///< [outputs] value to copy to it at the end; kNone for none
+  std::vector<Array> operands;    ///< [operands] with the addresses of the last run
+  std::vector<Array> constants;   ///< [values]
+  std::vector<ArrayForm> inputs;  ///< what the plan is for
+  uint64_t program = 0;           ///< serial number of its program
+  uint64_t arena_bytes = 0;
+  uint64_t scratch_bytes = 0;
+
+  static constexpr uint32_t kNone = 0xFFFFFFFFu;
+};
+
+/// Scratch of one caller at a time. Any net may use it; plans of the last few shapes are kept.
+struct NetContext {
+  Arena arena;
+  Arena scratch;
+  QmatmulContext products;
+  std::vector<std::unique_ptr<NetPlan>> plans;  ///< the most recent first
+  std::vector<Array> inputs;                    ///< of the call
+  std::vector<Array> outputs;
+  std::vector<ArrayForm> forms;
+};
+
+class NetProgram {
+ public:
+  /// Prepares every operator of a validated file. The bytes may go once this returns.
+  static Result<NetProgram> build(const format::FileView& file, const KernelRow& kernels) noexcept;
+
+  /// The plan for inputs of these forms: the context's own, or a new one. Fails where they do not fit.
+  Result<NetPlan*> plan(NetContext& context, std::span<const ArrayForm> inputs) const noexcept;
+
+  /// Runs a plan; arrays are C-ordered, aligned to their elements, of the plan's forms.
+  Status run(NetContext& context, NetPlan& plan, std::span<const Array> inputs,
+             std::span<const Array> outputs, unsigned threads) const noexcept;
+
+  [[nodiscard]] std::span<const NetValue> values() const noexcept { return values_; }
+  [[nodiscard]] std::span<const uint32_t> inputs() const noexcept { return inputs_; }
+  [[nodiscard]] std::span<const uint32_t> outputs() const noexcept { return outputs_; }
+  [[nodiscard]] std::span<const NetStep> steps() const noexcept { return steps_; }
+  [[nodiscard]] std::span<const uint32_t> operands() const noexcept { return operands_; }
+  [[nodiscard]] uint64_t resident_bytes() const noexcept;
+
+ private:
+  Status bind_inputs(std::span<const ArrayForm> inputs, NetPlan& plan) const;
+  Status infer(NetPlan& plan) const;
+  Status infer_step(const NetStep& step, NetPlan& plan) const;
+  void place(NetPlan& plan) const;
+  Result<std::unique_ptr<NetPlan>> make_plan(std::span<const ArrayForm> inputs) const;
+
+  [[nodiscard]] std::span<const uint32_t> inputs_of(const NetStep& step) const noexcept {
+    return {operands_.data() + step.first_operand, step.inputs};
+  }
+  [[nodiscard]] std::span<const uint32_t> outputs_of(const NetStep& step) const noexcept {
+    return {operands_.data() + step.first_operand + step.inputs, step.outputs};
+  }
+
+  const KernelRow* kernels_ = nullptr;
+  std::vector<NetValue> values_;
+  std::vector<NetStep> steps_;
+  std::vector<uint32_t> operands_;
+  std::vector<uint32_t> inputs_;
+  std::vector<uint32_t> outputs_;
+  uint64_t serial_ = 0;
+};
+
+}  // namespace cordwood::runtime

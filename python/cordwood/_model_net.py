@@ -1,0 +1,210 @@
+"""Net: a packed net ready to run; arrays in, arrays out."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cordwood import _core, _model_devices
+from cordwood._model_packed import Packed, check_level
+from cordwood._threads import check_threads
+from cordwood.errors import FormatError, InputError, InputTypeError
+
+if TYPE_CHECKING:
+    from cordwood._model_packed import Check, Device
+
+__all__ = ["Net", "Port"]
+
+_FORMS = ("single", "tuple", "dict")
+
+
+class Port:
+    """An input or an output of a net.
+
+    Attributes
+    ----------
+    name : str
+        By which callers pass or get it.
+    dtype : numpy.dtype
+        Element type.
+    shape : tuple of int or None
+        Sizes; None where a size varies from call to call.
+    most : tuple of int or None
+        The largest size of each axis; None where there is no bound.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        dtype: np.dtype[Any],
+        shape: tuple[int | None, ...],
+        most: tuple[int | None, ...],
+    ) -> None:
+        self.name, self.dtype, self.shape, self.most = name, dtype, shape, most
+
+    def __repr__(self) -> str:
+        """Name, type and shape."""
+        sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
+        return f"{self.name}: {self.dtype}[{sizes}]"
+
+
+class Net(Packed):
+    """A packed net.
+
+    `cordwood.compress` and `cordwood.load` make one. It never changes: threads share it freely.
+
+    Parameters
+    ----------
+    data : bytes
+        A ``.cord`` file that holds a net.
+    device : {"cpu", "cuda"}, default="cpu"
+        Where it runs.
+    threads : int, optional
+        Threads that a call may use, at most 1024; all permitted cores when absent. No answer
+        depends on it. With 1 no thread is ever started.
+    check : {"all", "structure"}, default="all"
+        ``"structure"`` leaves out the checksum of the tensors.
+
+    Attributes
+    ----------
+    inputs, outputs : tuple of Port
+        Names, types and shapes, in the order of a call and of its answers.
+
+    Raises
+    ------
+    FormatError
+        The bytes are no file of a version that this build reads.
+    DeviceError
+        The device is not there.
+    InputError
+        `threads` or `check` is none of the above.
+    """
+
+    _native: _core.Net
+
+    def __init__(
+        self,
+        data: bytes,
+        *,
+        device: Device = "cpu",
+        threads: int | None = None,
+        check: Check = "all",
+    ) -> None:
+        self._requested_threads = check_threads(threads)
+        check_all = check_level(check)
+        _model_devices.bring(device)
+        self._device: Device = device
+        self._data = bytes(data)
+        self._native = _core.Net(self._data, device=device, check_all=check_all)
+        self._threads = _core.resolve_threads(self._requested_threads or 0)
+        self.inputs = tuple(Port(*port) for port in self._native.inputs)
+        self.outputs = tuple(Port(*port) for port in self._native.outputs)
+        self._form = _form(self._native.provenance, len(self.outputs))
+
+    def __call__(self, *arrays: Any, **named: Any) -> Any:
+        """Run the net.
+
+        Parameters
+        ----------
+        *arrays : array-like
+            Inputs in order; or one mapping of names to arrays.
+        **named : array-like
+            Inputs by name.
+
+        Returns
+        -------
+        ndarray, tuple of ndarray, or dict of str to ndarray
+            As the source returned it. Arrays are fresh and belong to the caller.
+
+        Raises
+        ------
+        InputError
+            An input is missing, unknown, given twice or of the wrong shape; a size passes its
+            declared maximum; a number in it is refused (NaN where rows are coded, an index outside
+            its table).
+        InputTypeError
+            An input is not an array of numbers, or of a kind that would lose what it says.
+
+        Notes
+        -----
+        Arrays of the input's type in C order are read where they lie; others are converted once.
+        """
+        given = (
+            self._in_order(arrays, named) if named or len(arrays) != len(self.inputs) else arrays
+        )
+        if len(given) == 1 and isinstance(given[0], dict):
+            given = self._in_order((), given[0])
+        answers = self._native.run(given, self._prepare, threads=self._threads)
+        if self._form == "single":
+            return answers[0]
+        if self._form == "tuple":
+            return tuple(answers)
+        return {port.name: answer for port, answer in zip(self.outputs, answers, strict=True)}
+
+    def _in_order(self, arrays: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+        """Bring inputs into order: positions first, then names."""
+        if len(arrays) == 1 and isinstance(arrays[0], dict) and not named:
+            return self._in_order((), arrays[0])
+        names = [port.name for port in self.inputs]
+        unknown = sorted(set(named) - set(names))
+        twice = sorted(set(named) & set(names[: len(arrays)]))
+        missing = [name for name in names[len(arrays) :] if name not in named]
+        if unknown or twice or missing or len(arrays) > len(names):
+            message = (
+                f"inputs are {', '.join(names)}; {len(arrays)} were given in order and by name "
+                f"{', '.join(named) or 'none'}. Missing: {', '.join(missing) or 'none'}; unknown: "
+                f"{', '.join(unknown) or 'none'}; given twice: {', '.join(twice) or 'none'}"
+            )
+            raise InputError(message)
+        return (*arrays, *(named[name] for name in names[len(arrays) :]))
+
+    def _prepare(self, given: Any, place: int) -> np.ndarray:
+        """Make an array of an input that cannot be read where it lies."""
+        port = self.inputs[place]
+        if hasattr(given, "detach"):  # a torch tensor that still belongs to a gradient
+            given = given.detach()
+        array = np.asarray(given)
+        if not np.can_cast(array.dtype, port.dtype, "same_kind"):
+            message = (
+                f"input {port.name!r} has dtype {array.dtype}, expected {port.dtype}; convert it "
+                f"with astype where that loses nothing that matters"
+            )
+            raise InputTypeError(message)
+        return np.array(array, dtype=port.dtype, order="C", copy=True)
+
+    def _facts_text(self) -> str:
+        return self._native.provenance
+
+    def summary(self) -> str:
+        """Describe the net: its inputs and outputs, and each operator with its type and bytes."""
+        from cordwood._model_net_summary import summary
+
+        return summary(self)
+
+    def __repr__(self) -> str:
+        """Name the inputs, the outputs and the size."""
+        inputs = ", ".join(map(repr, self.inputs))
+        outputs = ", ".join(map(repr, self.outputs))
+        return f"<cordwood.Net ({inputs}) -> ({outputs}), {self.nbytes:,} bytes>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as bytes; the threads asked for are resolved anew where it is read."""
+        return _restore, (self._data, self._device, self._requested_threads)
+
+
+def _restore(data: bytes, device: Device, threads: int | None) -> Net:
+    return Net(data, device=device, threads=threads)
+
+
+def _form(provenance: str, n_outputs: int) -> str:
+    """Read how outputs reach the caller; the file is data that anyone may have made."""
+    facts = json.loads(provenance or "{}")
+    form = facts.get("form", "tuple") if isinstance(facts, dict) else None
+    if form not in _FORMS or (form == "single" and n_outputs != 1):
+        message = (
+            f"section provenance: form {form!r} of {n_outputs} outputs, expected one of {_FORMS}"
+        )
+        raise FormatError(message, code="provenance_invalid")
+    return str(form)

@@ -1,0 +1,62 @@
+"""A net in words: what it reads and writes, and each operator with its type, coding and bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cordwood import _core
+
+if TYPE_CHECKING:
+    from cordwood._model_net import Net
+
+__all__ = ["summary"]
+
+
+def summary(net: Net) -> str:
+    """Describe a net in lines: source, inputs and outputs, then a line for each operator with weights.
+
+    Parameters
+    ----------
+    net : Net
+        Loaded.
+
+    Returns
+    -------
+    str
+        Bytes are those of the file; other operators are counted together.
+    """
+    facts = net.metadata
+    source, recipe = facts.get("source", {}), facts.get("recipe", {})
+    lines = [
+        f"{source.get('kind', 'net')} from {source.get('library', 'an unnamed library')}"
+        f" {source.get('version', '')}".rstrip(),
+        f"recipe    {recipe.get('name', 'lossless')}",
+        *(f"input     {port!r}" for port in net.inputs),
+        *(f"output    {port!r}" for port in net.outputs),
+        f"file      {net.nbytes:,} bytes; {net._native.resident_bytes:,} once loaded",
+        f"runs on   {net.device}, {net._native.processor}, up to {net.threads} threads",
+    ]
+    losses = recipe.get("loss", {})
+    lines += [f"loss      {name}: {value:.6g}" for name, value in sorted(losses.items())]
+    return "\n".join(lines + _operators(net, facts.get("places", [])))
+
+
+def _operators(net: Net, places: list[Any]) -> list[str]:
+    inspected = _core.inspect(net.to_bytes())
+    tensors = inspected["tensors"]
+    lines, others = [], 0
+    for number, operator in enumerate(inspected["operators"]):
+        held = [tensors[at] for at in operator["tensors"] if at is not None]
+        weights = [tensor for tensor in held if len(tensor["shape"]) > 1]
+        if not weights:
+            others += 1
+            continue
+        shape = " x ".join(str(size) for size in weights[0]["shape"])
+        size = sum(tensor["encoded_bytes"] for tensor in held)
+        rows = operator["attributes"].get("rows", "")
+        place = places[number] if number < len(places) else ""
+        kind = weights[0]["dtype"]
+        lines.append(
+            f"  {operator['name']:<10} {kind:<9} {rows:<13} {shape:<18} {size:>12,} bytes  {place}"
+        )
+    return [f"operators {len(lines)} with weights, {others} without", *lines]
