@@ -218,11 +218,10 @@ def check_codes(case: Case) -> None:
         x = last(arrays["x_codes"])
         got = plan.run(x, out_channels_first=False, **common)
         same(first(got), y, isa, case)
-        for kind, zero, least, most in (("uint8", 7, 0, 255), ("int8", 0, -127, 127),
-                                        ("shifted_int8", 128, 1, 255)):  # fmt: skip
+        for kind, zero, least in (("uint8", 7, 0), ("int8", -9, -128), ("uint8", 128, 0)):
             got = plan.run(x, out_channels_first=False, out_kind=kind, out_scale=0.05,
-                           out_zero=7, threads=2, **common)  # fmt: skip
-            wanted = oracle.encode(y, inverse, least, most, zero)
+                           out_zero=zero, threads=2, **common)  # fmt: skip
+            wanted = oracle.encode(y, inverse, least, least + 255, zero)
             np.testing.assert_array_equal(first(got), wanted, err_msg=str((isa, kind, case)))
 
 
@@ -254,3 +253,69 @@ def _weights_only(case: Case) -> dict[str, Any]:
 
 def _images_only(case: Case) -> Floats:
     return np.zeros((case.batch, case.channels, *case.size[: case.axes]), dtype=np.float32)
+
+
+def _small(**changes: Any) -> Case:
+    return Case(**{"channels": 8, "outputs": 16, "size": (6, 8, 1), "before": (1, 1, 0),
+                   "after": (1, 1, 0), **changes})  # fmt: skip
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("channels", [8, 5])
+def test_images_may_stand_in_their_border(isa: str, channels: int) -> None:
+    case = _small(channels=channels, zero=9)
+    arrays = draw_arrays(case)
+    plan = build(case, arrays, UNSIGNED, scale=0.02)
+    x = last(arrays["x_codes"])
+    common = {"kind": "uint8", "channels_first": False, "scale": 0.02, "zero": 9, "isa": isa,
+              "out_kind": "uint8", "out_channels_first": False, "out_scale": 0.05}  # fmt: skip
+    wanted = plan.run(x, **common)
+    wide = np.full((1, 8, 10, channels), 9, dtype=np.uint8)
+    wide[:, 1:-1, 1:-1] = x
+    answer = np.full((1, 9, 11, 16), 77, dtype=np.uint8)
+    plan.run(wide[:, 1:-1, 1:-1], bordered=True, out=answer[:, 1:-2, 2:-1], **common)
+    np.testing.assert_array_equal(answer[:, 1:-2, 2:-1], wanted)
+    answer[:, 1:-2, 2:-1] = 77
+    assert (answer == 77).all()
+
+
+@pytest.mark.parametrize("rows", [FLOATS, DYNAMIC])
+@pytest.mark.parametrize("batch", [1, 3, 9])
+def test_threads_change_no_bit(rows: int, batch: int) -> None:
+    case = _small(channels=32, outputs=40, size=(40, 33, 1), batch=batch)
+    arrays = draw_arrays(case)
+    plan = build(case, arrays, rows)
+    one = plan.run(arrays["x"], threads=1)
+    for threads in (2, 3):
+        np.testing.assert_array_equal(plan.run(arrays["x"], threads=threads), one)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_first_image_that_cannot_be_coded_is_named(bad: float, threads: int) -> None:
+    case = _small(batch=5)
+    arrays = draw_arrays(case)
+    arrays["x"][2, 3, 4, 5] = arrays["x"][4, 0, 0, 0] = bad
+    plan = build(case, arrays, DYNAMIC)
+    with pytest.raises(cordwood.CordwoodError, match="image 2 holds NaN or an infinity"):
+        plan.run(arrays["x"], threads=threads)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    case = _small()
+    arrays = draw_arrays(case)
+    plan = build(case, arrays, UNSIGNED, scale=0.02)
+    x = last(arrays["x_codes"])
+    with pytest.raises(cordwood.CordwoodError, match="zero point 5 as bytes"):
+        plan.run(x, kind="uint8", channels_first=False, scale=0.02, zero=5)
+    with pytest.raises(cordwood.CordwoodError, match="of which 8 channels"):
+        plan.run(arrays["x"][:, :7])
+    with pytest.raises(cordwood.CordwoodError, match="scale of codes is positive"):
+        plan.run(arrays["x"], out_kind="uint8", out_channels_first=False)
+    with pytest.raises(cordwood.CordwoodError, match="static scale of activations is positive"):
+        build(case, arrays, STATIC)
+    with pytest.raises(cordwood.CordwoodError, match="groups divide both"):
+        build(_small(groups=3), arrays, FLOATS)
+    floats = build(case, arrays, FLOATS)
+    with pytest.raises(cordwood.CordwoodError, match="codes for float32 weights"):
+        floats.run(x, kind="uint8", channels_first=False)

@@ -109,6 +109,9 @@ class Convolution {
       if (static_cast<uint64_t>(bias->size()) != plan_.outputs()) refuse_images("bias");
       call.bias = bias->data();
     }
+    if (cut && cut->cut == 0) {
+      throw_status(fail(CORDWOOD_STATUS_shape_mismatch, "cut", "a function; expected limits"));
+    }
     call.cut = cut.has_value();
     if (cut) {
       call.low = cut->low;

@@ -16,9 +16,8 @@ inline runtime::ImageKind kind_of(const std::string& name) {
   if (name == "float32") return runtime::ImageKind::float32;
   if (name == "uint8") return runtime::ImageKind::uint8;
   if (name == "int8") return runtime::ImageKind::int8;
-  if (name == "shifted_int8") return runtime::ImageKind::shifted_int8;
-  throw_status(fail(CORDWOOD_STATUS_shape_mismatch, "kind of images",
-                    "expected float32, uint8, int8 or shifted_int8"));
+  throw_status(
+      fail(CORDWOOD_STATUS_shape_mismatch, "kind of images", "expected float32, uint8 or int8"));
 }
 
 inline pybind11::dtype dtype_of(runtime::ImageKind kind) {

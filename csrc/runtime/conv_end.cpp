@@ -26,6 +26,11 @@ Status check_ending(const ConvCall& call) noexcept {
     return fail(CORDWOOD_STATUS_shape_mismatch, "out",
                 "a scale of codes is positive, at least 2^-100");
   }
+  const int32_t lowest = call.out.kind == ImageKind::int8 ? -128 : 0;
+  if (call.out.kind != ImageKind::float32 &&
+      (call.out.zero < lowest || call.out.zero > lowest + 255)) {
+    return fail(CORDWOOD_STATUS_shape_mismatch, "out", "a zero point that is no code of its type");
+  }
   const bool both = first(call.residual) || call.residual.data == nullptr;
   if (first(call.out) && !(both && call.out.kind == ImageKind::float32 &&
                            (call.residual.data == nullptr || kind == ImageKind::float32))) {
@@ -52,17 +57,17 @@ ConvEnding::ConvEnding(const ConvCall& call, const Space& output, uint64_t outpu
   end_.row_stride = first(call.out) ? row : call.out.row_stride;
   end_.residual_row_stride = first(call.out) ? row : call.residual.row_stride;
   end_.residual_scale = call.residual.scale;
-  end_.residual_zero = code_range(call.residual).zero;
+  end_.residual_zero = call.residual.zero;
   end_.cut = call.cut ? 1 : 0;
   end_.low = call.low;
   end_.high = call.high;
   if (call.out.kind == ImageKind::float32) return;
   // Multiplying by a positive number keeps the order: both cuts become one, of what is rounded.
-  const CodeRange range = code_range(call.out);
-  const auto least = static_cast<float>(range.least - range.zero);
-  const auto most = static_cast<float>(range.most - range.zero);
+  const int32_t lowest = call.out.kind == ImageKind::int8 ? -128 : 0;
+  const auto least = static_cast<float>(lowest - call.out.zero);
+  const auto most = static_cast<float>(lowest + 255 - call.out.zero);
   end_.inverse = 1.0f / call.out.scale;
-  end_.zero = range.zero;
+  end_.zero = call.out.zero;
   end_.least = call.cut ? std::clamp(call.low * end_.inverse, least, most) : least;
   end_.most = call.cut ? std::clamp(call.high * end_.inverse, least, most) : most;
   end_.cut = 0;

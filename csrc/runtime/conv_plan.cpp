@@ -65,9 +65,11 @@ Status check(const cordwood_conv_attributes& attributes, const ConvWeights& weig
     return fail(CORDWOOD_STATUS_shape_mismatch, "convolution",
                 "a static scale of activations is positive, at least 2^-100");
   }
-  if (zero < 0 || zero > 255 || (zero != 0 && rows != CORDWOOD_ROWS_UINT8_STATIC)) {
+  const int32_t lowest = rows == CORDWOOD_ROWS_INT8_STATIC ? -128 : 0;
+  const int32_t highest = is_static ? lowest + 255 : 0;
+  if (zero < lowest || zero > highest) {
     return fail(CORDWOOD_STATUS_shape_mismatch, "convolution",
-                "zero point {} of activations; uint8 takes 0 to 255, others 0", zero);
+                "a zero point of activations that is no code of their type");
   }
   return {};
 }
@@ -86,9 +88,8 @@ Result<ConvPlan> ConvPlan::build(const cordwood_conv_attributes& attributes,
     plan.outputs_ = weights.outputs;
     plan.floats_ = !weights.numbers.empty();
     plan.transposed_ = attributes.transposed != 0;
-    if (attributes.product.rows == CORDWOOD_ROWS_UINT8_STATIC) {
-      plan.zero_ = attributes.product.row_zero;
-    }
+    const bool is_unsigned = attributes.product.rows == CORDWOOD_ROWS_UINT8_STATIC;
+    plan.zero_ = attributes.product.row_zero + (is_unsigned ? 0 : kSignedZero);
     const uint64_t group_outputs = weights.outputs / attributes.groups;
     const uint64_t group_channels = weights.channels / attributes.groups;
     plan.depthwise_ = group_outputs == 1 && group_channels == 1 && attributes.groups > 1;

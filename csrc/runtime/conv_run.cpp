@@ -148,14 +148,10 @@ Status check(const ConvPlan& plan, const ConvCall& call) noexcept {
                 "codes for float32 weights; expected float32 images");
   }
   if (!numbers) {
-    const bool dynamic = plan.product().rows == CORDWOOD_ROWS_INT8_DYNAMIC;
-    const int32_t zero = call.x.kind == ImageKind::uint8 ? call.x.zero : kSignedZero;
+    const int32_t zero = call.x.zero + (call.x.kind == ImageKind::int8 ? kSignedZero : 0);
     if (zero != plan.zero()) {
       return fail(CORDWOOD_STATUS_shape_mismatch, "x",
                   "zero point {} as bytes; the weights were prepared for {}", zero, plan.zero());
-    }
-    if (dynamic && call.x.kind == ImageKind::uint8) {
-      return fail(CORDWOOD_STATUS_shape_mismatch, "x", "uint8 codes where int8 ones are expected");
     }
   }
   return check_ending(call);

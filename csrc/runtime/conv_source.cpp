@@ -163,9 +163,8 @@ Padded plan_padded(const ConvPlan& plan, const Images& images, bool bordered, co
     bordered = bordered && axis.before >= 0;
     spread = spread || axis.spread != 1;
   }
-  const bool same_kind =
-      plan.floats() ? images.kind == ImageKind::float32 && !images.channels_first
-                    : images.kind == ImageKind::uint8 || images.kind == ImageKind::shifted_int8;
+  const bool same_kind = plan.floats() ? images.kind == ImageKind::float32 && !images.channels_first
+                                       : images.kind == ImageKind::uint8;
   // Steps of four bytes must not read what is not there.
   const bool whole =
       plan.floats() || plan.depthwise() || plan.segment_inputs() % kernels::kConvInputs == 0;
@@ -197,11 +196,12 @@ Status copy_image(const ImageCopy& work, const ArrayKernels& kernels, float& sca
                   work.image);
     }
     const cordwood_linear_attributes& product = work.plan.product();
-    const bool is_unsigned = product.rows == CORDWOOD_ROWS_UINT8_STATIC;
-    const auto zero = static_cast<float>(work.plan.zero());
-    coding.zero = work.plan.zero();
-    coding.least = is_unsigned ? -zero : -127.0f;
-    coding.most = is_unsigned ? 255.0f - zero : 127.0f;
+    // int8 without a zero point leaves out -128.
+    const int32_t zero = work.plan.zero();
+    const bool even = product.rows != CORDWOOD_ROWS_UINT8_STATIC && zero == kSignedZero;
+    coding.zero = zero;
+    coding.least = even ? -127.0f : static_cast<float>(-zero);
+    coding.most = static_cast<float>(255 - zero);
     if (product.rows != CORDWOOD_ROWS_INT8_DYNAMIC) {
       scale = product.row_scale;
       coding.factor = 1.0f / scale;
