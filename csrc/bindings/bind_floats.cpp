@@ -3,7 +3,7 @@
 
 #include "bindings/product_call.hpp"
 #include "bindings/rooms.hpp"
-#include "format/operators.h"
+#include "format/net_operators.h"
 #include "runtime/float_mode.hpp"
 
 namespace cordwood::bindings {

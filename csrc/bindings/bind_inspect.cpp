@@ -14,7 +14,7 @@ namespace py = pybind11;
 namespace cordwood::bindings {
 namespace {
 
-constexpr std::array<const char*, 9> kRoleNames{"none",        "rows",  "margin", "response",
+constexpr std::array<const char*, 11> kRoleNames{"none",        "rows",  "margin", "response",
                                                 "probability", "label", "score",  "decision",
                                                 "embedding",   "input", "output"};
 

@@ -1,6 +1,7 @@
 // Products of arrays with quantised matrices.
 #include "bindings/product_call.hpp"
 #include "bindings/rooms.hpp"
+#include "format/net_operators.h"
 #include "format/operators.h"
 #include "runtime/qmatmul_run.hpp"
 #include "runtime/thread_limits.hpp"

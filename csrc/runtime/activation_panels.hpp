@@ -70,6 +70,7 @@ inline void multiply_panels(const ArrayKernels& kernels, const ActivationPanels&
   const kernels::QmatmulWeights weights{.panels = reinterpret_cast<const uint8_t*>(panels.numbers),
                                         .scales = nullptr,
                                         .zeros = nullptr,
+                                        .columns = nullptr,
                                         .panel_bytes = panels.panel_floats * sizeof(float),
                                         .n_groups = 0,
                                         .group_steps = 0,

@@ -31,7 +31,8 @@ struct QmatmulContext {
   Context scratch;  ///< of each thread: a kernel's, then a block of answers
 };
 
-/// Fails where codes meet weights that are no codes, an activation is NaN or infinite, with its row, or memory could not be had.
+/// Fails where codes meet weights that are no codes, where an activation is NaN or infinite, with its row,
+/// or where memory could not be had.
 Status run_qmatmul(QmatmulContext& context, const QmatmulPlan& plan, const QmatmulCall& call,
                    const ArrayKernels& kernels) noexcept;
 

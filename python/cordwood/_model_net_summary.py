@@ -13,7 +13,7 @@ __all__ = ["summary"]
 
 
 def summary(net: Net) -> str:
-    """Describe a net in lines: source, inputs and outputs, then a line for each operator with weights.
+    """Describe a net in lines: source, inputs, outputs, then each operator with weights.
 
     Parameters
     ----------

@@ -116,10 +116,9 @@ def qmatmul(  # noqa: PLR0913 - what a product is made of, each by its name
     if activations not in ("int8", "uint8", "float32"):
         message = f"activations is {activations!r}; expected 'int8', 'uint8' or 'float32'"
         raise InputError(message)
-    scale, x_coding = 0.0, None
     if activation_scale is None and activation_zero is None:
         rows, lead = as_rows(x)
-        x_coding = DYNAMIC.get(activations)
+        scale, x_coding = 0.0, DYNAMIC if activations == "uint8" else None
     else:
         if activations == "float32" or isinstance(weights, DenseTensor):
             _refuse_scale(activation_scale, activation_zero)

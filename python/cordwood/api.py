@@ -23,25 +23,28 @@ def compress(
     *,
     calibration: Any = None,
     example_inputs: Any = None,
-) -> Model:
+) -> Model | Net:
     """Turn a trained model into a packed one.
 
     Parameters
     ----------
     source : object
         A fitted estimator of scikit-learn, XGBoost or LightGBM, a Booster, the path of a model file
-        (``.json`` or ``.ubj`` of XGBoost, ``.txt`` of LightGBM), or a `cordwood.ir.Graph`.
+        (``.json`` or ``.ubj`` of XGBoost, ``.txt`` of LightGBM), a ``torch.nn.Module`` in
+        evaluation mode, or a `cordwood.ir.Graph`.
     recipe : str or Recipe, default="lossless"
         What to do; a preset by name or a `Recipe`.
-    calibration : array-like of shape (n_rows, n_features), optional
-        Rows like those to predict, for lossy recipes: to prune by, and to measure the loss on.
-    example_inputs : None
-        For sources that need rows to look at. No present one does, so it is refused.
+    calibration : array-like of shape (n_rows, n_features), or batches, optional
+        Rows like those to predict, for lossy recipes: to prune by, and to measure the loss on. For
+        nets a list of batches, each an array, a tuple of arrays or a dict of arrays by name.
+    example_inputs : tuple of tensors, or dict of tensors by name, optional
+        For torch modules, which are read by running them once; refused elsewhere. Axis 0 is the
+        batch, and axis 1 of integers and bools the sequence: both may have any size later.
 
     Returns
     -------
-    Model
-        Ready to predict and to save.
+    Model or Net
+        Ready to predict and to save; a `Net` from a module.
 
     Raises
     ------
@@ -85,6 +88,13 @@ def compress(
         message = f"this {source.kind} is packed already; use it as it is, or save it"
         raise UnsupportedModelError(message)
     chosen = Recipe.of(recipe)
+    if frontends.is_module(source) or (isinstance(source, Graph) and source.is_net):
+        return _compress_net(source, chosen, calibration, example_inputs)
+    if chosen.for_nets:
+        message = (
+            f"recipe {chosen.name!r} is for nets; tree models take 'trees-small' or 'trees-tiny'"
+        )
+        raise InputError(message)
     unused = {"example_inputs": example_inputs}
     _refuse_unused(chosen, **unused, **({"calibration": calibration} if chosen.lossless else {}))
     with _progress.bar():
@@ -97,6 +107,28 @@ def compress(
         packed = pack(graph, chosen)
         _progress.reached(0.95, "loading")
         return Model(packed)
+
+
+def _compress_net(source: Any, recipe: Recipe, calibration: Any, example_inputs: Any) -> Net:
+    from cordwood import frontends
+    from cordwood._api_nets import compress_net
+    from cordwood.ir import Graph
+
+    if recipe.lossless and calibration is not None:
+        message = f"recipe {recipe.name!r} needs no calibration; leave it out"
+        raise InputError(message)
+    with _progress.bar():
+        _progress.reached(0.0, "reading the module")
+        if isinstance(source, Graph):
+            _refuse_unused(recipe, example_inputs=example_inputs)
+            return compress_net(source, recipe, calibration)
+        if example_inputs is None:
+            message = (
+                "a torch module is read by running it once: pass example_inputs=, a tuple of"
+                " tensors or a dict of them by name"
+            )
+            raise InputError(message)
+        return compress_net(frontends.read_module(source, example_inputs), recipe, calibration)
 
 
 def load(

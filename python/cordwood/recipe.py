@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
 
 from cordwood.errors import InputError
 
@@ -14,11 +14,32 @@ PRESETS = {
     "lossless": "every row reaches the same leaf and every margin keeps its bits",
     "trees-small": "every row reaches the same leaf; leaves are rounded to 16 bits, within a bound",
     "trees-tiny": "leaves are rounded to 8 bits, splits that hardly matter go, within a bound",
+    "int8": "products of nets in 8-bit integers: a scale for each output and each row",
+    "int4": "weights of nets in 4 bits, a scale for each 64; products in integers",
+    "net": "what its options say",
 }
 """Name of each preset, and what it promises."""
 
+WeightType = Literal["float32", "float16", "bfloat16", "int8", "int4", "int3", "int2"]
+RowType = Literal["float32", "int8-dynamic", "uint8-dynamic"]
+Method = Literal["rtn", "mse", "gptq"]
+
+_NET_PRESETS: dict[str, dict[str, Any]] = {
+    "int8": {"weights": "int8", "activations": "int8-dynamic", "method": "mse"},
+    "int4": {
+        "weights": "int4",
+        "activations": "int8-dynamic",
+        "method": "mse",
+        "group_size": 64,
+    },
+    "net": {"weights": "int8", "activations": "float32", "method": "rtn"},
+}
+"""What a preset for nets says where the caller says nothing."""
+
 KEEP = 0.77
 """Share of the splits' bytes that ``"trees-tiny"`` keeps when nothing else is said."""
+
+_GROUP_STEP = 32
 
 
 @dataclass(frozen=True, repr=False)
@@ -28,15 +49,26 @@ class Recipe:
     Parameters
     ----------
     name : str
-        A preset: ``"lossless"``, or for tree models ``"trees-small"`` or ``"trees-tiny"``.
+        A preset: ``"lossless"``; for tree models ``"trees-small"`` or ``"trees-tiny"``; for nets
+        ``"int8"`` or ``"int4"``. ``"net"``, which options below stand for where no name is given.
     keep : float, optional
         For ``"trees-tiny"`` alone: about how much of the splits' bytes stays, above 0 and up to 1;
         0.77 when absent.
+    weights : {"float32", "float16", "bfloat16", "int8", "int4", "int3", "int2"}, optional
+        Of nets: how weights of linear layers, convolutions and tables are held.
+    group_size : int, optional
+        Of nets: weights that share a scale, a multiple of 32; all of an output when absent.
+    method : {"rtn", "mse", "gptq"}, optional
+        Of nets: how codes of weights are chosen (``docs/quantization.md``). The last one needs
+        calibration.
+    activations : {"float32", "int8-dynamic", "uint8-dynamic"}, optional
+        Of nets: how the rows that meet coded weights are coded.
 
     Raises
     ------
     InputError
-        The name is not that of a preset, or `keep` does not belong to it.
+        The name is not that of a preset, an option does not belong to it, or is none of those
+        listed.
 
     Examples
     --------
@@ -50,12 +82,23 @@ class Recipe:
 
     name: str = "lossless"
     keep: float | None = None
+    weights: WeightType | None = None
+    group_size: int | None = None
+    method: Method | None = None
+    activations: RowType | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is not known; fill in what the preset says."""
+        if self.name == "lossless" and self._net_options():
+            object.__setattr__(self, "name", "net")
         given: object = self.name
         if not isinstance(given, str) or given not in PRESETS:
             message = f"recipe {self.name!r} is unknown; known recipes: {_known()}"
+            raise InputError(message)
+        if self.name in _NET_PRESETS:
+            self._fill_net()
+        elif self._net_options():
+            message = f"recipe {self.name!r} takes no {next(iter(self._net_options()))}"
             raise InputError(message)
         if self.name != "trees-tiny":
             if self.keep is not None:
@@ -75,7 +118,7 @@ class Recipe:
 
     def __str__(self) -> str:
         """Name the preset, its options and its promise."""
-        told = "".join(f", {name} {value:g}" for name, value in self._options().items())
+        told = "".join(f", {name} {value}" for name, value in self._options().items())
         return f"{self.name}{told}: {PRESETS[self.name]}"
 
     @property
@@ -94,8 +137,44 @@ class Recipe:
         """
         return recipe if isinstance(recipe, Recipe) else cls(recipe)
 
-    def _options(self) -> dict[str, float]:
-        return {} if self.keep is None else {"keep": self.keep}
+    @property
+    def for_nets(self) -> bool:
+        """Whether it says what to do with a net."""
+        return self.name in _NET_PRESETS
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether it looks at what layers have seen."""
+        return self.method == "gptq"
+
+    def _fill_net(self) -> None:
+        """Take from the preset what is left out; refuse what is not listed."""
+        for name, value in _NET_PRESETS[self.name].items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        choices = {"weights": WeightType, "activations": RowType, "method": Method}
+        for name, literal in choices.items():
+            if getattr(self, name) not in get_args(literal):
+                message = f"{name} is {getattr(self, name)!r}, expected one of {get_args(literal)}"
+                raise InputError(message)
+        group: object = self.group_size
+        if group is not None and (type(group) is not int or group < 1 or group % _GROUP_STEP):
+            message = f"group_size is {group!r}, expected a multiple of {_GROUP_STEP} or None"
+            raise InputError(message)
+        if str(self.weights).startswith(("float", "bfloat")) and self.activations != "float32":
+            message = (
+                f"activations are {self.activations!r} with weights {self.weights!r}: coded rows"
+                " need coded weights; take activations='float32', or int weights"
+            )
+            raise InputError(message)
+
+    def _net_options(self) -> dict[str, Any]:
+        names = ("weights", "group_size", "method", "activations")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    def _options(self) -> dict[str, Any]:
+        keep = {} if self.keep is None else {"keep": self.keep}
+        return {**keep, **self._net_options()}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON-ready facts."""
@@ -119,7 +198,8 @@ class Recipe:
         except ValueError as error:
             message = f"a recipe is read from JSON, but the text is not JSON: {error}"
             raise InputError(message) from error
-        if not isinstance(facts, dict) or not {"name"} <= set(facts) <= {"name", "keep"}:
+        known = {field.name for field in fields(cls)}
+        if not isinstance(facts, dict) or not {"name"} <= set(facts) <= known:
             message = f'expected the JSON of a recipe, such as {{"name":"lossless"}}, not {text!r}'
             raise InputError(message)
         return cls(**facts)

@@ -1,7 +1,7 @@
 // unary over the lanes of a row: one loop for each kind. Internal linkage, as all of kernels/math.
 #pragma once
 
-#include "format/operators.h"
+#include "format/net_operators.h"
 #include "kernels/math/each.hpp"
 #include "kernels/math/tanh.hpp"
 #include "kernels/math/trig.hpp"

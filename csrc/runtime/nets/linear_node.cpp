@@ -1,6 +1,5 @@
 // linear: rows times a weight matrix, with its bias, residual and activation.
-#include <limits>
-
+#include "runtime/nets/product_parts.hpp"
 #include "runtime/nets/tensor_numbers.hpp"
 
 namespace cordwood::runtime {
@@ -32,27 +31,25 @@ class LinearNode final : public Node {
 
   Status run(const NodeCall& call) const noexcept override {
     const Array& x = call.inputs[0];
-    const Array& out = call.outputs[0];
-    const bool relu = attributes_.activation == CORDWOOD_ACTIVATION_RELU;
-    const bool clip = attributes_.activation == CORDWOOD_ACTIVATION_CLIP;
     const uint64_t n_rows = x.shape().elements(0, x.shape().rank - 1);
+    const Ending ending(attributes_);
     return run_qmatmul(
         call.products, plan_,
-        {.x = x.as<const float>(),
-         .x_stride = plan_.n_inputs(),
+        {.rows = row_source(attributes_, x.as<const float>(), plan_.n_inputs()),
          .n_rows = n_rows,
-         .end = {.out = out.as<float>(),
+         .end = {.out = call.outputs[0].as<float>(),
                  .bias = bias_.empty() ? nullptr : bias_.data(),
                  .residual = call.inputs.size() > 1 ? call.inputs[1].as<const float>() : nullptr,
                  .out_stride = plan_.n_outputs(),
                  .residual_stride = plan_.n_outputs(),
                  .n_outputs = plan_.n_outputs(),
-                 .low = clip ? attributes_.alpha : 0.0f,
-                 .high = clip ? attributes_.beta : std::numeric_limits<float>::infinity(),
-                 .cut = relu || clip ? 1u : 0u},
+                 .low = ending.low,
+                 .high = ending.high,
+                 .cut = ending.cut},
+         .answer = {},
+         .activation = ending.activation,
          .float_rows = attributes_.rows == CORDWOOD_ROWS_FLOAT32,
          .scale_group = attributes_.row_group,
-         .static_scale = attributes_.row_scale,
          .threads = call.threads},
         call.kernels);
   }
@@ -71,6 +68,7 @@ class LinearNode final : public Node {
 
 Result<NodePointer> make_linear(const Source& source) {
   const auto attributes = source.attributes<cordwood_linear_attributes>();
+  CORDWOOD_RETURN_IF_FAILED(check_coding(source, attributes));
   Result<QmatmulPlan> plan = product_weights(source, 0);
   if (!plan) return plan.status();
   Result<AlignedVector<float>> bias = optional_floats(source, 1);

@@ -9,7 +9,18 @@ Result<NodePointer> make_node(const Source& source) {
       return make_linear(source);
     case CORDWOOD_OP_EMBEDDING:
       return make_embedding(source);
+    case CORDWOOD_OP_MATMUL:
+      return make_matmul(source);
+    case CORDWOOD_OP_ATTENTION:
+      return make_attention(source);
+    case CORDWOOD_OP_ACTIVATION:
     case CORDWOOD_OP_UNARY:
+    case CORDWOOD_OP_SOFTMAX:
+    case CORDWOOD_OP_LAYER_NORM:
+    case CORDWOOD_OP_RMS_NORM:
+    case CORDWOOD_OP_GROUP_NORM:
+    case CORDWOOD_OP_BATCH_NORM:
+      return make_float(source);
     case CORDWOOD_OP_BINARY:
     case CORDWOOD_OP_COMPARE:
     case CORDWOOD_OP_WHERE:

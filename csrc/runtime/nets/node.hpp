@@ -81,13 +81,18 @@ Status misfit(const char* place, const char* text, Numbers... numbers) noexcept 
 // What makes nodes; each fails where memory could not be had or a type is none that it runs.
 Result<NodePointer> make_linear(const Source& source);
 Result<NodePointer> make_matmul(const Source& source);
+Result<NodePointer> make_attention(const Source& source);
+/// activation, unary, softmax, norms
+Result<NodePointer> make_float(const Source& source);
 Result<NodePointer> make_embedding(const Source& source);
-Result<NodePointer> make_elementwise(
-    const Source& source);                                 ///< unary, binary, compare, where, cast
-Result<NodePointer> make_reduction(const Source& source);  ///< reduce, arg_reduce
-Result<NodePointer> make_shaping(
-    const Source& source);  ///< constant, reshape, expand, transpose, slice
-Result<NodePointer> make_joining(const Source& source);  ///< concat, pad
+/// binary, compare, where, cast
+Result<NodePointer> make_elementwise(const Source& source);
+/// reduce, arg_reduce
+Result<NodePointer> make_reduction(const Source& source);
+/// constant, reshape, expand, transpose, slice
+Result<NodePointer> make_shaping(const Source& source);
+/// concat, pad
+Result<NodePointer> make_joining(const Source& source);
 Result<NodePointer> make_gather(const Source& source);
 
 /// The node of any operator that this build runs.

@@ -16,7 +16,7 @@ from cordwood.errors import InputError, SourceFileError, UnsupportedModelError
 if TYPE_CHECKING:
     from cordwood.ir import Graph
 
-__all__ = ["read"]
+__all__ = ["is_module", "read", "read_module"]
 
 _LIBRARIES: Final = ("lightgbm", "xgboost", "sklearn")
 """Libraries with a front end of the same name. The wrappers of the first two derive from
@@ -72,6 +72,20 @@ def read(source: Any) -> Graph:
     kind = f"{type(source).__module__}.{type(source).__qualname__}"
     message = f"cannot read a {kind}; supported are {_SUPPORTED}"
     raise UnsupportedModelError(message)
+
+
+def is_module(source: object) -> bool:
+    """Whether this is a torch module; torch is not imported to find out."""
+    return any(
+        base.__module__.partition(".")[0] == "torch" and base.__name__ == "Module"
+        for base in type(source).__mro__
+    )
+
+
+def read_module(module: Any, example_inputs: Any) -> Graph:
+    """Read a torch module in evaluation mode (`cordwood.frontends.torch`)."""
+    graph: Graph = _front_end("torch").read_module(module, example_inputs)
+    return graph
 
 
 def _read_file(source: Any) -> Graph:

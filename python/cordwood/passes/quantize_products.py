@@ -1,0 +1,176 @@
+"""Weights of products in few bits: linear layers, convolutions, embedding tables.
+
+Codes are chosen by the methods of ``cordwood.ops`` (``docs/quantization.md``); what a method looks
+at are rows that the layer has seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cordwood import ops
+from cordwood.ir_nets import Bfloat16, Conv, Embedding, Linear, Quantized, RowCoding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cordwood.ir import Graph, Operator
+    from cordwood.ir_nets import Product
+    from cordwood.recipe import Recipe
+
+__all__ = ["LayerLoss", "codable", "quantize_products"]
+
+_BITS = {"int8": 8, "int4": 4, "int3": 3, "int2": 2}
+_ROUND_HALF = 0x7FFF
+
+
+@dataclass(frozen=True)
+class LayerLoss:
+    """What a layer lost: the relative error of its outputs, or of its weights where it saw none."""
+
+    place: str
+    error: float
+
+
+def codable(operator: Operator) -> bool:
+    """Whether a recipe changes the weights of this operator."""
+    if not isinstance(operator, Linear | Conv | Embedding):
+        return False
+    weight = operator.table if isinstance(operator, Embedding) else operator.weight
+    return isinstance(weight, np.ndarray)
+
+
+def quantize_products(
+    graph: Graph, recipe: Recipe, seen: Mapping[str, np.ndarray]
+) -> tuple[Graph, list[LayerLoss]]:
+    """Hold the weights of all products as a recipe says.
+
+    Parameters
+    ----------
+    graph : Graph
+        A net with float32 weights.
+    recipe : Recipe
+        For nets.
+    seen : mapping of str to ndarray
+        By name of a value: rows that linear layers have read there, (rows, inputs). May be empty.
+
+    Returns
+    -------
+    Graph, list of LayerLoss
+        The net, and the loss of each layer that has changed.
+    """
+    operators, losses = [], []
+    for operator in graph.operators:
+        changed = operator
+        if isinstance(operator, Embedding) and codable(operator):
+            changed = replace(operator, table=_table(operator.table, recipe))
+            losses.append(LayerLoss(operator.place, _weight_error(operator.table, changed.table)))
+        elif isinstance(operator, Linear) and codable(operator):
+            changed, loss = _linear(operator, recipe, seen.get(operator.inputs[0]))
+            losses.append(loss)
+        elif isinstance(operator, Conv) and codable(operator):
+            changed, loss = _conv(operator, recipe)
+            losses.append(loss)
+        operators.append(changed)
+    return replace(graph, operators=tuple(operators)), losses
+
+
+def _rows(recipe: Recipe, weight: Any) -> RowCoding:
+    kind = recipe.activations or "float32"
+    return RowCoding(kind) if isinstance(weight, Quantized) else RowCoding()
+
+
+def _linear(operator: Linear, recipe: Recipe, seen: np.ndarray | None) -> tuple[Linear, LayerLoss]:
+    assert isinstance(operator.weight, np.ndarray)
+    weight = _weight(operator.weight, recipe, seen)
+    changed = replace(operator, weight=weight, rows=_rows(recipe, weight))
+    if seen is None:
+        return changed, LayerLoss(operator.place, _weight_error(operator.weight, weight))
+    exact = seen @ operator.weight.T
+    error = seen @ (as_float(weight) - operator.weight).T
+    return changed, LayerLoss(operator.place, _ratio(error, exact))
+
+
+def _conv(operator: Conv, recipe: Recipe) -> tuple[Product, LayerLoss]:
+    """Quantise a convolution by output channel; groups of inputs make no sense across a kernel."""
+    assert isinstance(operator.weight, np.ndarray)
+    outputs = len(operator.weight)
+    flat = operator.weight.reshape(outputs, -1)
+    weight = _weight(flat, replace(recipe, group_size=None), None)
+    shape = operator.weight.shape
+    if isinstance(weight, Quantized):
+        weight = replace(weight, codes=weight.codes.reshape(shape))
+    elif isinstance(weight, Bfloat16):
+        weight = Bfloat16(weight.bits.reshape(shape))
+    else:
+        weight = weight.reshape(shape)
+    loss = LayerLoss(operator.place, _weight_error(operator.weight, weight))
+    return replace(operator, weight=weight, rows=_rows(recipe, weight)), loss
+
+
+def _table(table: Any, recipe: Recipe) -> Any:
+    """Code an embedding table row by row, in groups where the recipe has them."""
+    return _weight(table, replace(recipe, activations="float32"), None)
+
+
+def _weight(weight: np.ndarray, recipe: Recipe, seen: np.ndarray | None) -> Any:
+    kind = recipe.weights or "float32"
+    if kind == "float32":
+        return weight
+    if kind == "float16":
+        return weight.astype(np.float16)
+    if kind == "bfloat16":
+        return Bfloat16(_to_bfloat16(weight))
+    bits: Any = _BITS[kind]
+    method = recipe.method or "rtn"
+    if method == "gptq" and seen is None:
+        method = "mse"
+    coded = ops.quantize(
+        weight,
+        bits=bits,
+        group_size=recipe.group_size,
+        method=method,
+        scale_dtype="float32" if recipe.group_size is None else "float16",
+        inputs=None if method == "rtn" else seen,
+    )
+    return Quantized(
+        codes=np.asarray(coded.codes),
+        scale=np.asarray(coded.scales),
+        zero=None if coded.zero_points is None else np.asarray(coded.zero_points),
+        bits=bits,
+        group_size=recipe.group_size or 0,
+    )
+
+
+def _to_bfloat16(weight: np.ndarray) -> np.ndarray:
+    """Round to nearest, half to even."""
+    bits = np.ascontiguousarray(weight, np.float32).view(np.uint32)
+    rounded: np.ndarray = ((bits + (_ROUND_HALF + ((bits >> 16) & 1))) >> 16).astype(np.uint16)
+    return rounded
+
+
+def as_float(weight: Any) -> np.ndarray:
+    """Return the numbers that a parameter stands for, in float32."""
+    if isinstance(weight, Bfloat16):
+        return (weight.bits.astype(np.uint32) << 16).view(np.float32)
+    if not isinstance(weight, Quantized):
+        return np.asarray(weight, np.float32)
+    flat = weight.codes.reshape(len(weight.codes), -1).astype(np.float32)
+    group = weight.group_size or flat.shape[1]
+    at = np.arange(flat.shape[1]) // group
+    half = np.float32(1 << (weight.bits - 1))
+    zero = half if weight.zero is None else weight.zero.astype(np.float32)[:, at]
+    numbers: np.ndarray = (flat - zero) * weight.scale.astype(np.float32)[:, at]
+    return numbers.reshape(weight.codes.shape)
+
+
+def _weight_error(exact: Any, coded: Any) -> float:
+    return _ratio(as_float(coded) - np.asarray(exact), np.asarray(exact))
+
+
+def _ratio(error: np.ndarray, exact: np.ndarray) -> float:
+    size = float(np.linalg.norm(exact))
+    return 0.0 if size == 0.0 else float(np.linalg.norm(error)) / size
