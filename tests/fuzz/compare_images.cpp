@@ -14,6 +14,7 @@
 namespace {
 
 using namespace cordwood;
+using runtime::count;
 using runtime::Space;
 
 constexpr int kCases = 400;
