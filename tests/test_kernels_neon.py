@@ -55,7 +55,7 @@ def cross_build(root: Path) -> Path:
     """Build the kernels and the programs of ``fuzz/`` for AArch64."""
     programs = (
         *("fuzz_load", "compare_isas", "compare_products", "compare_floats"),
-        "compare_attention",
+        *("compare_attention", "compare_images"),
     )
     return _build(root, "neon", "Release", "cordwood_kernels", *programs)
 
@@ -320,6 +320,14 @@ def test_floats_give_the_bits_of_scalar_and_of_this_machine(
     assert theirs[-last.size :].tobytes() == last.tobytes()
 
 
+def test_images_give_the_bits_of_scalar(cross_build: Path) -> None:
+    program = cross_build / "tests/fuzz/compare_images"
+    assert _run(program) == "400 cases agree\n"
+    for cpu in ("cortex-a72", "cortex-a76"):  # neon; neon_dotprod
+        emulator = native_build.tool("qemu-aarch64", WHY)
+        assert native_build.run(emulator, "-cpu", cpu, str(program)) == "400 cases agree\n"
+
+
 def test_hard_rows_give_the_same_bits(root: Path, cross_build: Path) -> None:
     golden = root / "tests" / "golden"
     said = _run(cross_build / "tests/fuzz/fuzz_load", "-max_total_time=0", str(golden))
@@ -340,7 +348,7 @@ def test_nothing_is_fused(cross_build: Path) -> None:
     objdump = native_build.tool("aarch64-linux-gnu-objdump", WHY)
     for path in native_build.kernel_objects(cross_build):
         # Products, and the functions of kernels/math, are chains of fma by contract.
-        if re.search(r"matmul/|kernels/(activate|attention|unary|norms)/", str(path)):
+        if re.search(r"matmul/|kernels/(activate|attention|conv|unary|norms)/", str(path)):
             continue
         code = native_build.run(objdump, "-d", "--no-show-raw-insn", str(path))
         assert not re.findall(r"\t(f?n?m(?:add|sub)|fml[as]l?2?)\t.*[vds]\d", code), path

@@ -7,8 +7,8 @@ namespace {
 constexpr ArrayKernels make_row(const ProductKernels& products, const SparseKernels& sparse,
                                 const WeightKernels& weights, const MaskKernels& masks,
                                 const FloatKernels& floats, const AttentionKernels& attention,
-                                const LimitKernels& limits) noexcept {
-  return {products, sparse, weights, masks, floats, attention, limits};
+                                const ImageKernels& images, const LimitKernels& limits) noexcept {
+  return {products, sparse, weights, masks, floats, attention, images, limits};
 }
 
 constexpr ProductKernels kProductsScalar{
@@ -238,25 +238,26 @@ constexpr ProductKernels kProductsNeonI8mm{
 
 constexpr ArrayKernels kArraysScalar =
     make_row(kProductsScalar, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsScalar,
-             kAttentionScalar, kLimitsScalar);
+             kAttentionScalar, kImagesScalar, kLimitsScalar);
 #if defined(CORDWOOD_WITH_AVX2)
-constexpr ArrayKernels kArraysAvx2 = make_row(kProductsAvx2, kSparseAvx2, kWeightsAvx2, kMasksAvx2,
-                                              kFloatsAvx2, kAttentionAvx2, kLimitsScalar);
+constexpr ArrayKernels kArraysAvx2 =
+    make_row(kProductsAvx2, kSparseAvx2, kWeightsAvx2, kMasksAvx2, kFloatsAvx2, kAttentionAvx2,
+             kImagesAvx2, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_AVXVNNI)
 constexpr ArrayKernels kArraysAvxvnni =
     make_row(kProductsAvxvnni, kSparseAvx2, kWeightsAvx2, kMasksAvx2, kFloatsAvx2, kAttentionAvx2,
-             kLimitsScalar);
+             kImagesAvxvnni, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_AVX512)
 constexpr ArrayKernels kArraysAvx512 =
     make_row(kProductsAvx512, kSparseAvx2, kWeightsAvx512, kMasksAvx512, kFloatsAvx512,
-             kAttentionAvx512, kLimitsScalar);
+             kAttentionAvx512, kImagesAvx512, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_AVX512ICL)
 constexpr ArrayKernels kArraysAvx512icl =
     make_row(kProductsAvx512icl, kSparseAvx512icl, kWeightsAvx512, kMasksAvx512, kFloatsAvx512,
-             kAttentionAvx512, kLimitsAvx512icl);
+             kAttentionAvx512, kImagesAvx512icl, kLimitsAvx512icl);
 #endif
 #if defined(CORDWOOD_WITH_AVX512BF16)
 constexpr ArrayKernels kArraysAvx512bf16 =
@@ -266,17 +267,17 @@ constexpr ArrayKernels kArraysAvx512bf16 =
 #if defined(CORDWOOD_WITH_NEON)
 constexpr ArrayKernels kArraysNeon =
     make_row(kProductsNeon, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsNeon,
-             kAttentionNeon, kLimitsScalar);
+             kAttentionNeon, kImagesNeon, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_NEON_DOTPROD)
 constexpr ArrayKernels kArraysNeonDotprod =
     make_row(kProductsNeonDotprod, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsNeon,
-             kAttentionNeon, kLimitsScalar);
+             kAttentionNeon, kImagesNeonDotprod, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_NEON_I8MM)
 constexpr ArrayKernels kArraysNeonI8mm =
     make_row(kProductsNeonI8mm, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsNeon,
-             kAttentionNeon, kLimitsScalar);
+             kAttentionNeon, kImagesNeonDotprod, kLimitsScalar);
 #endif
 
 }  // namespace cordwood::runtime

@@ -15,6 +15,7 @@
 #include "kernels/quantize_weights/quantize_weights.hpp"
 #include "kernels/sparse_matmul/sparse_matmul.hpp"
 #include "kernels/unary/unary.hpp"
+#include "runtime/dispatch_images.hpp"
 
 namespace cordwood::runtime {
 
@@ -80,6 +81,7 @@ struct ArrayKernels : ProductKernels,
                       MaskKernels,
                       FloatKernels,
                       AttentionKernels,
+                      ImageKernels,
                       LimitKernels {};
 
 extern const ArrayKernels kArraysScalar;
