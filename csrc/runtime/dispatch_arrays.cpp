@@ -262,7 +262,7 @@ constexpr ArrayKernels kArraysAvx512icl =
 #if defined(CORDWOOD_WITH_AVX512BF16)
 constexpr ArrayKernels kArraysAvx512bf16 =
     make_row(kProductsAvx512bf16, kSparseAvx512icl, kWeightsAvx512, kMasksAvx512, kFloatsAvx512,
-             kAttentionAvx512, kLimitsAvx512bf16);
+             kAttentionAvx512, kImagesAvx512icl, kLimitsAvx512bf16);
 #endif
 #if defined(CORDWOOD_WITH_NEON)
 constexpr ArrayKernels kArraysNeon =
