@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,13 +121,15 @@ def test_any_product_may_answer_in_codes(
 ) -> None:
     dense = cw.ops.pack_dense(rng.standard_normal((N_OUTPUTS, N_INPUTS)))
     for matrix in (weights, dense):
-        for activations in ("int8", "uint8", "float32"):
-            y = cw.ops.qmatmul(x, matrix, activations=activations, activation="relu")  # type: ignore[arg-type]
+        for activations, activation in itertools.product(
+            ("int8", "uint8", "float32"), ("relu", "silu")
+        ):
+            y = cw.ops.qmatmul(x, matrix, activations=activations, activation=activation)  # type: ignore[arg-type]
             codes = cw.ops.qmatmul(
-                x, matrix, activations=activations, activation="relu",  # type: ignore[arg-type]
-                output_type="uint8", output_scale=0.1,
+                x, matrix, activations=activations, activation=activation,  # type: ignore[arg-type]
+                output_type="uint8", output_scale=0.1, output_zero=9,
             )  # fmt: skip
-            np.testing.assert_array_equal(codes, oracle.requantize(y, "uint8", 0.1, 0))
+            np.testing.assert_array_equal(codes, oracle.requantize(y, "uint8", 0.1, 9))
 
 
 def test_bytes_without_a_scale_are_numbers(weights: cw.ops.QuantizedTensor) -> None:

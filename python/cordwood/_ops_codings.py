@@ -24,26 +24,24 @@ _CODES = (np.dtype(np.int8), np.dtype(np.uint8))
 CodedRows = tuple["NDArray[Any]", tuple[int, ...], float, "_core.Coding | None"]
 """Rows or codes, the dimensions before the last, the scale of int8, the coding of all others."""
 
-DYNAMIC = {"int8": None, "uint8": _core.Coding("uint8", 0.0, 0)}
-"""Codings of activations that have scales of their own."""
+DYNAMIC = _core.Coding("uint8", 0.0, 0)
+"""Of uint8 activations that have scales and zero points of their own."""
 
 
 def as_coded_rows(
     x: ArrayLike, activations: str, scale: float | None, zero: int | None
 ) -> CodedRows:
-    """Activations of a product with int8 or uint8, by scales of their own or a given one."""
+    """Activations of a product with int8 or uint8, by a given scale, or as codes of it."""
     if scale is None:
-        if zero is not None:
-            message = f"activation_zero is {zero} without an activation_scale; expected both"
-            raise InputError(message)
-        return (*as_rows(x), 0.0, DYNAMIC[activations])
+        message = f"activation_zero is {zero} without an activation_scale; expected both"
+        raise InputError(message)
     scale = check_scale(scale, "activation_scale")
     given = np.asarray(x)
     if given.dtype in _CODES:
         if given.dtype != activations:
             message = (
-                f"x holds {given.dtype} codes and activations is {activations!r}; expected the "
-                "same type, or numbers of float32"
+                f"x holds {given.dtype} codes and activations is {activations!r}; "
+                "expected the same type, or numbers of float32"
             )
             raise InputError(message)
         return (*as_matrix(given), 0.0, _coding(activations, scale, zero, "activation_zero"))

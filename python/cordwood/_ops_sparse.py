@@ -244,7 +244,7 @@ def sparse_matmul(  # noqa: PLR0913 - what a product is made of, each by its nam
         raise InputError(message)
     if activation_scale is None and activation_zero is None:
         rows, lead = as_rows(x)
-        scale, x_coding = 0.0, DYNAMIC[activations]
+        scale, x_coding = 0.0, DYNAMIC if activations == "uint8" else None
     else:
         rows, lead, scale, x_coding = as_coded_rows(
             x, activations, activation_scale, activation_zero
