@@ -12,10 +12,12 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   cordwood::bindings::register_encode(m);
   cordwood::bindings::register_floats(m);
   cordwood::bindings::register_format(m);
+  cordwood::bindings::register_images(m);
   cordwood::bindings::register_kernels(m);
   cordwood::bindings::register_masks(m);
   cordwood::bindings::register_model(m);
   cordwood::bindings::register_nets(m);
+  cordwood::bindings::register_pools(m);
   cordwood::bindings::register_products(m);
   cordwood::bindings::register_sparse(m);
   cordwood::bindings::register_trees(m);

@@ -7,8 +7,8 @@ namespace {
 constexpr ArrayKernels make_row(const ProductKernels& products, const SparseKernels& sparse,
                                 const WeightKernels& weights, const MaskKernels& masks,
                                 const FloatKernels& floats, const AttentionKernels& attention,
-                                const LimitKernels& limits) noexcept {
-  return {products, sparse, weights, masks, floats, attention, limits};
+                                const ImageKernels& images, const LimitKernels& limits) noexcept {
+  return {products, sparse, weights, masks, floats, attention, images, limits};
 }
 
 constexpr ProductKernels kProductsScalar{
@@ -16,6 +16,8 @@ constexpr ProductKernels kProductsScalar{
     .requantize_rows_f32 = kernels::scalar::requantize_rows_f32,
     .qmatmul_s8 = kernels::scalar::qmatmul_s8,
     .qmatmul_f32 = kernels::scalar::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::scalar::qmatmul_bf16,
 };
 constexpr SparseKernels kSparseScalar{
     .sparse_rows_s8 = kernels::scalar::sparse_rows_s8,
@@ -52,6 +54,7 @@ constexpr AttentionKernels kAttentionScalar{
 };
 constexpr LimitKernels kLimitsScalar{
     .multiply_adds = kernels::scalar::multiply_adds,
+    .multiply_adds_bf16 = kernels::scalar::multiply_adds_bf16,
     .read_bytes = kernels::scalar::read_bytes,
 };
 
@@ -61,6 +64,8 @@ constexpr ProductKernels kProductsAvx2{
     .requantize_rows_f32 = kernels::avx2::requantize_rows_f32,
     .qmatmul_s8 = kernels::avx2::qmatmul_s8,
     .qmatmul_f32 = kernels::avx2::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::avx2::qmatmul_bf16,
 };
 constexpr SparseKernels kSparseAvx2{
     .sparse_rows_s8 = kernels::scalar::sparse_rows_s8,
@@ -103,6 +108,8 @@ constexpr ProductKernels kProductsAvxvnni{
     .requantize_rows_f32 = kernels::avx2::requantize_rows_f32,
     .qmatmul_s8 = kernels::avxvnni::qmatmul_s8,
     .qmatmul_f32 = kernels::avx2::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::avx2::qmatmul_bf16,
 };
 #endif
 
@@ -112,6 +119,8 @@ constexpr ProductKernels kProductsAvx512{
     .requantize_rows_f32 = kernels::avx2::requantize_rows_f32,
     .qmatmul_s8 = kernels::avx2::qmatmul_s8,
     .qmatmul_f32 = kernels::avx512::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::avx512::qmatmul_bf16,
 };
 constexpr WeightKernels kWeightsAvx512{
     .weight_ranges_f32 = kernels::avx512::weight_ranges_f32,
@@ -150,6 +159,8 @@ constexpr ProductKernels kProductsAvx512icl{
     .requantize_rows_f32 = kernels::avx512icl::requantize_rows_f32,
     .qmatmul_s8 = kernels::avx512icl::qmatmul_s8,
     .qmatmul_f32 = kernels::avx512::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::avx512::qmatmul_bf16,
 };
 constexpr SparseKernels kSparseAvx512icl{
     .sparse_rows_s8 = kernels::avx512icl::sparse_rows_s8,
@@ -157,6 +168,21 @@ constexpr SparseKernels kSparseAvx512icl{
 };
 constexpr LimitKernels kLimitsAvx512icl{
     .multiply_adds = kernels::avx512icl::multiply_adds,
+    .multiply_adds_bf16 = kernels::scalar::multiply_adds_bf16,
+    .read_bytes = kernels::avx512icl::read_bytes,
+};
+#endif
+
+#if defined(CORDWOOD_WITH_AVX512BF16)
+constexpr ProductKernels kProductsAvx512bf16 = [] {
+  ProductKernels products = kProductsAvx512icl;
+  products.round_rows_bf16 = kernels::avx512bf16::round_rows_bf16;
+  products.qmatmul_bf16 = kernels::avx512bf16::qmatmul_bf16;
+  return products;
+}();
+constexpr LimitKernels kLimitsAvx512bf16{
+    .multiply_adds = kernels::avx512icl::multiply_adds,
+    .multiply_adds_bf16 = kernels::avx512bf16::multiply_adds_bf16,
     .read_bytes = kernels::avx512icl::read_bytes,
 };
 #endif
@@ -167,6 +193,8 @@ constexpr ProductKernels kProductsNeon{
     .requantize_rows_f32 = kernels::neon::requantize_rows_f32,
     .qmatmul_s8 = kernels::neon::qmatmul_s8,
     .qmatmul_f32 = kernels::neon::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::scalar::qmatmul_bf16,
 };
 constexpr FloatKernels kFloatsNeon{
     .activate_f32 = kernels::neon::activate_f32,
@@ -191,6 +219,8 @@ constexpr ProductKernels kProductsNeonDotprod{
     .requantize_rows_f32 = kernels::neon::requantize_rows_f32,
     .qmatmul_s8 = kernels::neon_dotprod::qmatmul_s8,
     .qmatmul_f32 = kernels::neon::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::scalar::qmatmul_bf16,
 };
 #endif
 #if defined(CORDWOOD_WITH_NEON_I8MM)
@@ -199,6 +229,8 @@ constexpr ProductKernels kProductsNeonI8mm{
     .requantize_rows_f32 = kernels::neon::requantize_rows_f32,
     .qmatmul_s8 = kernels::neon_i8mm::qmatmul_s8,
     .qmatmul_f32 = kernels::neon::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::scalar::qmatmul_bf16,
 };
 #endif
 
@@ -206,40 +238,46 @@ constexpr ProductKernels kProductsNeonI8mm{
 
 constexpr ArrayKernels kArraysScalar =
     make_row(kProductsScalar, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsScalar,
-             kAttentionScalar, kLimitsScalar);
+             kAttentionScalar, kImagesScalar, kLimitsScalar);
 #if defined(CORDWOOD_WITH_AVX2)
-constexpr ArrayKernels kArraysAvx2 = make_row(kProductsAvx2, kSparseAvx2, kWeightsAvx2, kMasksAvx2,
-                                              kFloatsAvx2, kAttentionAvx2, kLimitsScalar);
+constexpr ArrayKernels kArraysAvx2 =
+    make_row(kProductsAvx2, kSparseAvx2, kWeightsAvx2, kMasksAvx2, kFloatsAvx2, kAttentionAvx2,
+             kImagesAvx2, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_AVXVNNI)
 constexpr ArrayKernels kArraysAvxvnni =
     make_row(kProductsAvxvnni, kSparseAvx2, kWeightsAvx2, kMasksAvx2, kFloatsAvx2, kAttentionAvx2,
-             kLimitsScalar);
+             kImagesAvxvnni, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_AVX512)
 constexpr ArrayKernels kArraysAvx512 =
     make_row(kProductsAvx512, kSparseAvx2, kWeightsAvx512, kMasksAvx512, kFloatsAvx512,
-             kAttentionAvx512, kLimitsScalar);
+             kAttentionAvx512, kImagesAvx512, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_AVX512ICL)
 constexpr ArrayKernels kArraysAvx512icl =
     make_row(kProductsAvx512icl, kSparseAvx512icl, kWeightsAvx512, kMasksAvx512, kFloatsAvx512,
-             kAttentionAvx512, kLimitsAvx512icl);
+             kAttentionAvx512, kImagesAvx512icl, kLimitsAvx512icl);
+#endif
+#if defined(CORDWOOD_WITH_AVX512BF16)
+constexpr ArrayKernels kArraysAvx512bf16 =
+    make_row(kProductsAvx512bf16, kSparseAvx512icl, kWeightsAvx512, kMasksAvx512, kFloatsAvx512,
+             kAttentionAvx512, kImagesAvx512icl, kLimitsAvx512bf16);
 #endif
 #if defined(CORDWOOD_WITH_NEON)
 constexpr ArrayKernels kArraysNeon =
     make_row(kProductsNeon, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsNeon,
-             kAttentionNeon, kLimitsScalar);
+             kAttentionNeon, kImagesNeon, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_NEON_DOTPROD)
 constexpr ArrayKernels kArraysNeonDotprod =
     make_row(kProductsNeonDotprod, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsNeon,
-             kAttentionNeon, kLimitsScalar);
+             kAttentionNeon, kImagesNeonDotprod, kLimitsScalar);
 #endif
 #if defined(CORDWOOD_WITH_NEON_I8MM)
 constexpr ArrayKernels kArraysNeonI8mm =
     make_row(kProductsNeonI8mm, kSparseScalar, kWeightsScalar, kMasksScalar, kFloatsNeon,
-             kAttentionNeon, kLimitsScalar);
+             kAttentionNeon, kImagesNeonDotprod, kLimitsScalar);
 #endif
 
 }  // namespace cordwood::runtime

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, final, overload
 
 import numpy as np
@@ -136,6 +136,7 @@ def encode_weights(
 def expand_trees(buffer: Buffer, operator_index: int) -> dict[str, Any]: ...
 def inspect(buffer: Buffer) -> dict[str, Any]: ...
 def multiply_adds(rounds: int) -> int: ...
+def multiply_adds_bf16(rounds: int) -> int: ...
 def read_bytes(block: np.ndarray) -> int: ...
 
 @final
@@ -147,6 +148,76 @@ class Cut:
 @final
 class Coding:
     def __init__(self, dtype: str, scale: float, zero: int) -> None: ...
+
+def pool_images(
+    x: np.ndarray,
+    *,
+    mean: bool,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    dilation: Sequence[int],
+    pad_before: Sequence[int],
+    pad_after: Sequence[int],
+    ceil_mode: bool = ...,
+    count_padding: bool = ...,
+    kind: str = ...,
+    channels_first: bool = ...,
+    threads: int = ...,
+    isa: str | None = ...,
+) -> np.ndarray: ...
+def batch_norm(
+    x: np.ndarray,
+    factor: np.ndarray,
+    offset: np.ndarray,
+    *,
+    channels_first: bool = ...,
+    threads: int = ...,
+    isa: str | None = ...,
+) -> np.ndarray: ...
+
+@final
+class Convolution:
+    def __init__(
+        self,
+        weights: np.ndarray,
+        scales: np.ndarray | None,
+        *,
+        stride: Sequence[int],
+        dilation: Sequence[int],
+        pad_before: Sequence[int],
+        pad_after: Sequence[int],
+        output_padding: Sequence[int],
+        groups: int = ...,
+        transposed: bool = ...,
+        rows: int = ...,
+        row_scale: float = ...,
+        row_zero: int = ...,
+    ) -> None: ...
+    def run(
+        self,
+        x: np.ndarray,
+        *,
+        kind: str = ...,
+        channels_first: bool = ...,
+        scale: float = ...,
+        zero: int = ...,
+        bordered: bool = ...,
+        bias: np.ndarray | None = ...,
+        residual: np.ndarray | None = ...,
+        residual_kind: str = ...,
+        residual_scale: float = ...,
+        residual_zero: int = ...,
+        cut: Cut | None = ...,
+        out: np.ndarray | None = ...,
+        out_kind: str = ...,
+        out_channels_first: bool = ...,
+        out_scale: float = ...,
+        out_zero: int = ...,
+        threads: int = ...,
+        isa: str | None = ...,
+    ) -> np.ndarray: ...
+    @property
+    def nbytes(self) -> int: ...
 
 @final
 class QuantizedMatrix:
@@ -176,6 +247,7 @@ class QuantizedMatrix:
         threads: int = ...,
         x_coding: Coding | None = ...,
         coding: Coding | None = ...,
+        bf16_rows: bool = ...,
         isa: str | None = ...,
     ) -> np.ndarray: ...
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cordwood._ops_attention import attention
 from cordwood._ops_awq import ScaledWeights, awq, smooth_scales
 from cordwood._ops_bias import correct_bias
+from cordwood._ops_conv import conv
 from cordwood._ops_dense import DenseTensor, pack_dense
 from cordwood._ops_gptq import gptq
 from cordwood._ops_hessian import hessian
@@ -31,6 +32,7 @@ __all__ = [
     "attention",
     "awq",
     "combine_masks",
+    "conv",
     "correct_bias",
     "dequantize",
     "describe_mask",

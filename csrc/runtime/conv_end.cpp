@@ -1,0 +1,138 @@
+#include "runtime/conv_end.hpp"
+
+#include <algorithm>
+
+#include "runtime/channel_order.hpp"
+
+namespace cordwood::runtime {
+namespace {
+
+/// Rows on their way to or from channels first stay in L1 and L2.
+constexpr uint64_t kBlockBytes = 64 << 10;
+
+bool first(const Images& images) noexcept {
+  return images.data != nullptr && images.channels_first;
+}
+
+}  // namespace
+
+Status check_ending(const ConvCall& call) noexcept {
+  const ImageKind kind = call.residual.kind;
+  if (call.residual.data != nullptr && kind == ImageKind::int8) {
+    return fail(CORDWOOD_STATUS_shape_mismatch, "residual",
+                "int8 codes; expected float32 or codes as unsigned bytes");
+  }
+  if (call.out.kind != ImageKind::float32 && !(call.out.scale >= 0x1p-100f)) {
+    return fail(CORDWOOD_STATUS_shape_mismatch, "out",
+                "a scale of codes is positive, at least 2^-100");
+  }
+  const int32_t lowest = call.out.kind == ImageKind::int8 ? -128 : 0;
+  if (call.out.kind != ImageKind::float32 &&
+      (call.out.zero < lowest || call.out.zero > lowest + 255)) {
+    return fail(CORDWOOD_STATUS_shape_mismatch, "out", "a zero point that is no code of its type");
+  }
+  const bool both = first(call.residual) || call.residual.data == nullptr;
+  if (first(call.out) && !(both && call.out.kind == ImageKind::float32 &&
+                           (call.residual.data == nullptr || kind == ImageKind::float32))) {
+    return fail(CORDWOOD_STATUS_shape_mismatch, "out",
+                "channels first; expected float32, and a residual alike");
+  }
+  if (first(call.residual) && !first(call.out)) {
+    return fail(CORDWOOD_STATUS_shape_mismatch, "residual",
+                "channels first; expected channels last as the answer");
+  }
+  return {};
+}
+
+ConvEnding::ConvEnding(const ConvCall& call, const Space& output, uint64_t outputs) noexcept
+    : call_(call), output_(output), outputs_(outputs) {
+  const uint64_t row = output[2] * outputs;
+  if (first(call.out)) {
+    block_rows_ = std::max<uint64_t>(1, kBlockBytes / (row * sizeof(float)));
+    block_bytes_ = whole_lines(std::min(block_rows_, output[1]) * row * sizeof(float));
+    room_bytes_ = block_bytes_ * (call.residual.data != nullptr ? 2 : 1);
+  }
+  end_.bias = call.bias;
+  end_.position_stride = outputs;
+  end_.row_stride = first(call.out) ? row : call.out.row_stride;
+  end_.residual_row_stride = first(call.out) ? row : call.residual.row_stride;
+  end_.residual_scale = call.residual.scale;
+  end_.residual_zero = call.residual.zero;
+  end_.cut = call.cut ? 1 : 0;
+  end_.low = call.low;
+  end_.high = call.high;
+  if (call.out.kind == ImageKind::float32) return;
+  // Multiplying by a positive number keeps the order: both cuts become one, of what is rounded.
+  const int32_t lowest = call.out.kind == ImageKind::int8 ? -128 : 0;
+  const auto least = static_cast<float>(lowest - call.out.zero);
+  const auto most = static_cast<float>(lowest + 255 - call.out.zero);
+  end_.inverse = 1.0f / call.out.scale;
+  end_.zero = call.out.zero;
+  end_.least = call.cut ? std::clamp(call.low * end_.inverse, least, most) : least;
+  end_.most = call.cut ? std::clamp(call.high * end_.inverse, least, most) : most;
+  end_.cut = 0;
+}
+
+uint64_t ConvEnding::place(const Images& images, uint64_t image, RowRange rows) const noexcept {
+  if (images.channels_first) {
+    return image * outputs_ * count(output_) + rows.first * output_[2];
+  }
+  return image * images.image_stride + rows.first / output_[1] * images.plane_stride +
+         rows.first % output_[1] * images.row_stride;
+}
+
+kernels::ConvEnd ConvEnding::begin(uint64_t image, RowRange rows, std::byte* room) const noexcept {
+  kernels::ConvEnd end = end_;
+  const bool by_way = first(call_.out);
+  if (call_.residual.data != nullptr) {
+    const uint64_t at = place(call_.residual, image, rows);
+    if (call_.residual.kind != ImageKind::float32) {
+      end.residual_codes = static_cast<const uint8_t*>(call_.residual.data) + at;
+    } else if (by_way) {
+      auto* kept = reinterpret_cast<float*>(room + block_bytes_);
+      gather_channels(static_cast<const float*>(call_.residual.data) + at, rows.count * output_[2],
+                      outputs_, count(output_), kept);
+      end.residual = kept;
+    } else {
+      end.residual = static_cast<const float*>(call_.residual.data) + at;
+    }
+  }
+  if (by_way) {
+    end.out = reinterpret_cast<float*>(room);
+  } else if (call_.out.kind == ImageKind::float32) {
+    end.out = static_cast<float*>(call_.out.data) + place(call_.out, image, rows);
+  } else {
+    end.codes = static_cast<uint8_t*>(call_.out.data) + place(call_.out, image, rows);
+  }
+  return end;
+}
+
+void ConvEnding::finish(uint64_t image, RowRange rows, const std::byte* room) const noexcept {
+  if (!first(call_.out)) return;
+  scatter_channels(reinterpret_cast<const float*>(room), rows.count * output_[2], outputs_,
+                   count(output_),
+                   static_cast<float*>(call_.out.data) + place(call_.out, image, rows));
+}
+
+void join_rows(kernels::ConvWindows& windows, kernels::ConvEnd& end) noexcept {
+  const uint64_t row = windows.n_positions * end.position_stride;
+  const bool residual = end.residual != nullptr || end.residual_codes != nullptr;
+  if (windows.row_stride != windows.n_positions * windows.position_stride ||
+      end.row_stride != row || (residual && end.residual_row_stride != row)) {
+    return;
+  }
+  if (uint64_t{windows.n_positions} * windows.n_rows > UINT32_MAX) return;
+  windows.n_positions *= windows.n_rows;
+  windows.n_rows = 1;
+}
+
+void skip_outputs(kernels::ConvEnd& end) noexcept {
+  const uint64_t n = end.n_outputs;
+  if (end.bias != nullptr) end.bias += n;
+  if (end.residual != nullptr) end.residual += n;
+  if (end.residual_codes != nullptr) end.residual_codes += n;
+  if (end.out != nullptr) end.out += n;
+  if (end.codes != nullptr) end.codes += n;
+}
+
+}  // namespace cordwood::runtime
