@@ -1,4 +1,4 @@
-"""Quantising a matrix of weights and back, as a share of what copying the same bytes takes.
+"""Quantising weights and back, and masks, as a share of what copying the same bytes takes.
 
     python benchmarks/bench_weights.py [--size 4096] [--isa NAME]
 
@@ -47,6 +47,35 @@ def cases(w: np.ndarray, out: np.ndarray, isa: str) -> dict[str, tuple[int, Call
     return found
 
 
+def masks(w: np.ndarray, isa: str) -> dict[str, tuple[int, Callable[[], object]]]:
+    """Return the same for masks, into one at hand, and for the sums of blocks."""
+    form = {"signed": False, "threads": 1, "isa": isa}
+    mask, n = np.zeros(w.shape, dtype=bool), len(w)
+    written = w.nbytes + mask.nbytes
+    found: dict[str, tuple[int, Callable[[], object]]] = {}
+    for keep, of in ((2, 4), (4, 8)):
+        found[f"mask, {keep}:{of}"] = (
+            written,
+            lambda k=keep, m=of: _core.mask_groups(w, mask, keep=k, of=m, **form),
+        )
+    for whole, total in ((True, w.size), (False, n)):
+        for tenths in (5, 1):
+            keep = total * tenths // 10
+            _core.mask_top(w, mask, keep=keep, whole=whole, **form)
+            kept = mask.sum() if whole else mask.sum(axis=1)
+            assert np.all(kept == keep), f"{kept} kept, not {keep}"
+            found[f"mask, {tenths} of 10 of {'the matrix' if whole else 'each output'}"] = (
+                written,
+                lambda k=keep, a=whole: _core.mask_top(w, mask, keep=k, whole=a, **form),
+            )
+    for rows, inputs in ((16, 1), (32, 1), (4, 4), (1, n)):
+        found[f"sums of blocks, {rows}x{inputs}"] = (
+            w.nbytes + w.nbytes // (rows * inputs),
+            lambda r=rows, c=inputs: _core.mask_sums(w, block_rows=r, block_inputs=c, **form),
+        )
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=4096)
@@ -54,7 +83,7 @@ def main() -> None:
     options = parser.parse_args()
     w = np.random.default_rng(0).normal(size=(options.size, options.size)).astype(np.float32)
     out, copied = np.zeros_like(w), np.zeros_like(w)
-    calls = cases(w, out, options.isa)
+    calls = cases(w, out, options.isa) | masks(w, options.isa)
     copies = []
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(REPEATS):

@@ -7,7 +7,7 @@ include(CheckCXXCompilerFlag)
 
 set(CORDWOOD_KERNEL_OBJECTS "")
 set(CORDWOOD_KERNEL_DEFINITIONS "")
-set(CORDWOOD_ROW_NAMES scalar avx2 avxvnni avx512 avx512icl neon neon_dotprod neon_i8mm)
+set(CORDWOOD_ROW_NAMES scalar avx2 avxvnni avx512 avx512icl avx512bf16 neon neon_dotprod neon_i8mm)
 
 set(CORDWOOD_FAMILY OTHER)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND CMAKE_SIZEOF_VOID_P EQUAL 8)

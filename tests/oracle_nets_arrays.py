@@ -145,6 +145,8 @@ def resize(op: ir.Resize, inputs: list, _: Any, dtypes: list[str]) -> np.ndarray
             source = np.maximum((at + 0.5) * pace - 0.5, 0)
         else:
             source = at * pace
+        if op.mode == "nearest" and op.coordinates == "half_pixel":
+            source = (at + 0.5) * pace
         low = np.minimum(np.floor(source).astype(int), old - 1)
         high = np.minimum(low + 1, old - 1)
         share = np.float32(source - low).astype(np.float64)

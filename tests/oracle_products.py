@@ -14,6 +14,7 @@ PIECE = 65536
 """Inputs of a piece of symmetric weights; those with zero points take half of it."""
 TINY = np.float32(2.0**-100)
 TOP = np.float32(127)
+SMALLEST = np.float32(2.0**-126)
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,48 @@ def multiply_floats(
     if bias is not None:
         y = y + bias
     return _finish(y, residual, cut)
+
+
+def round_bfloat16(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Round to bfloat16, half to even, what is subnormal to a zero of its sign; as float32."""
+    bits = x.view(np.uint32)
+    rounded = np.where(np.isnan(x), bits | 0x400000, bits + 0x7FFF + ((bits >> 16) & 1))
+    return _flush((rounded & np.uint32(0xFFFF0000)).view(np.float32), np.abs(x) < SMALLEST)
+
+
+def multiply_bfloat16(
+    x: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    *,
+    bias: NDArray[np.float32] | None = None,
+    residual: NDArray[np.float32] | None = None,
+    cut: tuple[float, float] | None = None,
+) -> NDArray[np.float32]:
+    """``x @ w.T`` of both in bfloat16: pairs of inputs in turn, of a pair the upper one first."""
+    own = round_bfloat16(x)
+    weights = _flush(weights, np.abs(weights) < SMALLEST)
+    y = np.zeros((len(x), len(weights)), dtype=np.float32)
+    for k in range(x.shape[1] + x.shape[1] % 2):
+        if k ^ 1 < x.shape[1]:
+            y = _flushed_fma(own[:, k ^ 1, None], weights[:, k ^ 1], y)
+    if bias is not None:
+        y = y + bias
+    return _finish(y, residual, cut)
+
+
+def _flush(x: NDArray[np.float32], where: NDArray[np.bool_]) -> NDArray[np.float32]:
+    return np.where(where, np.copysign(np.float32(0), x), x)
+
+
+def _flushed_fma(
+    x: NDArray[np.float32], w: NDArray[np.float32], y: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """One rounding; zero where 24 bits of it, with no least exponent, are below 2**-126."""
+    shape = y.shape
+    total = fma(np.broadcast_to(x, shape), np.broadcast_to(w, shape), y)
+    # Exact where it matters: a sum that comes so near to the limit has few bits.
+    near = x.astype(np.float64) * w.astype(np.float64) + y.astype(np.float64)
+    return _flush(total, np.abs(near) < 2.0**-126 - 2.0**-151)
 
 
 def _finish(

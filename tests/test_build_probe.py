@@ -16,6 +16,7 @@ WANTED = {
     "avx512icl": "avx2 fma f16c bmi1 bmi2 avx512f avx512dq avx512bw avx512vl avx512cd "
     "avx512_vnni avx512vbmi avx512_vbmi2 gfni",
 }
+WANTED["avx512bf16"] = WANTED["avx512icl"] + " avx512_bf16"
 
 
 def _kernel_flags() -> set[str]:

@@ -49,6 +49,7 @@ LAYERS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "adaptive-max": (lambda: nn.AdaptiveMaxPool1d(3), (3, 4, 9)),
     "upsample-nearest": (lambda: nn.Upsample(scale_factor=2), (3, 2, 4, 5)),
     "upsample-size": (lambda: nn.Upsample(size=(7, 6)), (3, 2, 4, 5)),
+    "upsample-exact": (lambda: nn.Upsample(size=(7, 3), mode="nearest-exact"), (3, 2, 4, 5)),
     "upsample-linear": (lambda: nn.Upsample(scale_factor=3, mode="linear"), (3, 2, 5)),
     "upsample-bilinear": (lambda: nn.Upsample(scale_factor=2, mode="bilinear"), (3, 2, 4, 5)),
     "upsample-corners": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from cordwood import _core
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -251,6 +253,17 @@ def test_products_apply_them_to_finished_answers(name: str) -> None:
         for threads in (1, 2):
             found = multiply(x, weights, bias=bias, activation=name, threads=threads)
             _same(found, _activate(name, plain.ravel(), cw.active_isa()).reshape(plain.shape))
+
+
+def test_coefficients_come_from_the_script(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last bits of a fit may depend on the library that solves it; the rest does not."""
+    monkeypatch.syspath_prepend(str(root / "scripts"))
+    script = importlib.import_module("fit_polynomials")
+    for name, (value, _) in script.constants().items():
+        assert oracle.K[name] == F(value), name
+    assert [wanted.name for wanted in script.FITS] == list(oracle.POLYNOMIALS)
+    for wanted in script.FITS:
+        np.testing.assert_allclose(oracle.POLYNOMIALS[wanted.name], script.fit(wanted)[0], 1e-4)
 
 
 def test_refused_by_name() -> None:

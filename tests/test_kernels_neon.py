@@ -2,7 +2,9 @@
 
 The rung *scalar kernel to every instruction set* for a processor that runs no Python here:
 ``fuzz/compare_isas.cpp`` compares all rows of an AArch64 build bit for bit, and what its scalar row
-answers is compared with this machine's; ``fuzz/compare_products.cpp`` does the same for products.
+answers is compared with this machine's; ``fuzz/compare_products.cpp`` does the same for products,
+``fuzz/compare_floats.cpp`` for activations, functions and norms.
+``fuzz/compare_attention.cpp`` draws its own calls and compares rows alone.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from cordwood.ir import Graph, TreeEnsemble
 
+PRELU = 2
 WHY = "the row `neon` cannot be tried here"
 ROWS = "neon_i8mm neon_dotprod neon scalar"
 LINKS = [(0, 1, True), (0, 5, False), (1, 1, False), (1, 3, False), (1, 1, True), (2, 2, False),
@@ -50,16 +53,11 @@ def _build(root: Path, folder: str, kind: str, *targets: str) -> Path:
 @pytest.fixture(scope="module")
 def cross_build(root: Path) -> Path:
     """Build the kernels and the programs of ``fuzz/`` for AArch64."""
-    return _build(
-        root,
-        "neon",
-        "Release",
-        "cordwood_kernels",
-        "fuzz_load",
-        "compare_isas",
-        "compare_products",
-        "compare_images",
+    programs = (
+        *("fuzz_load", "compare_isas", "compare_products", "compare_floats"),
+        *("compare_attention", "compare_images"),
     )
+    return _build(root, "neon", "Release", "cordwood_kernels", *programs)
 
 
 def _run(program: Path, *arguments: str) -> str:
@@ -177,13 +175,14 @@ def _extreme(bits: int, zero: int | None) -> tuple[Weights, np.ndarray]:
     return Weights(codes, np.ones((3, 1), dtype=np.float32), zeros, bits, None), x
 
 
-def _write_case(
+def _write_case(  # noqa: PLR0913 - what a product is made of, each by its name
     to: Path,
     weights: Weights | tuple[str, np.ndarray],
     x: np.ndarray,
     case: Case = Case(),  # noqa: B008 - immutable
     *,
     float_rows: bool = False,
+    bf16_rows: bool = False,
     form: str = "symmetric",
     zero: int = 0,
     answer: tuple[str, float, int] | None = None,
@@ -212,8 +211,8 @@ def _write_case(
     codings = struct.pack("<IiIfiI", forms[form], zero - x_flip if form != "symmetric" else 0,
                           x_flip if given_type else 0, answer[1] if answer else 0.0,
                           answer[2] - answer_flip if answer else 0, answer_flip)  # fmt: skip
-    header = struct.pack("<11If", kind, bits, group, n_outputs, x.shape[1], len(x), scales.size,
-                         len(zero_bytes), stored.nbytes, int(float_rows), x_group,
+    header = struct.pack("<12If", kind, bits, group, n_outputs, x.shape[1], len(x), scales.size,
+                         len(zero_bytes), stored.nbytes, float_rows, bf16_rows, x_group,
                          static_scale)  # fmt: skip
     to.write_bytes(header + codings + stored.tobytes() + scales.tobytes() + zero_bytes + x.tobytes()
                    + bias.tobytes())  # fmt: skip
@@ -222,9 +221,10 @@ def _write_case(
     if form != "symmetric":
         dtype = "uint8" if x_flip else "int8"
         coding["x_coding"] = _core.Coding(dtype, static_scale, zero if static_scale else 0)
-    mine: np.ndarray = matrix.matmul(x.astype(given_type) if given_type else x, bias, None, cut,
-                                     float_rows=float_rows, isa="scalar", scale_group=x_group,
-                                     static_scale=static_scale, **coding)  # fmt: skip
+    mine: np.ndarray = matrix.matmul(
+        x.astype(given_type) if given_type else x, bias, None, cut, float_rows=float_rows,
+        bf16_rows=bf16_rows, isa="scalar", scale_group=x_group, static_scale=static_scale, **coding
+    )  # fmt: skip
     return mine
 
 
@@ -269,6 +269,9 @@ def _write_products(folder: Path) -> dict[str, np.ndarray]:
         stored = draw_numbers(kind, (37, 150), 0, infinite=False)[0]
         x = draw_rows(Case(n_inputs=150, n_rows=9), np.random.default_rng(0))
         answers[kind] = _write_case(folder / f"{kind}.case", (kind, stored), x)
+        if kind == "bfloat16":
+            name = "bfloat16_rows"
+            answers[name] = _write_case(folder / f"{name}.case", (kind, stored), x, bf16_rows=True)
     return answers
 
 
@@ -286,6 +289,35 @@ def test_products_give_the_bits_of_scalar_and_of_this_machine(
         emulator = native_build.tool("qemu-aarch64", WHY)
         said = native_build.run(emulator, "-cpu", cpu, str(program), str(tmp_path / cpu))
         assert said == f"0 products agree on: {rows}\n"
+
+
+def test_attention_gives_the_same_bits(cross_build: Path) -> None:
+    said = _run(cross_build / "tests/fuzz/compare_attention")
+    assert said == f"480 calls agree on {ROWS}\n"
+
+
+def test_floats_give_the_bits_of_scalar_and_of_this_machine(
+    cross_build: Path, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    drawn_bits = rng.integers(0, 2**32, 3000, dtype=np.uint32).view(np.float32)
+    x = np.concatenate([drawn_bits, rng.normal(0, 3, 3000).astype(np.float32)])
+    (tmp_path / "x.floats").write_bytes(x.tobytes())
+    said = _run(cross_build / "tests/fuzz/compare_floats", str(tmp_path))
+    assert said == f"{len(x)} numbers agree on: {ROWS}\n"
+    theirs = np.fromfile(tmp_path / "x.answers", np.float32)
+    mine = [
+        _core.activate(x, isa="scalar", kind=kind, alpha=0.25, beta=1.5,
+                       slopes=x if kind == PRELU else None)
+        for kind in range(16)
+    ]  # fmt: skip
+    mine += [_core.unary(x, isa="scalar", kind=kind) for kind in (*range(10), *range(13, 21))]
+    whole = np.concatenate(mine)
+    assert theirs[: len(whole)].tobytes() == whole.tobytes()
+    inner = 33
+    axes = x[: len(x) // (25 * inner) * 25 * inner].reshape(-1, 25, inner)
+    last = _core.softmax(axes, isa="scalar", log=True)
+    assert theirs[-last.size :].tobytes() == last.tobytes()
 
 
 def test_images_give_the_bits_of_scalar(cross_build: Path) -> None:
@@ -315,8 +347,8 @@ def test_kernel_objects_have_no_weak_symbol(root: Path, cross_build: Path) -> No
 def test_nothing_is_fused(cross_build: Path) -> None:
     objdump = native_build.tool("aarch64-linux-gnu-objdump", WHY)
     for path in native_build.kernel_objects(cross_build):
-        chains = ("matmul/", "conv/", "batch_norm/")  # of fma, by contract
-        if any(name in str(path) for name in chains):
+        # Products, and the functions of kernels/math, are chains of fma by contract.
+        if re.search(r"matmul/|kernels/(activate|attention|conv|unary|norms)/", str(path)):
             continue
         code = native_build.run(objdump, "-d", "--no-show-raw-insn", str(path))
         assert not re.findall(r"\t(f?n?m(?:add|sub)|fml[as]l?2?)\t.*[vds]\d", code), path

@@ -150,6 +150,69 @@ def test_weights_of_16_and_32_bits(kind: Literal["float16"], n_rows: int) -> Non
             assert_same(matrix.matmul(x, bias, residual, isa=isa), wanted, isa, n_outputs)
 
 
+def check_bfloat16(x: Floats, stored: NDArray[np.uint16], rng: np.random.Generator) -> None:
+    """Compare all rows with the oracle of bfloat16 on both sides."""
+    bias = rng.standard_normal(len(stored)).astype(np.float32) if len(x) % 2 else None
+    residual = rng.standard_normal((len(x), len(stored))).astype(np.float32)
+    cut = (-0.5, 2.0) if len(x) % 3 == 0 else None
+    wide = (stored.astype(np.uint32) << 16).view(np.float32)
+    with np.errstate(all="ignore"):
+        wanted = oracle.multiply_bfloat16(x, wide, bias=bias, residual=residual, cut=cut)
+    matrix = _core.QuantizedMatrix(stored, kind="bfloat16")
+    for isa in ISAS:
+        got = matrix.matmul(
+            x, bias, residual, None if cut is None else _core.Cut(*cut), bf16_rows=True, isa=isa
+        )
+        assert_same(got, wanted, isa, stored.shape, len(x))
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 6, 11, 12, 13, 25, 30, 130])
+def test_bfloat16_on_both_sides(n_rows: int) -> None:
+    rng = np.random.default_rng(n_rows)
+    for n_outputs, n_inputs in ((1, 1), (33, 100), (64, 31), (7, 1031)):
+        stored = draw_numbers("bfloat16", (n_outputs, n_inputs), n_inputs)[0]
+        check_bfloat16(draw_rows(Case(n_inputs=n_inputs, n_rows=n_rows), rng), stored, rng)
+        plain = (rng.standard_normal(stored.shape).astype(np.float32).view(np.uint32) >> 16).astype(
+            np.uint16
+        )
+        check_bfloat16(rng.standard_normal((n_rows, n_inputs)).astype(np.float32), plain, rng)
+
+
+def test_bfloat16_flushes_as_the_instruction_does() -> None:
+    """Operands and sums on both sides of 2**-126, where rounding decides what is subnormal."""
+    rng = np.random.default_rng(0)
+    matrix_bits = rng.integers(0, 1 << 16, (96, 48)).astype(np.uint16)
+    exponents = rng.integers(40, 72, matrix_bits.shape).astype(np.uint16)
+    stored = (matrix_bits & 0x807F) | (exponents << 7).astype(np.uint16)
+    bits = rng.integers(0, 1 << 32, (60, 48)).astype(np.uint32)
+    exponents = rng.integers(40, 90, bits.shape).astype(np.uint32)
+    x = ((bits & 0x807FFFFF) | exponents << 23).view(np.float32)
+    x[::7] = (bits[::7] & 0x80FFFFFF).view(np.float32)  # subnormal, or the least normal ones
+    stored[::5] = (matrix_bits[::5] & 0x80FF) | 0
+    with np.errstate(all="ignore"):
+        wanted = oracle.multiply_bfloat16(x, (stored.astype(np.uint32) << 16).view(np.float32))
+    kept = _core.QuantizedMatrix(stored, kind="bfloat16")
+    for isa in ISAS:
+        assert_same(kept.matmul(x, bf16_rows=True, isa=isa), wanted, isa)
+
+
+def test_sums_of_bfloat16_just_below_the_least_normal_number() -> None:
+    """2**-126 less half of the last bit rounds to it, less three quarters of it is flushed."""
+    for quarters, wanted in ((2, 2.0**-126), (3, 0.0), (4, 0.0), (1, 2.0**-126)):
+        x = np.float32([[-quarters * 2.0**-26, 1.0]])
+        w = np.float32([[2.0**-126, 2.0**-126]])
+        kept = cordwood.ops.pack_dense(w)
+        matrix = _core.QuantizedMatrix(kept.numbers, kind="bfloat16")
+        for isa in ISAS:
+            assert matrix.matmul(x, bf16_rows=True, isa=isa)[0, 0] == wanted, (isa, quarters)
+
+
+def test_bfloat16_activations_need_bfloat16_weights() -> None:
+    matrix = _core.QuantizedMatrix(np.ones((2, 2), dtype=np.float16), kind="float16")
+    with pytest.raises(TypeError, match="bfloat16 weights only"):
+        matrix.matmul(np.ones((1, 2), dtype=np.float32), bf16_rows=True)
+
+
 def test_float16_weights_are_exact_one_by_one() -> None:
     halves = np.arange(1 << 16, dtype=np.uint32).astype(np.uint16).view(np.float16)
     finite = halves[np.isfinite(halves)][:, None]

@@ -36,7 +36,13 @@ LIGHT = frozenset({"cordwood", "numpy", *sys.stdlib_module_names})
 
 STEP = re.compile(r"kernels/\w+/step(_\w+)?\.h")
 SHARED_C = frozenset(
-    {"base/status.h", "base/attributes.h", "format/layout.h", "format/operators.h", "format/net_operators.h"}
+    {
+        "base/status.h",
+        "base/attributes.h",
+        "format/layout.h",
+        "format/operators.h",
+        "format/net_operators.h",
+    }
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -141,3 +141,20 @@ def test_what_is_no_matrix_is_refused(w: NDArray[np.float32]) -> None:
         cw.ops.combine_masks()
     with pytest.raises(cw.InputError, match="expected a matrix"):
         cw.ops.describe_mask(np.ones(3, dtype=bool))
+
+
+@pytest.mark.parametrize("pattern", ["2:4", 0.5, "block:16x1:0.5", "block:3x5:0.3", "channels:0.5"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_mask_is_written_where_it_is_wanted(
+    w: NDArray[np.float32], pattern: str | float, axis: Literal[0, 1]
+) -> None:
+    wanted = cw.ops.prune_mask(w, pattern, axis=axis)
+    out = np.full(w.shape, True)
+    assert cw.ops.prune_mask(w, pattern, axis=axis, out=out) is out
+    np.testing.assert_array_equal(out, wanted)
+    for bad in (out[:-1], out.astype(np.uint8), np.asfortranarray(out), out.tolist()):
+        with pytest.raises(cw.InputError, match="out is not a writable C-ordered boolean array"):
+            cw.ops.prune_mask(w, pattern, axis=axis, out=bad)
+    out.flags.writeable = False
+    with pytest.raises(cw.InputError, match="out is not a writable"):
+        cw.ops.prune_mask(w, pattern, axis=axis, out=out)

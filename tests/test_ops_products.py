@@ -176,11 +176,28 @@ def test_dense_weights(rng: np.random.Generator) -> None:
         np.testing.assert_array_equal(cw.ops.qmatmul(x, turned), cw.ops.qmatmul(x, packed))
 
 
+def test_bfloat16_activations_keep_their_bound(rng: np.random.Generator) -> None:
+    w, x = rng.standard_normal((N_OUTPUTS, N_INPUTS)), draw_rows(rng)
+    bias = rng.standard_normal(N_OUTPUTS, dtype=np.float32)
+    packed = cw.ops.pack_dense(w, "bfloat16")
+    wide = (packed.numbers.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+    exact = x.astype(np.float64) @ wide.T
+    bound = (2.0**-8 + 1.01 * N_INPUTS * 2.0**-24) * (np.abs(x) @ np.abs(wide).T)
+    y = cw.ops.qmatmul(x, packed, activations="bfloat16")
+    assert (np.abs(y - exact) <= bound).all()
+    ended = cw.ops.qmatmul(x, packed, bias=bias, activation="relu", activations="bfloat16")
+    np.testing.assert_array_equal(ended, np.maximum(y + bias, 0))
+    with pytest.raises(cw.InputError, match="the weights are float32; expected weights of"):
+        cw.ops.qmatmul(x, cw.ops.pack_dense(w, "float32"), activations="bfloat16")
+
+
 def test_bfloat16_rounds_half_to_even() -> None:
     up, down = np.float32(1.0 + 3 * 2.0**-8), np.float32(1.0 + 2.0**-8)
     packed = cw.ops.pack_dense([[up, down]])
     y = cw.ops.qmatmul(np.eye(2), packed).ravel()
     np.testing.assert_array_equal(y, np.float32([1.0 + 2.0**-6, 1.0]))
+    turned = cw.ops.qmatmul([[up, down]], cw.ops.pack_dense(np.eye(2)), activations="bfloat16")
+    np.testing.assert_array_equal(turned.ravel(), y)
 
 
 def test_a_tensor_survives_pickle(rng: np.random.Generator) -> None:
@@ -195,7 +212,8 @@ def test_a_tensor_survives_pickle(rng: np.random.Generator) -> None:
     ("options", "words"),
     [
         ({"activation": "swish"}, "expected one of None, 'relu', 'relu6', 'gelu'"),
-        ({"activations": "int4"}, "expected 'int8', 'uint8' or 'float32'"),
+        ({"activations": "int4"}, "expected 'int8', 'uint8', 'float32' or 'bfloat16'"),
+        ({"activations": "bfloat16"}, "the weights are 4-bit codes; expected weights of"),
         ({"activation_group": 64}, "group_size is 32"),
         ({"activation_scale": 0.0}, "activation_scale is 0.0"),
         ({"activation_scale": np.nan}, "activation_scale is nan"),

@@ -57,6 +57,7 @@ constexpr uint32_t kGfni = bit(8);
 constexpr uint32_t kAvx512vnni = bit(11);
 // Leaf 7, subleaf 1, eax.
 constexpr uint32_t kAvxVnni = bit(4);
+constexpr uint32_t kAvx512bf16 = bit(5);
 // XCR0: registers that the operating system saves across a switch of threads.
 constexpr uint32_t kSavesAvx = bit(1) | bit(2);                          // xmm, ymm
 constexpr uint32_t kSavesAvx512 = kSavesAvx | bit(5) | bit(6) | bit(7);  // masks, zmm 0-15, 16-31
@@ -96,6 +97,10 @@ bool cpu_has_avx512icl() noexcept {
          has_all(cpuid(7).ecx, kAvx512vbmi | kAvx512vbmi2 | kGfni | kAvx512vnni);
 }
 
+bool cpu_has_avx512bf16() noexcept {
+  return cpu_has_avx512icl() && has_all(cpuid(7, 1).eax, kAvx512bf16);
+}
+
 #else
 
 bool cpu_has_avx2() noexcept {
@@ -111,6 +116,10 @@ bool cpu_has_avx512() noexcept {
 }
 
 bool cpu_has_avx512icl() noexcept {
+  return false;
+}
+
+bool cpu_has_avx512bf16() noexcept {
   return false;
 }
 

@@ -18,6 +18,9 @@ bool cpu_has_avx512() noexcept;
 /// later.
 bool cpu_has_avx512icl() noexcept;
 
+/// The same with dot products of bfloat16 pairs: Cooper Lake, Sapphire Rapids, Zen 4 and later.
+bool cpu_has_avx512bf16() noexcept;
+
 /// AdvSIMD, which every 64-bit ARM processor has that runs an operating system.
 bool cpu_has_neon() noexcept;
 

@@ -52,7 +52,7 @@ class QuantizedMatrix {
                    const std::optional<Floats>& residual, const std::optional<Cut>& cut,
                    const std::optional<py::array>& out, bool float_rows, float static_scale,
                    uint64_t scale_group, unsigned threads, const std::optional<Coding>& x_coding,
-                   const std::optional<Coding>& coding,
+                   const std::optional<Coding>& coding, bool bf16_rows,
                    const std::optional<std::string>& isa) const {
     const ProductRows rows(x, static_scale, x_coding);
     ProductArrays arrays(rows.array, bias, residual, out, coding, plan_.n_inputs(),
@@ -65,6 +65,7 @@ class QuantizedMatrix {
                                     .answer = arrays.codes(),
                                     .activation = activation_of(cut),
                                     .float_rows = float_rows,
+                                    .bf16_rows = bf16_rows,
                                     .scale_group = scale_group,
                                     .threads = *limit};
     throw_unless_ok(run(call, kernels_of(isa)));
@@ -108,6 +109,14 @@ void register_products(py::module_& m) {
       },
       py::arg("rounds"), "Run byte multiply-adds on registers; return operations done.");
   m.def(
+      "multiply_adds_bf16",
+      [](uint64_t rounds) {
+        const runtime::ArrayKernels& kernels = kernels_of(std::nullopt);
+        const py::gil_scoped_release release;
+        return kernels.multiply_adds_bf16(rounds);
+      },
+      py::arg("rounds"), "Run bfloat16 multiply-adds on registers; return operations done.");
+  m.def(
       "read_bytes",
       [](const Packed<uint8_t>& block) {
         const runtime::ArrayKernels& kernels = kernels_of(std::nullopt);
@@ -147,7 +156,8 @@ void register_products(py::module_& m) {
            py::arg("out") = py::none(), py::arg("float_rows") = false,
            py::arg("static_scale") = 0.0f, py::arg("scale_group") = 0, py::arg("threads") = 0,
            py::arg("x_coding") = py::none(), py::arg("coding") = py::none(),
-           py::arg("isa") = py::none(), "Multiply rows of activations, quantised on the fly.")
+           py::arg("bf16_rows") = false, py::arg("isa") = py::none(),
+           "Multiply rows of activations, quantised on the fly.")
       .def_property_readonly("nbytes", &QuantizedMatrix::n_bytes,
                              "Bytes of weights, scales and zero points as laid out.");
 }

@@ -9,10 +9,10 @@ namespace cordwood::runtime {
 
 /// An activation with its attributes; nothing where it is not wanted.
 struct Activation {
-  bool wanted;
-  uint32_t kind;  ///< enum cordwood_activation_kind
-  float alpha;
-  float beta;
+  bool wanted = false;
+  uint32_t kind = 0;  ///< enum cordwood_activation_kind
+  float alpha = 0.0f;
+  float beta = 0.0f;
 };
 
 /// Rows of a block that lie `stride` floats apart, in place.

@@ -59,6 +59,43 @@ constexpr KernelRow kAvx2{
     .tree_heap_u8 = kernels::avx2::tree_heap_u8,
 };
 #endif
+#if defined(CORDWOOD_WITH_AVX512ICL)
+constexpr KernelRow kAvx512icl{
+    .name = "avx512icl",
+    .probe = base::cpu_has_avx512icl,
+    .slice_pays = true,
+    .arrays = &kArraysAvx512icl,
+    .lookup_pays = true,
+    .link_f32 = kernels::avx512::link_f32,
+    .link_f64 = kernels::avx512::link_f64,
+    .logit_f32 = kernels::scalar::logit_f32,
+    .logit_f64 = kernels::scalar::logit_f64,
+    .load_columns_f32_f32 = kernels::avx512::load_columns_f32_f32,
+    .load_columns_f32_f64 = kernels::avx512::load_columns_f32_f64,
+    .load_columns_f64_f32 = kernels::avx512::load_columns_f64_f32,
+    .load_columns_f64_f64 = kernels::avx512::load_columns_f64_f64,
+    .tree_bin_f32_u8 = kernels::avx512icl::tree_bin_f32_u8,
+    .tree_bin_f64_u8 = kernels::avx512icl::tree_bin_f64_u8,
+    .tree_bin_f32_u16 = kernels::avx512icl::tree_bin_f32_u16,
+    .tree_bin_f64_u16 = kernels::avx512icl::tree_bin_f64_u16,
+    .tree_bin_row_f32_u8 = kernels::scalar::tree_bin_row_f32_u8,
+    .tree_bin_row_f64_u8 = kernels::scalar::tree_bin_row_f64_u8,
+    .tree_bin_row_f32_u16 = kernels::scalar::tree_bin_row_f32_u16,
+    .tree_bin_row_f64_u16 = kernels::scalar::tree_bin_row_f64_u16,
+    .tree_walk_u16 = kernels::avx512::tree_walk_u16,
+    .tree_slice_f32 = kernels::avx512icl::tree_slice_f32,
+    .tree_slice_f64 = kernels::avx512icl::tree_slice_f64,
+    .tree_slice_leaves = kernels::avx512icl::tree_slice_leaves,
+    .tree_slice_word_f32 = kernels::avx512icl::tree_slice_word_f32,
+    .tree_slice_word_f64 = kernels::avx512icl::tree_slice_word_f64,
+    .tree_slice_word_leaves = kernels::avx512icl::tree_slice_word_leaves,
+    .tree_lookup_f32 = kernels::avx512icl::tree_lookup_f32,
+    .tree_lookup_f64 = kernels::avx512icl::tree_lookup_f64,
+    .tree_lookup_leaves = kernels::avx512icl::tree_lookup_leaves,
+    .tree_mask_u8 = kernels::avx512icl::tree_mask_u8,
+    .tree_heap_u8 = kernels::avx512icl::tree_heap_u8,
+};
+#endif
 #if defined(CORDWOOD_WITH_NEON)
 constexpr KernelRow kNeon{
     .name = "neon",
@@ -98,42 +135,11 @@ constexpr KernelRow kNeon{
 #endif
 
 constexpr auto kRows = std::to_array<KernelRow>({
+#if defined(CORDWOOD_WITH_AVX512BF16)
+    like(kAvx512icl, "avx512bf16", base::cpu_has_avx512bf16, &kArraysAvx512bf16),
+#endif
 #if defined(CORDWOOD_WITH_AVX512ICL)
-    {
-        .name = "avx512icl",
-        .probe = base::cpu_has_avx512icl,
-        .slice_pays = true,
-        .arrays = &kArraysAvx512icl,
-        .lookup_pays = true,
-        .link_f32 = kernels::avx512::link_f32,
-        .link_f64 = kernels::avx512::link_f64,
-        .logit_f32 = kernels::scalar::logit_f32,
-        .logit_f64 = kernels::scalar::logit_f64,
-        .load_columns_f32_f32 = kernels::avx512::load_columns_f32_f32,
-        .load_columns_f32_f64 = kernels::avx512::load_columns_f32_f64,
-        .load_columns_f64_f32 = kernels::avx512::load_columns_f64_f32,
-        .load_columns_f64_f64 = kernels::avx512::load_columns_f64_f64,
-        .tree_bin_f32_u8 = kernels::avx512icl::tree_bin_f32_u8,
-        .tree_bin_f64_u8 = kernels::avx512icl::tree_bin_f64_u8,
-        .tree_bin_f32_u16 = kernels::avx512icl::tree_bin_f32_u16,
-        .tree_bin_f64_u16 = kernels::avx512icl::tree_bin_f64_u16,
-        .tree_bin_row_f32_u8 = kernels::scalar::tree_bin_row_f32_u8,
-        .tree_bin_row_f64_u8 = kernels::scalar::tree_bin_row_f64_u8,
-        .tree_bin_row_f32_u16 = kernels::scalar::tree_bin_row_f32_u16,
-        .tree_bin_row_f64_u16 = kernels::scalar::tree_bin_row_f64_u16,
-        .tree_walk_u16 = kernels::avx512::tree_walk_u16,
-        .tree_slice_f32 = kernels::avx512icl::tree_slice_f32,
-        .tree_slice_f64 = kernels::avx512icl::tree_slice_f64,
-        .tree_slice_leaves = kernels::avx512icl::tree_slice_leaves,
-        .tree_slice_word_f32 = kernels::avx512icl::tree_slice_word_f32,
-        .tree_slice_word_f64 = kernels::avx512icl::tree_slice_word_f64,
-        .tree_slice_word_leaves = kernels::avx512icl::tree_slice_word_leaves,
-        .tree_lookup_f32 = kernels::avx512icl::tree_lookup_f32,
-        .tree_lookup_f64 = kernels::avx512icl::tree_lookup_f64,
-        .tree_lookup_leaves = kernels::avx512icl::tree_lookup_leaves,
-        .tree_mask_u8 = kernels::avx512icl::tree_mask_u8,
-        .tree_heap_u8 = kernels::avx512icl::tree_heap_u8,
-    },
+    kAvx512icl,
 #endif
 #if defined(CORDWOOD_WITH_AVX512)
     {

@@ -16,6 +16,8 @@ constexpr ProductKernels kProductsScalar{
     .requantize_rows_f32 = kernels::scalar::requantize_rows_f32,
     .qmatmul_s8 = kernels::scalar::qmatmul_s8,
     .qmatmul_f32 = kernels::scalar::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::scalar::qmatmul_bf16,
 };
 constexpr SparseKernels kSparseScalar{
     .sparse_rows_s8 = kernels::scalar::sparse_rows_s8,
@@ -52,6 +54,7 @@ constexpr AttentionKernels kAttentionScalar{
 };
 constexpr LimitKernels kLimitsScalar{
     .multiply_adds = kernels::scalar::multiply_adds,
+    .multiply_adds_bf16 = kernels::scalar::multiply_adds_bf16,
     .read_bytes = kernels::scalar::read_bytes,
 };
 
@@ -61,6 +64,8 @@ constexpr ProductKernels kProductsAvx2{
     .requantize_rows_f32 = kernels::avx2::requantize_rows_f32,
     .qmatmul_s8 = kernels::avx2::qmatmul_s8,
     .qmatmul_f32 = kernels::avx2::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::avx2::qmatmul_bf16,
 };
 constexpr SparseKernels kSparseAvx2{
     .sparse_rows_s8 = kernels::scalar::sparse_rows_s8,
@@ -103,6 +108,8 @@ constexpr ProductKernels kProductsAvxvnni{
     .requantize_rows_f32 = kernels::avx2::requantize_rows_f32,
     .qmatmul_s8 = kernels::avxvnni::qmatmul_s8,
     .qmatmul_f32 = kernels::avx2::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::avx2::qmatmul_bf16,
 };
 #endif
 
@@ -112,6 +119,8 @@ constexpr ProductKernels kProductsAvx512{
     .requantize_rows_f32 = kernels::avx2::requantize_rows_f32,
     .qmatmul_s8 = kernels::avx2::qmatmul_s8,
     .qmatmul_f32 = kernels::avx512::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::avx512::qmatmul_bf16,
 };
 constexpr WeightKernels kWeightsAvx512{
     .weight_ranges_f32 = kernels::avx512::weight_ranges_f32,
@@ -150,6 +159,8 @@ constexpr ProductKernels kProductsAvx512icl{
     .requantize_rows_f32 = kernels::avx512icl::requantize_rows_f32,
     .qmatmul_s8 = kernels::avx512icl::qmatmul_s8,
     .qmatmul_f32 = kernels::avx512::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::avx512::qmatmul_bf16,
 };
 constexpr SparseKernels kSparseAvx512icl{
     .sparse_rows_s8 = kernels::avx512icl::sparse_rows_s8,
@@ -157,6 +168,21 @@ constexpr SparseKernels kSparseAvx512icl{
 };
 constexpr LimitKernels kLimitsAvx512icl{
     .multiply_adds = kernels::avx512icl::multiply_adds,
+    .multiply_adds_bf16 = kernels::scalar::multiply_adds_bf16,
+    .read_bytes = kernels::avx512icl::read_bytes,
+};
+#endif
+
+#if defined(CORDWOOD_WITH_AVX512BF16)
+constexpr ProductKernels kProductsAvx512bf16 = [] {
+  ProductKernels products = kProductsAvx512icl;
+  products.round_rows_bf16 = kernels::avx512bf16::round_rows_bf16;
+  products.qmatmul_bf16 = kernels::avx512bf16::qmatmul_bf16;
+  return products;
+}();
+constexpr LimitKernels kLimitsAvx512bf16{
+    .multiply_adds = kernels::avx512icl::multiply_adds,
+    .multiply_adds_bf16 = kernels::avx512bf16::multiply_adds_bf16,
     .read_bytes = kernels::avx512icl::read_bytes,
 };
 #endif
@@ -167,6 +193,8 @@ constexpr ProductKernels kProductsNeon{
     .requantize_rows_f32 = kernels::neon::requantize_rows_f32,
     .qmatmul_s8 = kernels::neon::qmatmul_s8,
     .qmatmul_f32 = kernels::neon::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::scalar::qmatmul_bf16,
 };
 constexpr FloatKernels kFloatsNeon{
     .activate_f32 = kernels::neon::activate_f32,
@@ -191,6 +219,8 @@ constexpr ProductKernels kProductsNeonDotprod{
     .requantize_rows_f32 = kernels::neon::requantize_rows_f32,
     .qmatmul_s8 = kernels::neon_dotprod::qmatmul_s8,
     .qmatmul_f32 = kernels::neon::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::scalar::qmatmul_bf16,
 };
 #endif
 #if defined(CORDWOOD_WITH_NEON_I8MM)
@@ -199,6 +229,8 @@ constexpr ProductKernels kProductsNeonI8mm{
     .requantize_rows_f32 = kernels::neon::requantize_rows_f32,
     .qmatmul_s8 = kernels::neon_i8mm::qmatmul_s8,
     .qmatmul_f32 = kernels::neon::qmatmul_f32,
+    .round_rows_bf16 = kernels::scalar::round_rows_bf16,
+    .qmatmul_bf16 = kernels::scalar::qmatmul_bf16,
 };
 #endif
 
@@ -226,6 +258,11 @@ constexpr ArrayKernels kArraysAvx512 =
 constexpr ArrayKernels kArraysAvx512icl =
     make_row(kProductsAvx512icl, kSparseAvx512icl, kWeightsAvx512, kMasksAvx512, kFloatsAvx512,
              kAttentionAvx512, kImagesAvx512icl, kLimitsAvx512icl);
+#endif
+#if defined(CORDWOOD_WITH_AVX512BF16)
+constexpr ArrayKernels kArraysAvx512bf16 =
+    make_row(kProductsAvx512bf16, kSparseAvx512icl, kWeightsAvx512, kMasksAvx512, kFloatsAvx512,
+             kAttentionAvx512, kImagesAvx512icl, kLimitsAvx512bf16);
 #endif
 #if defined(CORDWOOD_WITH_NEON)
 constexpr ArrayKernels kArraysNeon =

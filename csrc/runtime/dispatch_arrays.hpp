@@ -9,6 +9,7 @@
 #include "kernels/norms/norms.hpp"
 #include "kernels/prune_mask/prune_mask.hpp"
 #include "kernels/qmatmul/qmatmul.hpp"
+#include "kernels/qmatmul/qmatmul_bf16.hpp"
 #include "kernels/qmatmul/qmatmul_f32.hpp"
 #include "kernels/quantize_rows/quantize_rows.hpp"
 #include "kernels/quantize_weights/quantize_weights.hpp"
@@ -23,6 +24,8 @@ struct ProductKernels {
   kernels::RequantizeRowsF32 requantize_rows_f32;
   kernels::QmatmulS8 qmatmul_s8;
   kernels::QmatmulF32Kernel qmatmul_f32;
+  kernels::RoundRowsBf16 round_rows_bf16;
+  kernels::QmatmulBf16Kernel qmatmul_bf16;
 };
 
 struct SparseKernels {
@@ -68,6 +71,7 @@ struct AttentionKernels {
 /// What benchmarks hold the others against.
 struct LimitKernels {
   kernels::MultiplyAdds multiply_adds;
+  kernels::MultiplyAdds multiply_adds_bf16;
   kernels::ReadBytes read_bytes;
 };
 
@@ -92,6 +96,9 @@ extern const ArrayKernels kArraysAvx512;
 #endif
 #if defined(CORDWOOD_WITH_AVX512ICL)
 extern const ArrayKernels kArraysAvx512icl;
+#endif
+#if defined(CORDWOOD_WITH_AVX512BF16)
+extern const ArrayKernels kArraysAvx512bf16;
 #endif
 #if defined(CORDWOOD_WITH_NEON)
 extern const ArrayKernels kArraysNeon;

@@ -5,6 +5,7 @@
 
 #include "base/result.hpp"
 #include "runtime/dispatch_arrays.hpp"
+#include "runtime/memory.hpp"
 
 namespace cordwood::runtime {
 
@@ -24,14 +25,20 @@ struct MaskRun {
   unsigned threads;
 };
 
+/// Scratch of one caller at a time. Once warm, a choice allocates nothing.
+struct MaskContext {
+  Arena pieces;  ///< of a long row, or each thread's part of a short one
+  Arena sample;
+};
+
 /// n:m: `keep` of every `of` neighbours, 1 <= keep <= of <= kernels::kPruneGroupMax.
 Status mask_groups(const MaskScores& scores, uint32_t keep, uint32_t of, uint8_t* mask,
                    const MaskRun& run) noexcept;
 
 /// The `keep` best of every row, or of the whole matrix; no more than there are. Of equal ones those
 /// with lower indices.
-Status mask_top(const MaskScores& scores, uint64_t keep, bool whole, uint8_t* mask,
-                const MaskRun& run) noexcept;
+Status mask_top(MaskContext& context, const MaskScores& scores, uint64_t keep, bool whole,
+                uint8_t* mask, const MaskRun& run) noexcept;
 
 /// Sums of blocks, [ceil(n_rows / block_rows)][ceil(n_inputs / block_inputs)].
 Status mask_sums(const MaskScores& scores, uint64_t block_rows, uint64_t block_inputs, float* sums,

@@ -2,6 +2,8 @@
 // found; one split by that range writes the mask and sets down the few candidates within; halving the
 // range over those finds it. Where the sample was wrong, or too many scores are equal, histograms of
 // the keys' bits find it instead. Both give the same mask.
+#include <new>
+
 #include "runtime/mask_rank.hpp"
 
 namespace cordwood::runtime {
@@ -14,22 +16,25 @@ constexpr uint64_t kMostRuns = 2048;
 constexpr uint64_t kSampleShare = 8;
 /// Of a piece one score in so many may be a candidate.
 constexpr uint64_t kCandidateShare = 8;
+constexpr uint64_t kCapacity = kMaskPiece / kCandidateShare;
 
 /// A long row in pieces, each with candidates of its own.
 class LongRow {
  public:
-  LongRow(const MaskRow& row, const MaskRun& run) noexcept : row_(row), run_(run) {}
+  LongRow(MaskContext& context, const MaskRow& row, const MaskRun& run) noexcept
+      : context_(context), row_(row), run_(run) {}
 
   Status reserve() noexcept {
     n_pieces_ = divide_up_u64(row_.n, kMaskPiece);
-    const uint64_t capacity = kMaskPiece / kCandidateShare;
-    pieces_ = room_for<Candidates>(n_pieces_);
-    keys_ = room_for<int32_t>(n_pieces_ * (capacity + kMaskSlack));
-    places_ = room_for<uint32_t>(n_pieces_ * (capacity + kMaskSlack));
-    if (!pieces_ || !keys_ || !places_) return out_of_memory("mask");
+    const uint64_t list_bytes = whole_lines((kCapacity + kMaskSlack) * sizeof(int32_t));
+    const uint64_t table_bytes = whole_lines(n_pieces_ * sizeof(Candidates));
+    CORDWOOD_RETURN_IF_FAILED(context_.pieces.reserve(table_bytes + n_pieces_ * 2 * list_bytes));
+    std::byte* block = context_.pieces.bytes().data();
+    pieces_ = reinterpret_cast<Candidates*>(block);
     for (uint64_t i = 0; i < n_pieces_; ++i) {
-      const uint64_t first = i * (capacity + kMaskSlack);
-      pieces_[i] = {keys_.get() + first, places_.get() + first, capacity};
+      std::byte* lists = block + table_bytes + i * 2 * list_bytes;
+      new (pieces_ + i) Candidates{reinterpret_cast<int32_t*>(lists),
+                                   reinterpret_cast<uint32_t*>(lists + list_bytes), kCapacity};
     }
     return {};
   }
@@ -46,7 +51,7 @@ class LongRow {
     }
     const uint64_t rank = row_.keep - total_.above;
     if (rank == 0) return {};
-    if (range.low == range.high) return mark_ties(range.low, rank);
+    if (range.low == range.high) return mark_first_ties(range.low, rank);
     mark_candidates(range, rank);
     return {};
   }
@@ -60,34 +65,42 @@ class LongRow {
             row_.is_signed};
   }
 
+  void ask_for_run(uint64_t first) const noexcept {
+    for (uint64_t k = 0; k < kRun; k += kCacheLine / sizeof(float)) {
+      __builtin_prefetch(row_.scores + first + k);
+    }
+  }
+
   Status sample(KeyRange& range) const noexcept {
     if (row_.keep == 0 || row_.keep == row_.n) {
       range = row_.keep == 0 ? kNoKeys : kBelowKeys;
       return {};
     }
     const uint64_t n_runs = std::min(kMostRuns, row_.n / (kRun * kSampleShare));
-    const auto keys = room_for<int32_t>(n_runs * kRun);
-    if (!keys) return out_of_memory("mask");
+    CORDWOOD_RETURN_IF_FAILED(
+        context_.sample.reserve((n_runs * kRun + kMaskSlack) * sizeof(int32_t)));
+    auto* keys = reinterpret_cast<int32_t*>(context_.sample.bytes().data());
     // Runs at even distances would all meet the same columns of a matrix: each is moved by a number
     // that looks random.
     const uint64_t step = row_.n / n_runs;
-    uint64_t n_keys = 0;
+    const auto first_of = [&](uint64_t i) {
+      return i * step + (i * 0x9E3779B97F4A7C15u >> 33) % (step - kRun + 1);
+    };
     for (uint64_t i = 0; i < n_runs; ++i) {
-      const uint64_t moved = (i * 0x9E3779B97F4A7C15u >> 33) % (step - kRun + 1);
-      for (uint64_t k = 0; k < kRun; ++k) {
-        keys[n_keys++] = cordwood_prune_key(row_.scores[i * step + moved + k], row_.is_signed);
-      }
+      if (i + kRunsAhead < n_runs) ask_for_run(first_of(i + kRunsAhead));
+      take_keys(run_.kernels, row_, first_of(i), kRun, keys + i * kRun);
     }
-    range = judge_sample(run_.kernels, keys.get(), n_keys, row_.keep, row_.n);
+    range = judge_sample(run_.kernels, keys, n_runs * kRun, row_.keep, row_.n);
     return {};
   }
 
   Status split_pieces(KeyRange range) noexcept {
     // Candidates that are all equal need not be set down.
-    const uint64_t capacity = range.low == range.high ? 0 : kMaskPiece / kCandidateShare;
+    const bool sets_down = range.low != range.high;
     const auto body = [&](unsigned, uint64_t index) {
-      pieces_[index].capacity = capacity;
-      pieces_[index].counts = split_row(run_.kernels, piece(index), range, pieces_[index]);
+      pieces_[index].counts = sets_down
+                                  ? split_row(run_.kernels, piece(index), range, pieces_[index])
+                                  : mark_above(run_.kernels, piece(index), range.low);
     };
     CORDWOOD_RETURN_IF_FAILED(run_mask_pieces(run_, n_pieces_, body));
     total_ = {0, 0, false};
@@ -97,7 +110,7 @@ class LongRow {
       total_.above += counts.above;
       total_.within += counts.within;
       total_.has_nan |= counts.has_nan;
-      overflowed_ |= counts.within > pieces_[i].capacity;
+      overflowed_ |= counts.within > kCapacity;
     }
     return {};
   }
@@ -110,7 +123,7 @@ class LongRow {
       }
       return above;
     };
-    const int32_t last = find_rank(range, rank, count);
+    const int32_t last = find_rank(range, rank, total_.within, count);
     uint64_t ties = rank - count(last);
     for (uint64_t i = 0; i < n_pieces_; ++i) {
       ties = runtime::mark_candidates(pieces_[i], last, ties, piece(i).mask);
@@ -118,23 +131,16 @@ class LongRow {
   }
 
   /// All candidates equal `key`; the first `ties` of them stay.
-  Status mark_ties(int32_t key, uint64_t ties) noexcept {
+  Status mark_first_ties(int32_t key, uint64_t ties) noexcept {
     uint64_t n_whole = 0;
     while (n_whole < n_pieces_ && pieces_[n_whole].counts.within <= ties) {
       ties -= pieces_[n_whole++].counts.within;
     }
     const auto body = [&](unsigned, uint64_t index) {
-      pieces_[index].capacity = 0;
-      split_row(run_.kernels, piece(index), {key - 1, key - 1}, pieces_[index]);
+      mark_above(run_.kernels, piece(index), key - 1);
     };
     CORDWOOD_RETURN_IF_FAILED(run_mask_pieces(run_, n_whole, body));
-    if (n_whole == n_pieces_) return {};
-    const MaskRow cut = piece(n_whole);
-    for (uint64_t i = 0; ties > 0; ++i) {
-      if (cordwood_prune_key(cut.scores[i], cut.is_signed) != key) continue;
-      cut.mask[i] = 1;
-      --ties;
-    }
+    if (n_whole < n_pieces_) mark_ties(piece(n_whole), key, ties);
     return {};
   }
 
@@ -168,20 +174,20 @@ class LongRow {
     return static_cast<int32_t>(prefix ^ 0x80000000u);
   }
 
+  MaskContext& context_;
   MaskRow row_;
   MaskRun run_;
   uint64_t n_pieces_ = 0;
-  std::unique_ptr<Candidates[]> pieces_;
-  std::unique_ptr<int32_t[]> keys_;
-  std::unique_ptr<uint32_t[]> places_;
+  Candidates* pieces_ = nullptr;
   kernels::PruneSplitCounts total_{0, 0, false};
   bool overflowed_ = false;
 };
 
 }  // namespace
 
-Status choose_long(const MaskRow& row, const MaskRun& run, bool& has_nan) noexcept {
-  LongRow choice(row, run);
+Status choose_long(MaskContext& context, const MaskRow& row, const MaskRun& run,
+                   bool& has_nan) noexcept {
+  LongRow choice(context, row, run);
   CORDWOOD_RETURN_IF_FAILED(choice.reserve());
   CORDWOOD_RETURN_IF_FAILED(choice.choose());
   has_nan |= choice.has_nan();

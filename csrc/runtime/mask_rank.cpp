@@ -19,9 +19,10 @@ KeyRange judge_sample(const ArrayKernels& kernels, const int32_t* sample, uint64
   const double last = size * share + margin;
   const auto count = [&](int32_t floor) { return kernels.prune_count(sample, n_sample, floor); };
   KeyRange range = kAllKeys;
-  if (first >= 1.0) range.high = find_rank(kAllKeys, static_cast<uint64_t>(first), count);
+  if (first >= 1.0) range.high = find_rank(kAllKeys, static_cast<uint64_t>(first), n_sample, count);
   if (last < size) {
-    range.low = find_rank({INT32_MIN, range.high}, static_cast<uint64_t>(last) + 1, count);
+    range.low =
+        find_rank({INT32_MIN, range.high}, static_cast<uint64_t>(last) + 1, n_sample, count);
   }
   return range;
 }
@@ -37,6 +38,25 @@ kernels::PruneSplitCounts split_row(const ArrayKernels& kernels, const MaskRow& 
                                   .keys = room.keys,
                                   .places = room.places,
                                   .capacity = room.capacity});
+}
+
+kernels::PruneSplitCounts mark_above(const ArrayKernels& kernels, const MaskRow& row,
+                                     int32_t key) noexcept {
+  return split_row(kernels, row, {key, key}, {.keys = nullptr, .places = nullptr, .capacity = 0});
+}
+
+void mark_ties(const MaskRow& row, int32_t key, uint64_t ties) noexcept {
+  for (uint64_t i = 0; ties > 0 && i < row.n; ++i) {
+    if (cordwood_prune_key(row.scores[i], row.is_signed) != key) continue;
+    row.mask[i] = 1;
+    --ties;
+  }
+}
+
+void take_keys(const ArrayKernels& kernels, const MaskRow& row, uint64_t first, uint64_t count,
+               int32_t* keys) noexcept {
+  const MaskRow part{row.scores + first, nullptr, count, 0, row.is_signed};
+  split_row(kernels, part, kAllKeys, {.keys = keys, .places = nullptr, .capacity = count});
 }
 
 uint64_t mark_candidates(const Candidates& found, int32_t key, uint64_t ties,

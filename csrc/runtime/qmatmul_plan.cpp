@@ -145,14 +145,17 @@ Result<QmatmulPlan> QmatmulPlan::build(kernels::WeightKind kind, std::span<const
     plan.n_outputs_ = n_outputs;
     plan.n_inputs_ = n_inputs;
     plan.n_panels_ = divide_up(n_outputs, kPanelOutputs);
-    plan.panel_bytes_ = n_inputs * kPanelOutputs * width;
+    const bool pairs = kind == kernels::WeightKind::bfloat16;
+    plan.panel_bytes_ = (pairs ? n_inputs + n_inputs % 2 : n_inputs) * kPanelOutputs * width;
     plan.panels_.resize(plan.n_panels_ * plan.panel_bytes_);
     for (uint64_t output = 0; output < n_outputs; ++output) {
       const std::byte* from = numbers.data() + output * n_inputs * width;
-      uint8_t* to = plan.panels_.data() + output / kPanelOutputs * plan.panel_bytes_ +
-                    output % kPanelOutputs * width;
+      uint8_t* to = plan.panels_.data() + output / kPanelOutputs * plan.panel_bytes_;
+      const uint64_t within = output % kPanelOutputs;
       for (uint64_t input = 0; input < n_inputs; ++input) {
-        std::memcpy(to + input * kPanelOutputs * width, from + input * width, width);
+        const uint64_t place = pairs ? (input / 2 * kPanelOutputs + within) * 2 + input % 2
+                                     : input * kPanelOutputs + within;
+        std::memcpy(to + place * width, from + input * width, width);
       }
     }
     return plan;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/float_mode.hpp"
+#include "runtime/rounded_rows.hpp"
 #include "runtime/thread_pool.hpp"
 
 namespace cordwood::runtime {
@@ -10,11 +11,16 @@ namespace {
 
 constexpr double kProductsPerMicrosecond = 450e3;
 constexpr double kFloatProductsPerMicrosecond = 110e3;
+constexpr double kBf16ProductsPerMicrosecond = 200e3;
 constexpr double kWeightBytesPerMicrosecond = 100e3;
 
-/// Whether the product itself is of floats.
-bool uses_floats(const QmatmulPlan& plan, const QmatmulCall& call) noexcept {
-  return call.float_rows || plan.kind() != kernels::WeightKind::codes;
+/// What activations are when they meet weights.
+enum class Meeting { codes, floats, bf16 };
+
+Meeting meeting_of(const QmatmulPlan& plan, const QmatmulCall& call) noexcept {
+  if (call.bf16_rows) return Meeting::bf16;
+  const bool codes = plan.kind() == kernels::WeightKind::codes && !call.float_rows;
+  return codes ? Meeting::codes : Meeting::floats;
 }
 
 /// A batch on its way through the pool.
@@ -23,8 +29,10 @@ struct Batch {
   const QmatmulCall& call;
   const ArrayKernels& kernels;
   const Context& scratch;
+  Meeting meeting;
   uint64_t kernel_bytes;  ///< of a thread's scratch
   CodedRows rows;
+  RoundedRows rounded;
   uint64_t first_row;
   uint64_t n_rows;
   ProductPieces pieces;
@@ -56,7 +64,18 @@ void Batch::multiply(unsigned slot, uint64_t piece) const noexcept {
 
 void Batch::multiply_block(uint64_t first, uint32_t block_rows, uint64_t panel,
                            const kernels::QmatmulEnd& end, void* own) const noexcept {
-  if (uses_floats(plan, call)) {
+  if (meeting == Meeting::bf16) {
+    const kernels::QmatmulWeights weights = plan.weights_from(panel);
+    return kernels.qmatmul_bf16({.panels = weights.panels,
+                                 .x = rounded.pairs + first * rounded.stride,
+                                 .panel_bytes = weights.panel_bytes,
+                                 .x_stride = rounded.stride,
+                                 .n_pairs = kernels::input_pairs(plan.n_inputs()),
+                                 .n_rows = block_rows,
+                                 .end = end,
+                                 .scratch = own});
+  }
+  if (meeting == Meeting::floats) {
     return kernels.qmatmul_f32({.kind = plan.kind(),
                                 .weights = plan.weights_from(panel),
                                 .x = call.rows.x + (first_row + first) * call.rows.stride,
@@ -80,11 +99,12 @@ void Batch::multiply_block(uint64_t first, uint32_t block_rows, uint64_t panel,
 }
 
 /// Microseconds that one thread needs, roughly: the greater of arithmetic and memory.
-double estimate(const QmatmulPlan& plan, const QmatmulCall& call, uint64_t n_rows) noexcept {
+double estimate(const QmatmulPlan& plan, Meeting meeting, uint64_t n_rows) noexcept {
   const double products = static_cast<double>(plan.n_outputs()) *
                           static_cast<double>(plan.n_inputs()) * static_cast<double>(n_rows);
-  const double rate =
-      uses_floats(plan, call) ? kFloatProductsPerMicrosecond : kProductsPerMicrosecond;
+  const double rate = meeting == Meeting::codes    ? kProductsPerMicrosecond
+                      : meeting == Meeting::floats ? kFloatProductsPerMicrosecond
+                                                   : kBf16ProductsPerMicrosecond;
   return std::max(products / rate,
                   static_cast<double>(plan.n_bytes()) / kWeightBytesPerMicrosecond);
 }
@@ -99,39 +119,62 @@ RowCoding coding_of(const QmatmulPlan& plan, const QmatmulCall& call) noexcept {
           .tile_lanes = 0};
 }
 
+uint64_t scratch_bytes(const QmatmulPlan& plan, Meeting meeting, uint64_t n_rows) noexcept {
+  switch (meeting) {
+    case Meeting::codes:
+      return kernels::qmatmul_scratch_bytes(n_rows, plan.group_steps());
+    case Meeting::floats:
+      return kernels::qmatmul_f32_scratch_bytes(n_rows);
+    default:
+      return kernels::qmatmul_bf16_scratch_bytes(n_rows);
+  }
+}
+
 }  // namespace
 
 Status run_qmatmul(QmatmulContext& context, const QmatmulPlan& plan, const QmatmulCall& call,
                    const ArrayKernels& kernels) noexcept {
   const uint64_t batch_rows = std::min(call.n_rows, kBatchRows);
   if (batch_rows == 0) return {};
-  const double microseconds = estimate(plan, call, batch_rows);
+  const Meeting meeting = meeting_of(plan, call);
+  if (meeting == Meeting::bf16 && plan.kind() != kernels::WeightKind::bfloat16) {
+    return fail(CORDWOOD_STATUS_dtype_not_supported, "activations",
+                "bfloat16 activations meet bfloat16 weights only");
+  }
+  const double microseconds = estimate(plan, meeting, batch_rows);
   const unsigned threads = product_threads(microseconds, call.threads);
-  const uint64_t block_rows = std::min(batch_rows, kBlockRows);
-  const bool floats = uses_floats(plan, call);
-  if (floats && call.rows.x == nullptr) {
+  if (meeting != Meeting::codes && call.rows.x == nullptr) {
     return fail(CORDWOOD_STATUS_shape_mismatch, "x", "codes; such a product takes float32");
   }
-  const uint64_t kernel_bytes =
-      whole_lines(floats ? kernels::qmatmul_f32_scratch_bytes(block_rows)
-                         : kernels::qmatmul_scratch_bytes(block_rows, plan.group_steps()));
+  const uint64_t block_rows = std::min(batch_rows, kBlockRows);
+  const uint64_t kernel_bytes = whole_lines(scratch_bytes(plan, meeting, block_rows));
   const uint64_t block_bytes = call.answer.out == nullptr ? 0 : answer_bytes_up_to(block_rows);
   CORDWOOD_RETURN_IF_FAILED(context.scratch.reserve(threads, kernel_bytes + block_bytes));
-  const RowCoding coding = floats ? RowCoding{} : coding_of(plan, call);
-  const Result<CodedRows> rows =
-      floats ? CodedRows{} : reserve_rows(context.rows, coding, batch_rows);
+  const RowCoding coding = meeting == Meeting::codes ? coding_of(plan, call) : RowCoding{};
+  const Result<CodedRows> rows = meeting == Meeting::codes
+                                     ? reserve_rows(context.rows, coding, batch_rows)
+                                     : Result<CodedRows>(CodedRows{});
   if (!rows.ok()) return rows.status();
+  const RowRounding rounding{call.rows.x, call.rows.stride, plan.n_inputs()};
+  const Result<RoundedRows> rounded = meeting == Meeting::bf16
+                                          ? reserve_rounded(context.rows, rounding, batch_rows)
+                                          : Result<RoundedRows>(RoundedRows{});
+  if (!rounded.ok()) return rounded.status();
   for (uint64_t first = 0; first < call.n_rows; first += batch_rows) {
     const uint64_t n_rows = std::min(batch_rows, call.n_rows - first);
-    if (!floats) {
+    if (meeting == Meeting::codes) {
       CORDWOOD_RETURN_IF_FAILED(code_rows(coding, *rows, first, n_rows, threads, kernels));
+    } else if (meeting == Meeting::bf16) {
+      CORDWOOD_RETURN_IF_FAILED(round_rows(rounding, *rounded, first, n_rows, threads, kernels));
     }
     Batch batch{.plan = plan,
                 .call = call,
                 .kernels = kernels,
                 .scratch = context.scratch,
+                .meeting = meeting,
                 .kernel_bytes = kernel_bytes,
                 .rows = *rows,
+                .rounded = *rounded,
                 .first_row = first,
                 .n_rows = n_rows,
                 .pieces = cut_product(n_rows, plan.n_panels(), threads, microseconds)};

@@ -17,22 +17,23 @@ namespace cordwood::runtime {
 struct QmatmulCall {
   RowSource rows;
   uint64_t n_rows;
-  kernels::QmatmulEnd end;  ///< of the whole answer
-  AnswerCodes answer;       ///< in place of end.out
-  Activation activation;    ///< over finished answers, after any cut
-  bool float_rows;          ///< activations stay float32, as they always do with float weights
-  uint64_t scale_group;     ///< inputs that share an activation scale; 0 for whole rows
-  unsigned threads;         ///< most that may work
+  kernels::QmatmulEnd end;     ///< of the whole answer
+  AnswerCodes answer;          ///< in place of end.out
+  Activation activation = {};  ///< over finished answers, after any cut
+  bool float_rows;             ///< activations stay float32, as they do with float weights
+  bool bf16_rows = false;      ///< activations become bfloat16; weights have to be
+  uint64_t scale_group;        ///< inputs that share an activation scale; 0 for whole rows
+  unsigned threads;            ///< most that may work
 };
 
 /// Scratch of one caller at a time. Once warm, a product allocates nothing.
 struct QmatmulContext {
-  Arena rows;       ///< activations as codes
+  Arena rows;       ///< activations as codes or bfloat16
   Context scratch;  ///< of each thread: a kernel's, then a block of answers
 };
 
-/// Fails where codes meet weights that are no codes, where an activation is NaN or infinite, with its row,
-/// or where memory could not be had.
+/// Fails where codes meet weights that are no codes, or bfloat16 activations other weights, where an
+/// activation that gets a code is NaN or infinite, with its row, or where memory could not be had.
 Status run_qmatmul(QmatmulContext& context, const QmatmulPlan& plan, const QmatmulCall& call,
                    const ArrayKernels& kernels) noexcept;
 

@@ -18,10 +18,10 @@ namespace cordwood::runtime {
 struct SparseCall {
   RowSource rows;
   uint64_t n_rows;
-  kernels::SparseEnd end;  ///< of the whole answer
-  AnswerCodes answer;      ///< in place of end.out
-  Activation activation;   ///< over finished answers, after any cut
-  unsigned threads;        ///< most that may work
+  kernels::SparseEnd end;      ///< of the whole answer
+  AnswerCodes answer;          ///< in place of end.out
+  Activation activation = {};  ///< over finished answers, after any cut
+  unsigned threads;            ///< most that may work
 };
 
 /// Scratch of one caller at a time. Once warm, a product allocates nothing.

@@ -136,6 +136,7 @@ def encode_weights(
 def expand_trees(buffer: Buffer, operator_index: int) -> dict[str, Any]: ...
 def inspect(buffer: Buffer) -> dict[str, Any]: ...
 def multiply_adds(rounds: int) -> int: ...
+def multiply_adds_bf16(rounds: int) -> int: ...
 def read_bytes(block: np.ndarray) -> int: ...
 
 @final
@@ -246,6 +247,7 @@ class QuantizedMatrix:
         threads: int = ...,
         x_coding: Coding | None = ...,
         coding: Coding | None = ...,
+        bf16_rows: bool = ...,
         isa: str | None = ...,
     ) -> np.ndarray: ...
     @property
@@ -270,6 +272,29 @@ class SparseMatrix:
     @property
     def nbytes(self) -> int: ...
 
+def attention(
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    mask: np.ndarray | None,
+    out: np.ndarray,
+    *,
+    scale: float,
+    causal: bool = ...,
+    window: int = ...,
+    soft_cap: float = ...,
+    threads: int = ...,
+    isa: str | None = ...,
+) -> None: ...
+def matmul(
+    a: np.ndarray,
+    b: np.ndarray,
+    *,
+    transpose_a: bool = ...,
+    transpose_b: bool = ...,
+    threads: int = ...,
+    isa: str | None = ...,
+) -> np.ndarray: ...
 def activate(
     x: np.ndarray,
     *,

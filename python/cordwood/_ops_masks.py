@@ -36,6 +36,7 @@ def prune_mask(
     scores: ArrayLike | None = None,
     per: Per = "matrix",
     axis: int = 0,
+    out: Mask | None = None,
     threads: int | None = None,
 ) -> Mask:
     """Choose which weights stay.
@@ -58,6 +59,8 @@ def prune_mask(
         block pattern).
     axis : {0, 1}
         Axis of the outputs.
+    out : ndarray of bool, of `w`'s shape, optional
+        C-ordered array to write to.
     threads : int, optional
         Most threads that may work; all permitted cores where left out.
 
@@ -77,7 +80,7 @@ def prune_mask(
     Notes
     -----
     ``docs/quantization.md`` defines the order, the rounding of shares and how block scores are
-    added.
+    added. Getting memory for a new mask takes about as long as filling it: `out` spares that.
 
     References
     ----------
@@ -95,9 +98,17 @@ def prune_mask(
     if per not in ("matrix", "output"):
         message = f"per is {per!r}; expected 'matrix' or 'output'"
         raise InputError(message)
-    run = _Choice(judged, scores is not None, per, check_threads(threads) or 0)
+    if out is not None:
+        _check_out(out, np.shape(w))
+    own = out if axis == 0 else None
+    run = _Choice(judged, scores is not None, per, check_threads(threads) or 0, own)
     mask = run.by_pattern(pattern, share)
-    return mask if axis == 0 else np.ascontiguousarray(mask.T)
+    if axis == 0:
+        return mask
+    if out is None:
+        return np.ascontiguousarray(mask.T)
+    out[...] = mask.T
+    return out
 
 
 def apply_mask(w: ArrayLike, mask: Mask) -> NDArray[Any]:
@@ -268,10 +279,12 @@ class _Choice:
     signed: bool
     per: Per
     threads: int
+    out: Mask | None
 
     def by_pattern(self, pattern: str | float, share: float | None) -> Mask:
         if not isinstance(pattern, str):
-            return self.top(self.scores, _check_share(pattern, pattern), signed=self.signed)
+            goes = _check_share(pattern, pattern)
+            return self.top(self.scores, self.whole_mask(), goes, signed=self.signed)
         if found := _GROUPS.fullmatch(pattern):
             return self.groups(int(found[1]), int(found[2]))
         if found := _BLOCKS.fullmatch(pattern):
@@ -289,15 +302,17 @@ class _Choice:
         if not 1 <= keep <= of <= GROUP_MOST:
             message = f"pattern is '{keep}:{of}'; expected 1 <= n <= m <= {GROUP_MOST}"
             raise InputError(message)
-        mask = np.empty(self.scores.shape, dtype=bool)
+        mask = self.whole_mask()
         _core.mask_groups(
             self.scores, mask, keep=keep, of=of, signed=self.signed, threads=self.threads
         )
         return mask
 
-    def top(self, scores: NDArray[np.float32], share: float, *, signed: bool) -> Mask:
+    def whole_mask(self) -> Mask:
+        return np.empty(self.scores.shape, dtype=bool) if self.out is None else self.out
+
+    def top(self, scores: NDArray[np.float32], mask: Mask, share: float, *, signed: bool) -> Mask:
         whole = self.per == "matrix"
-        mask = np.empty(scores.shape, dtype=bool)
         keep = _kept(scores.size if whole else scores.shape[1], share)
         _core.mask_top(scores, mask, keep=keep, whole=whole, signed=signed, threads=self.threads)
         return mask
@@ -315,17 +330,31 @@ class _Choice:
         if height < 1 or width < 1:
             message = f"a block of {height}x{width} holds nothing; expected at least 1x1"
             raise InputError(message)
-        n_outputs, n_inputs = self.scores.shape
-        chosen = self.top(self.sums(height, width), share, signed=True)
-        wide = np.repeat(chosen, min(width, n_inputs), axis=1)[:, :n_inputs]
-        return np.repeat(wide, min(height, n_outputs), axis=0)[:n_outputs]
+        n_inputs = self.scores.shape[1]
+        sums = self.sums(height, width)
+        chosen = self.top(sums, np.empty(sums.shape, dtype=bool), share, signed=True)
+        mask = self.whole_mask()
+        for strip, kept in enumerate(chosen):
+            wide = np.repeat(kept, min(width, n_inputs))[:n_inputs]
+            mask[strip * height : (strip + 1) * height] = wide
+        return mask
 
     def channels(self, share: float) -> Mask:
         n_outputs, n_inputs = self.scores.shape
         sums = self.sums(1, n_inputs).reshape(1, -1)
-        mask = np.empty(sums.shape, dtype=bool)
-        _core.mask_top(sums, mask, keep=_kept(n_outputs, share), signed=True, threads=self.threads)
-        return np.repeat(mask.reshape(-1, 1), n_inputs, axis=1)
+        stays = np.empty(sums.shape, dtype=bool)
+        _core.mask_top(sums, stays, keep=_kept(n_outputs, share), signed=True, threads=self.threads)
+        mask = self.whole_mask()
+        mask[...] = stays.reshape(-1, 1)
+        return mask
+
+
+def _check_out(out: Any, shape: tuple[int, ...]) -> None:
+    fits = isinstance(out, np.ndarray) and (out.dtype, out.shape) == (np.bool_, shape)
+    if fits and out.flags.c_contiguous and out.flags.writeable:
+        return
+    message = f"out is not a writable C-ordered boolean array of shape {shape}"
+    raise InputError(message)
 
 
 def _kept(total: int, share: float) -> int:

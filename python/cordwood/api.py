@@ -113,6 +113,7 @@ def _compress_net(source: Any, recipe: Recipe, calibration: Any, example_inputs:
     from cordwood import frontends
     from cordwood._api_nets import compress_net
     from cordwood.ir import Graph
+    from cordwood.passes.simplify_net import simplify_net
 
     if recipe.lossless and calibration is not None:
         message = f"recipe {recipe.name!r} needs no calibration; leave it out"
@@ -128,7 +129,8 @@ def _compress_net(source: Any, recipe: Recipe, calibration: Any, example_inputs:
                 " tensors or a dict of them by name"
             )
             raise InputError(message)
-        return compress_net(frontends.read_module(source, example_inputs), recipe, calibration)
+        graph = simplify_net(frontends.read_module(source, example_inputs))
+        return compress_net(graph, recipe, calibration)
 
 
 def load(

@@ -124,7 +124,7 @@ class Graph:
     classes : ndarray or tuple of ndarray, optional
         Labels by class index: int64, float64, bool or str; other integers and floats widen to
         these, and object arrays of str are converted. A tuple has one array for each output of a
-        decide that writes several.
+        decide that writes several. Of a net: a label for each column of its first output.
     categories : mapping of int to ndarray
         By feature, labels in code order: where a frame's column holds labels instead of numbers,
         the row's value is the label's position. Types as of `classes`.

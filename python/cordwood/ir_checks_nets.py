@@ -51,6 +51,11 @@ def check_net(graph: Graph) -> None:
         _fail("no value has the role OUTPUT, expected one or more")
     if graph.form == "single" and len(outputs) != 1:
         _fail(f"form is 'single' with {len(outputs)} outputs, expected 'tuple' or 'dict'")
+    if graph.classes is not None:
+        columns = graph.value(outputs[0]).shape[-1:]
+        if isinstance(graph.classes, tuple) or columns != (len(graph.classes),):
+            _fail(f"classes of {outputs[0]!r}, which has {columns} columns, expected one label for "
+                  f"each column of the first output")  # fmt: skip
 
 
 def _check_values(graph: Graph) -> None:

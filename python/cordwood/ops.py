@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cordwood._ops_attention import attention
 from cordwood._ops_awq import ScaledWeights, awq, smooth_scales
 from cordwood._ops_bias import correct_bias
 from cordwood._ops_conv import conv
@@ -28,6 +29,7 @@ __all__ = [
     "ScaledWeights",
     "SparseTensor",
     "apply_mask",
+    "attention",
     "awq",
     "combine_masks",
     "conv",

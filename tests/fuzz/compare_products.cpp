@@ -48,6 +48,7 @@ struct Header {
   uint32_t n_zeros;
   uint32_t weight_bytes;
   uint32_t float_rows;
+  uint32_t bf16_rows;
   uint32_t x_group;
   float static_scale;
   uint32_t form;       ///< kernels::RowForm
@@ -146,6 +147,7 @@ std::vector<uint8_t> answer(const path& from, const Case& given, const runtime::
                                            .zero = header.answer_zero,
                                            .flip = static_cast<uint8_t>(header.answer_flip)},
                                 .float_rows = given.header.float_rows != 0,
+                                .bf16_rows = given.header.bf16_rows != 0,
                                 .scale_group = given.header.x_group,
                                 .threads = 1},
                                *kernels.arrays),

@@ -9,6 +9,10 @@ uint64_t multiply_adds(uint64_t) noexcept {
   return 0;
 }
 
+uint64_t multiply_adds_bf16(uint64_t) noexcept {
+  return 0;
+}
+
 uint64_t read_bytes(const void* block, uint64_t n_bytes) noexcept {
   const auto* bytes = static_cast<const unsigned char*>(block);
   uint64_t all[4] = {};

@@ -9,57 +9,87 @@ namespace {
 
 constexpr uint64_t kSumLanes = 16;
 
-/// step(sum, at, count) adds elements `at` to `at + count` to the first `count` lanes, and nothing
-/// to the others.
-template <class L, class Step>
-[[gnu::always_inline]] inline float lane_sum(uint64_t n, Step step) noexcept {
+/// Rows of equal length that are summed side by side: each addition waits for the one before it in its
+/// lane, and other rows fill the wait.
+template <class L>
+constexpr uint64_t kSideBySide = L::kLanes == 1 ? 1 : 4;
+
+/// step(sum, row, at, count) adds elements `at` to `at + count` of a row to the first `count` lanes,
+/// and nothing to the others.
+template <class L, uint64_t kRows, class Step>
+[[gnu::always_inline]] inline void lane_sums(uint64_t n, float (&totals)[kRows],
+                                             Step step) noexcept {
   constexpr uint64_t kVectors = kSumLanes / L::kLanes;
-  typename L::Float sums[kVectors];
-  for (auto& sum : sums) sum = L::all(0.0f);
+  typename L::Float sums[kRows][kVectors];
+  for (auto& row : sums) {
+    for (auto& sum : row) sum = L::all(0.0f);
+  }
   uint64_t at = 0;
   for (; at + kSumLanes <= n; at += kSumLanes) {
+#pragma GCC unroll 4
+    for (uint64_t row = 0; row < kRows; ++row) {
 #pragma GCC unroll 16
-    for (uint64_t v = 0; v < kVectors; ++v) {
-      sums[v] = step(sums[v], at + v * L::kLanes, L::kLanes);
+      for (uint64_t v = 0; v < kVectors; ++v) {
+        sums[row][v] = step(sums[row][v], row, at + v * L::kLanes, L::kLanes);
+      }
     }
   }
+#pragma GCC unroll 4
+  for (uint64_t row = 0; row < kRows; ++row) {
+    float lanes[kSumLanes];
 #pragma GCC unroll 16
-  for (uint64_t v = 0; v < kVectors; ++v) {
-    const uint64_t from = at + v * L::kLanes;
-    if (from >= n) continue;
-    sums[v] = step(sums[v], from, n - from < L::kLanes ? n - from : L::kLanes);
+    for (uint64_t v = 0; v < kVectors; ++v) {
+      const uint64_t from = at + v * L::kLanes;
+      if (from < n) {
+        sums[row][v] = step(sums[row][v], row, from, n - from < L::kLanes ? n - from : L::kLanes);
+      }
+      L::store(lanes + v * L::kLanes, sums[row][v]);
+    }
+    for (uint64_t half = kSumLanes / 2; half != 0; half /= 2) {
+      for (uint64_t j = 0; j < half; ++j) lanes[j] += lanes[j + half];
+    }
+    totals[row] = lanes[0];
   }
-  float lanes[kSumLanes];
-#pragma GCC unroll 16
-  for (uint64_t v = 0; v < kVectors; ++v) L::store(lanes + v * L::kLanes, sums[v]);
-  for (uint64_t half = kSumLanes / 2; half != 0; half /= 2) {
-    for (uint64_t j = 0; j < half; ++j) lanes[j] += lanes[j + half];
-  }
-  return lanes[0];
 }
 
-/// The sum of a run.
-template <class L>
-[[gnu::always_inline]] inline float sum_of(const float* x, uint64_t n) noexcept {
-  return lane_sum<L>(n, [x](typename L::Float sum, uint64_t at, uint64_t count) {
-    return L::add(sum, math::load_part<L>(x + at, count, 0.0f));
+/// The sum of one row: step(sum, at, count).
+template <class L, class Step>
+[[gnu::always_inline]] inline float lane_sum(uint64_t n, Step step) noexcept {
+  float total[1];
+  lane_sums<L>(n, total, [step](typename L::Float sum, uint64_t, uint64_t at, uint64_t count) {
+    return step(sum, at, count);
+  });
+  return total[0];
+}
+
+/// The sum of a run of each row.
+template <class L, uint64_t kRows>
+[[gnu::always_inline]] inline void sums_of(const float* const (&x)[kRows], uint64_t n,
+                                           float (&totals)[kRows]) noexcept {
+  lane_sums<L>(n, totals, [&x](typename L::Float sum, uint64_t row, uint64_t at, uint64_t count) {
+    return L::add(sum, math::load_part<L>(x[row] + at, count, 0.0f));
   });
 }
 
-/// The sum of (x - mean)^2, each step one fused multiply-add.
-template <class L>
-[[gnu::always_inline]] inline float squares_about(const float* x, uint64_t n, float mean) noexcept {
-  return lane_sum<L>(n, [x, mean](typename L::Float sum, uint64_t at, uint64_t count) {
-    const auto off = L::sub(math::load_part<L>(x + at, count, mean), L::all(mean));
-    return L::fma(off, off, sum);
-  });
+/// The sums of (x - mean)^2, each step one fused multiply-add.
+template <class L, uint64_t kRows>
+[[gnu::always_inline]] inline void squares_about(const float* const (&x)[kRows], uint64_t n,
+                                                 const float (&mean)[kRows],
+                                                 float (&totals)[kRows]) noexcept {
+  lane_sums<L>(n, totals,
+               [&x, &mean](typename L::Float sum, uint64_t row, uint64_t at, uint64_t count) {
+                 const auto value = math::load_part<L>(x[row] + at, count, mean[row]);
+                 const auto off = L::sub(value, L::all(mean[row]));
+                 return L::fma(off, off, sum);
+               });
 }
 
-/// The sum of x^2, each step one fused multiply-add.
-template <class L>
-[[gnu::always_inline]] inline float squares_of(const float* x, uint64_t n) noexcept {
-  return lane_sum<L>(n, [x](typename L::Float sum, uint64_t at, uint64_t count) {
-    const auto value = math::load_part<L>(x + at, count, 0.0f);
+/// The sums of x^2, each step one fused multiply-add.
+template <class L, uint64_t kRows>
+[[gnu::always_inline]] inline void squares_of(const float* const (&x)[kRows], uint64_t n,
+                                              float (&totals)[kRows]) noexcept {
+  lane_sums<L>(n, totals, [&x](typename L::Float sum, uint64_t row, uint64_t at, uint64_t count) {
+    const auto value = math::load_part<L>(x[row] + at, count, 0.0f);
     return L::fma(value, value, sum);
   });
 }

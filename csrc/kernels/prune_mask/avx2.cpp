@@ -12,7 +12,7 @@ namespace {
 constexpr uint64_t kLanes = 8;
 constexpr uint64_t kStoreScores = 32;
 /// Scores are asked for this many bytes before they are read.
-constexpr uint64_t kBytesAhead = 1024;
+constexpr uint64_t kBytesAhead = 16384;
 
 __m256i load(const void* at) {
   return _mm256_loadu_si256(static_cast<const __m256i*>(at));
@@ -139,7 +139,7 @@ void set_down(const PruneSplit& task, uint64_t n_before, uint64_t at, __m256i ke
   for (; within != 0; within &= within - 1) {
     const auto lane = static_cast<uint32_t>(__builtin_ctz(within));
     task.keys[n_before] = keys[lane];
-    task.places[n_before] = static_cast<uint32_t>(at + lane);
+    if (task.places != nullptr) task.places[n_before] = static_cast<uint32_t>(at + lane);
     ++n_before;
   }
 }
@@ -154,6 +154,7 @@ PruneSplitCounts split(const PruneSplit& task) {
   const __m256i low = _mm256_set1_epi32(task.low);
   Keys<kSigned> keys;
   PruneSplitCounts counts{0, 0, false};
+  const bool sets_down = task.keys != nullptr;
   uint64_t i = 0;
   for (; i + kStoreScores <= task.n_scores; i += kStoreScores) {
     __m256i stays[4];
@@ -165,24 +166,24 @@ PruneSplitCounts split(const PruneSplit& task) {
       const __m256i above = _mm256_cmpgt_epi32(key, high);
       const __m256i outside = _mm256_or_si256(above, _mm256_cmpgt_epi32(low, key));
       const uint32_t within = lane_bits(outside) ^ 0xFFu;
-      if (within != 0 && counts.within <= task.capacity) {
+      if (within != 0 && sets_down && counts.within <= task.capacity) {
         set_down(task, counts.within, i + part * kLanes, key, within);
       }
       counts.within += static_cast<uint64_t>(__builtin_popcount(within));
       counts.above += static_cast<uint64_t>(__builtin_popcount(lane_bits(above)));
       stays[part] = above;
     }
-    store_mask(task.mask + i, stays);
+    if (task.mask != nullptr) store_mask(task.mask + i, stays);
   }
   for (; i < task.n_scores; ++i) {
     const int32_t key = cordwood_prune_key(task.scores[i], kSigned ? 1 : 0);
     counts.has_nan |= cordwood_prune_key_is_nan(key) != 0;
-    task.mask[i] = key > task.high ? 1 : 0;
+    if (task.mask != nullptr) task.mask[i] = key > task.high ? 1 : 0;
     counts.above += key > task.high ? 1u : 0u;
     if (key > task.high || key < task.low) continue;
-    if (counts.within <= task.capacity) {
+    if (sets_down && counts.within <= task.capacity) {
       task.keys[counts.within] = key;
-      task.places[counts.within] = static_cast<uint32_t>(i);
+      if (task.places != nullptr) task.places[counts.within] = static_cast<uint32_t>(i);
     }
     ++counts.within;
   }

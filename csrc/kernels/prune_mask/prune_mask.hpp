@@ -34,16 +34,17 @@ struct PruneGroups {
 using PruneGroupsF32 = bool (*)(const PruneGroups& task) noexcept;
 
 /// A range of keys cuts the scores in three: above it they stay, below it they go, within it they are
-/// candidates, set down with their places for a choice to come.
+/// candidates, set down with their places for a choice to come. Of the mask, keys, and keys with places
+/// any may be left out: null.
 struct PruneSplit {
   const float* scores;
-  uint8_t* mask;  ///< 1 above the range, 0 elsewhere
+  uint8_t* mask;  ///< 1 above the range, 0 elsewhere; or null
   uint64_t n_scores;
   int32_t low;  ///< the range, both ends within
   int32_t high;
   uint32_t is_signed;
-  int32_t* keys;      ///< [capacity + 16] of the candidates, in order
-  uint32_t* places;   ///< [capacity + 16]
+  int32_t* keys;      ///< [capacity + 16] of the candidates, in order; or null
+  uint32_t* places;   ///< [capacity + 16], or null; null where keys are
   uint64_t capacity;  ///< where there are more candidates, only their number is of use
 };
 

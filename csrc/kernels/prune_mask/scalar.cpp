@@ -43,13 +43,13 @@ PruneSplitCounts prune_split_f32(const PruneSplit& task) noexcept {
   for (uint64_t i = 0; i < task.n_scores; ++i) {
     const int32_t key = cordwood_prune_key(task.scores[i], task.is_signed);
     counts.has_nan |= cordwood_prune_key_is_nan(key) != 0;
-    task.mask[i] = key > task.high ? 1 : 0;
+    if (task.mask != nullptr) task.mask[i] = key > task.high ? 1 : 0;
     if (key > task.high) {
       ++counts.above;
     } else if (key >= task.low) {
-      if (counts.within < task.capacity) {
+      if (task.keys != nullptr && counts.within < task.capacity) {
         task.keys[counts.within] = key;
-        task.places[counts.within] = static_cast<uint32_t>(i);
+        if (task.places != nullptr) task.places[counts.within] = static_cast<uint32_t>(i);
       }
       ++counts.within;
     }

@@ -6,14 +6,8 @@ namespace cordwood::kernels::avx2 {
 namespace {
 
 struct Isa : Avx2 {
-  static __m128i eight(const uint8_t* halves) noexcept {
-    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(halves));
-  }
   static Floats from_float16(const uint8_t* halves) noexcept {
-    return _mm256_cvtph_ps(eight(halves));
-  }
-  static Floats from_bfloat16(const uint8_t* halves) noexcept {
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(eight(halves)), 16));
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(halves)));
   }
 };
 

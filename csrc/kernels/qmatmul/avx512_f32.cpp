@@ -2,7 +2,7 @@
 //
 // An input of a tile is two loads of weights and 12 broadcasts against 24 fma, two of each a cycle:
 // the fma bind. Weights that are not float32 become so in L1, 128 inputs at a time, once for all rows:
-// three to six instructions for 16 of them. With one row their memory binds, or that work.
+// two to six instructions for 16 of them. With one row their memory binds, or that work.
 #include <immintrin.h>
 
 #include "kernels/qmatmul/qmatmul_f32.hpp"
@@ -81,15 +81,27 @@ void expand_codes(const QmatmulWeights& weights, uint64_t panel, uint64_t first,
   }
 }
 
-/// 16-bit numbers of a panel's inputs to float32.
-void expand_halves(WeightKind kind, const uint8_t* halves, uint64_t count,
-                   float* numbers) noexcept {
+/// float16 of a panel's inputs to float32.
+void expand_float16(const uint8_t* halves, uint64_t count, float* numbers) noexcept {
   for (uint64_t at = 0; at < count * kPanelOutputs; at += 16) {
     const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(halves + 2 * at));
     _mm_prefetch(reinterpret_cast<const char*>(halves + 2 * at + kAheadBytes), _MM_HINT_T0);
-    const __m512i wide = _mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16);
-    _mm512_store_ps(numbers + at, kind == WeightKind::float16 ? _mm512_cvtph_ps(half)
-                                                              : _mm512_castsi512_ps(wide));
+    _mm512_store_ps(numbers + at, _mm512_cvtph_ps(half));
+  }
+}
+
+/// bfloat16 of a panel's pairs of inputs to float32.
+void expand_bfloat16(const uint8_t* pairs, uint64_t n_pairs, float* numbers) noexcept {
+  const __m512i upper = _mm512_set1_epi32(static_cast<int32_t>(0xFFFF0000u));
+  for (uint64_t pair = 0; pair < n_pairs; ++pair) {
+    for (uint64_t half = 0; half < kPanelOutputs; half += 16) {
+      const __m512i both = _mm512_loadu_si512(pairs);
+      _mm_prefetch(reinterpret_cast<const char*>(pairs + kAheadBytes), _MM_HINT_T0);
+      _mm512_store_si512(numbers + half, _mm512_slli_epi32(both, 16));
+      _mm512_store_si512(numbers + half + kPanelOutputs, _mm512_and_si512(both, upper));
+      pairs += 64;
+    }
+    numbers += 2 * uint64_t{kPanelOutputs};
   }
 }
 
@@ -205,8 +217,10 @@ void run_panel(const QmatmulF32& task, uint64_t panel) noexcept {
     if (task.kind == WeightKind::codes) {
       const uint64_t whole_steps = (count + kStepInputs - 1) / kStepInputs * kStepInputs;
       expand_codes(task.weights, panel, first, whole_steps, numbers);
+    } else if (task.kind == WeightKind::bfloat16) {
+      expand_bfloat16(packed + first * kPanelOutputs * 2, (count + 1) / 2, numbers);
     } else if (!direct) {
-      expand_halves(task.kind, packed + first * kPanelOutputs * 2, count, numbers);
+      expand_float16(packed + first * kPanelOutputs * 2, count, numbers);
     }
     run_part(task,
              {.weights =

@@ -9,9 +9,6 @@ struct Isa : Neon {
   static Floats from_float16(const uint8_t* halves) noexcept {
     return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(halves)));
   }
-  static Floats from_bfloat16(const uint8_t* halves) noexcept {
-    return vreinterpretq_f32_u32(vshll_n_u16(vreinterpret_u16_u8(vld1_u8(halves)), 16));
-  }
 };
 
 }  // namespace

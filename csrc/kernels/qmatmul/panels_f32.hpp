@@ -3,7 +3,7 @@
 // A tile is 3 rows by a panel, so that weights pass in one stream; its sums stay in registers. An input
 // costs the vectors' loads, a broadcast for each row, and an fma for each sum: the fma bind.
 // Weights that are not float32 become so in L1, 128 inputs at a time, once for all rows. Isa is the
-// vectors of avx2.hpp or neon.hpp with `from_float16` and `from_bfloat16`.
+// vectors of avx2.hpp or neon.hpp with `from_float16`.
 #pragma once
 
 #include <cstdint>
@@ -55,15 +55,30 @@ void expand_codes(const QmatmulWeights& weights, uint64_t panel, uint64_t first,
   }
 }
 
-/// 16-bit numbers of a panel's inputs to float32.
+/// float16 of a panel's inputs to float32.
 template <class Isa>
-void expand_halves(WeightKind kind, const uint8_t* halves, uint64_t count,
-                   float* numbers) noexcept {
+void expand_float16(const uint8_t* halves, uint64_t count, float* numbers) noexcept {
   using L = Lanes<Isa::kBytes>;
   for (uint64_t at = 0; at < count * kPanelOutputs; at += L::kOutputs) {
     ask_ahead(halves + 2 * at);
-    store(numbers + at, kind == WeightKind::float16 ? Isa::from_float16(halves + 2 * at)
-                                                    : Isa::from_bfloat16(halves + 2 * at));
+    store(numbers + at, Isa::from_float16(halves + 2 * at));
+  }
+}
+
+/// bfloat16 of a panel's pairs of inputs to float32.
+template <class Isa>
+void expand_bfloat16(const uint8_t* pairs, uint64_t n_pairs, float* numbers) noexcept {
+  using L = Lanes<Isa::kBytes>;
+  using Ints = typename L::Ints;
+  for (uint64_t pair = 0; pair < n_pairs; ++pair) {
+    for (uint64_t output = 0; output < kPanelOutputs; output += L::kOutputs) {
+      ask_ahead(pairs);
+      const auto both = load<Ints>(pairs);
+      store(numbers + output, both << 16);
+      store(numbers + output + kPanelOutputs, both & static_cast<int32_t>(0xFFFF0000u));
+      pairs += Isa::kBytes;
+    }
+    numbers += 2 * uint64_t{kPanelOutputs};
   }
 }
 
@@ -136,8 +151,10 @@ void run_panel(const QmatmulF32& task, uint64_t panel) noexcept {
     if (task.kind == WeightKind::codes) {
       const uint64_t whole_steps = (count + kStepInputs - 1) / kStepInputs * kStepInputs;
       expand_codes<Isa>(task.weights, panel, first, whole_steps, numbers);
+    } else if (task.kind == WeightKind::bfloat16) {
+      expand_bfloat16<Isa>(packed + first * kPanelOutputs * 2, (count + 1) / 2, numbers);
     } else if (!direct) {
-      expand_halves<Isa>(task.kind, packed + first * kPanelOutputs * 2, count, numbers);
+      expand_float16<Isa>(packed + first * kPanelOutputs * 2, count, numbers);
     }
     const float* whole = reinterpret_cast<const float*>(packed) + first * kPanelOutputs;
     run_part<Isa>(task, {.weights = direct ? whole : numbers,

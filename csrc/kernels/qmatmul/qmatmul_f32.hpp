@@ -6,7 +6,8 @@
 // bias, the residual and the cut. Outputs are lanes, so that no order is left to choose.
 //
 //     codes                 panels as in qmatmul.hpp
-//     float32, or 16 bits   [panel][input][output 0..31]
+//     float32, float16      [panel][input][output 0..31]
+//     bfloat16              [panel][pair of inputs][output 0..31][2], a last pair filled with a zero
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,8 @@ namespace cordwood::kernels {
 
 enum class WeightKind : uint32_t { codes, bfloat16, float16, float32 };
 
-/// Codes are turned into float32 in scratch, so many inputs at a time: 16 KiB stay in L1.
+/// Weights are turned into float32 in scratch, so many inputs at a time: 16 KiB stay in L1. Even,
+/// for pairs.
 inline constexpr uint32_t kFloatInputs = 128;
 
 struct QmatmulF32 {

@@ -51,8 +51,10 @@ float weight(const QmatmulF32& task, uint64_t panel, uint32_t output, uint64_t i
   switch (task.kind) {
     case WeightKind::codes:
       return from_code(task, panel, output, input);
-    case WeightKind::bfloat16:
-      return from_bits(static_cast<uint32_t>(read<uint16_t>(numbers, at)) << 16);
+    case WeightKind::bfloat16: {
+      const uint64_t half = (input / 2 * kPanelOutputs + output) * 2 + input % 2;
+      return from_bits(static_cast<uint32_t>(read<uint16_t>(numbers, half)) << 16);
+    }
     case WeightKind::float16:
       return from_float16(read<uint16_t>(numbers, at));
     default:

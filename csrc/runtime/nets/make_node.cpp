@@ -9,6 +9,12 @@ Result<NodePointer> make_node(const Source& source) {
       return make_linear(source);
     case CORDWOOD_OP_EMBEDDING:
       return make_embedding(source);
+    case CORDWOOD_OP_CONV:
+    case CORDWOOD_OP_POOL:
+      return make_image(source);
+    case CORDWOOD_OP_LSTM:
+    case CORDWOOD_OP_GRU:
+      return make_recurrence(source);
     case CORDWOOD_OP_MATMUL:
       return make_matmul(source);
     case CORDWOOD_OP_ATTENTION:

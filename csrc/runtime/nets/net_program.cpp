@@ -80,6 +80,7 @@ Status NetProgram::run(NetContext& context, NetPlan& plan, std::span<const Array
                                           .outputs = {operands + step.inputs, step.outputs},
                                           .scratch = context.scratch.bytes(),
                                           .products = context.products,
+                                          .images = context.images,
                                           .kernels = *kernels_->arrays,
                                           .threads = threads});
     CORDWOOD_RETURN_IF_FAILED(status);

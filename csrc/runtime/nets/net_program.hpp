@@ -51,6 +51,7 @@ struct NetContext {
   Arena arena;
   Arena scratch;
   QmatmulContext products;
+  ConvContext images;
   std::vector<std::unique_ptr<NetPlan>> plans;  ///< the most recent first
   std::vector<Array> inputs;                    ///< of the call
   std::vector<Array> outputs;

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/result.hpp"
+#include "runtime/conv_run.hpp"
 #include "runtime/dispatch_arrays.hpp"
 #include "runtime/nets/array.hpp"
 #include "runtime/qmatmul_run.hpp"
@@ -17,6 +18,7 @@ struct NodeCall {
   std::span<const Array> outputs;
   std::span<std::byte> scratch;  ///< `scratch_bytes`, aligned to a cache line
   QmatmulContext& products;
+  ConvContext& images;
   const ArrayKernels& kernels;
   unsigned threads;
 };
@@ -82,6 +84,10 @@ Status misfit(const char* place, const char* text, Numbers... numbers) noexcept 
 Result<NodePointer> make_linear(const Source& source);
 Result<NodePointer> make_matmul(const Source& source);
 Result<NodePointer> make_attention(const Source& source);
+/// conv, pool
+Result<NodePointer> make_image(const Source& source);
+/// lstm, gru
+Result<NodePointer> make_recurrence(const Source& source);
 /// activation, unary, softmax, norms
 Result<NodePointer> make_float(const Source& source);
 Result<NodePointer> make_embedding(const Source& source);

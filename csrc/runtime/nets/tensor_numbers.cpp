@@ -179,6 +179,25 @@ Result<CodeArrays> code_arrays(const Source& source, uint32_t operand) {
   return arrays;
 }
 
+Result<CodeArrays> byte_codes(const Source& source, uint32_t operand) {
+  const cordwood_tensor tensor = source.tensor(operand);
+  if (tensor.zero_tensor != CORDWOOD_NO_TENSOR ||
+      source.file.tensors[tensor.scale_tensor].dimension[1] != 1) {
+    return fail(CORDWOOD_STATUS_operator_attributes_invalid, source.name(),
+                "weights have zero points or several scales an output, expected one scale");
+  }
+  auto codes = unsigned_codes(source, tensor);
+  if (!codes) return codes.status();
+  auto scales = scales_of(source, tensor);
+  if (!scales) return scales.status();
+  const uint32_t shift = 128u - (1u << (format::dtype_bits(tensor.dtype) - 1));
+  for (uint8_t& code : *codes) code = static_cast<uint8_t>(code + shift);
+  CodeArrays arrays;
+  arrays.payload = std::move(*codes);
+  arrays.scales = std::move(scales->scales);
+  return arrays;
+}
+
 Result<QmatmulPlan> product_weights(const Source& source, uint32_t operand) {
   const cordwood_tensor tensor = source.tensor(operand);
   if (tensor.quant_axis != CORDWOOD_NO_TENSOR) {

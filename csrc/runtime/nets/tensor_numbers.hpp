@@ -26,6 +26,10 @@ struct CodeArrays {
 };
 Result<CodeArrays> code_arrays(const Source& source, uint32_t operand);
 
+/// The same with a byte a code, 128 standing for zero, in the tensor's own order; fails where outputs
+/// have several scales or zero points.
+Result<CodeArrays> byte_codes(const Source& source, uint32_t operand);
+
 /// Weights of a product, (outputs, everything else), whatever their type.
 Result<QmatmulPlan> product_weights(const Source& source, uint32_t operand);
 

@@ -153,13 +153,22 @@ class Build:
             return self.reshape(source, shape)
         inputs: list[str] = [source]
         sizes: list[Size] = []
-        for size, before in zip(shape, own, strict=True):
+        for axis, (size, before) in enumerate(zip(shape, own, strict=True)):
             found = None if size == before else self.refer(inputs, size)
             if found is None and size != before:
-                refuse(f"it repeats an axis to {size}, a size that no other value has")
+                return self._expand_multiple(source, own, shape, axis)
             sizes.append(1 if found is None and before == 1 else found)
         target = self.add(name, self.dtype(source), shape)
         return self.emit(Expand, inputs, (target,), shape=tuple(sizes))
+
+    def _expand_multiple(self, source: str, own: Any, shape: Any, axis: int) -> str:
+        """Repeat an axis to several times a size: along two axes, which are then joined."""
+        times, size = shape[axis].as_coeff_Mul()
+        if times == 1 or not times.is_Integer:
+            refuse(f"it repeats an axis to {shape[axis]}, a size that no other value has")
+        apart = self.reshape(source, (*own[:axis], 1, 1, *own[axis + 1 :]))
+        wide = self.expand(apart, (*shape[:axis], int(times), size, *shape[axis + 1 :]))
+        return self.reshape(wide, shape)
 
     def cast(self, source: str, dtype: str) -> str:
         """Return the value in another type."""
@@ -307,5 +316,5 @@ def unsupported(module: Any, reasons: Sequence[str]) -> UnsupportedModelError:
     """Return the error that lists everything that cannot be read."""
     listed = "\n".join(f"  {reason}" for reason in reasons)
     return UnsupportedModelError(
-        f"{type(module).__name__} has {len(reasons)} operators that are not supported:\n{listed}"
+        f"{type(module).__name__} cannot be read; not supported ({len(reasons)}):\n{listed}"
     )

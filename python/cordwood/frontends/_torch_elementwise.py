@@ -67,7 +67,9 @@ def operand(step: Step, given: Any, dtype: str) -> str:
 def _activation(kind: str) -> Reader:
     def read(step: Step) -> None:
         float32_only(step)
-        step.write(Activation, (operand(step, step["self"], "float32"),), kind=kind)
+        x = operand(step, step["self"], "float32")
+        line = {"alpha": 1 / 6, "beta": 0.5} if kind.startswith("hard_") else {}
+        step.write(Activation, (x,), kind=kind, **line)
 
     return read
 
@@ -159,7 +161,10 @@ def _elu(step: Step) -> None:
 def _prelu(step: Step) -> None:
     float32_only(step)
     slope = step.parameter("weight").reshape(-1)
-    step.write(Activation, (step.name("self"),), kind="prelu", slope=slope)
+    if slope.size == 1:
+        step.write(Activation, (step.name("self"),), kind="leaky_relu", alpha=float(slope[0]))
+    else:
+        step.write(Activation, (step.name("self"),), kind="prelu", slope=slope)
 
 
 @reads("aten.softplus")

@@ -8,7 +8,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from cordwood.errors import InputError, UnsupportedModelError
-from cordwood.frontends._torch_recurrent_ops import whole_recurrences
+from cordwood.frontends._torch_whole import whole_layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["axis_names", "export", "named_examples"]
 
 KEPT = frozenset((
+    "_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d",
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
     "adaptive_max_pool2d", "adaptive_max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d",
     "celu", "elu", "embedding", "embedding_bag", "gelu", "group_norm", "hardsigmoid",
@@ -84,11 +85,13 @@ def export(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], shapes
         return _decomposed(module, args, kwargs, shapes)
     longer = _Longer()
     grown = tuple(longer.of(value) for value in args), {k: longer.of(v) for k, v in kwargs.items()}
-    program = _decomposed(module, *grown, _default_shapes(module, *grown))
-    if longer.grew and _has_length(program, SHORT):
-        # An axis that was made longer is a constant all the same: the caller's length is right.
-        program = _decomposed(module, args, kwargs, _default_shapes(module, args, kwargs))
-    return program
+    if longer.grew:
+        # Where lengths depend on each other, or are constants all the same, the caller's are right.
+        with contextlib.suppress(UnsupportedModelError):
+            program = _decomposed(module, *grown, _default_shapes(module, *grown))
+            if not _has_length(program, SHORT):
+                return program
+    return _decomposed(module, args, kwargs, _default_shapes(module, args, kwargs))
 
 
 def _default_shapes(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -185,7 +188,7 @@ def _decomposed(module: Any, args: Any, kwargs: Any, shapes: Any) -> Any:
         if operator.name().split("::")[1].split(".")[0] in KEPT:
             table.pop(operator)
     try:
-        with _quiet(), whole_recurrences():
+        with _quiet(), whole_layers():
             program = torch.export.export(
                 module, args, dict(kwargs), dynamic_shapes=shapes, strict=False
             )

@@ -113,6 +113,9 @@ def _adaptive(step: Step) -> None:
     "aten.upsample_nearest1d",
     "aten.upsample_nearest2d",
     "aten.upsample_nearest3d",
+    "aten._upsample_nearest_exact1d",
+    "aten._upsample_nearest_exact2d",
+    "aten._upsample_nearest_exact3d",
     "aten.upsample_linear1d",
     "aten.upsample_bilinear2d",
     "aten.upsample_trilinear3d",
@@ -120,7 +123,7 @@ def _adaptive(step: Step) -> None:
 def _resize(step: Step) -> None:
     float32_only(step)
     nearest = "nearest" in str(step.node.target)
-    coordinates = "asymmetric"
+    coordinates = "half_pixel" if "exact" in str(step.node.target) else "asymmetric"
     if not nearest:
         coordinates = "align_corners" if step["align_corners"] else "half_pixel"
     x = step.name("input" if "input" in step.arguments else "self")

@@ -79,8 +79,17 @@ def quantize_products(
 
 
 def _rows(recipe: Recipe, weight: Any) -> RowCoding:
+    """Code rows in the weights' own groups."""
     kind = recipe.activations or "float32"
-    return RowCoding(kind) if isinstance(weight, Quantized) else RowCoding()
+    if not isinstance(weight, Quantized) or kind == "float32":
+        return RowCoding()
+    return RowCoding(kind, group_size=weight.group_size)
+
+
+def _images(recipe: Recipe, weight: Any) -> RowCoding:
+    """Code whole images, which have a scale and no zero point of their own."""
+    coded = isinstance(weight, Quantized) and recipe.activations != "float32"
+    return RowCoding("int8-dynamic") if coded else RowCoding()
 
 
 def _linear(operator: Linear, recipe: Recipe, seen: np.ndarray | None) -> tuple[Linear, LayerLoss]:
@@ -108,7 +117,7 @@ def _conv(operator: Conv, recipe: Recipe) -> tuple[Product, LayerLoss]:
     else:
         weight = weight.reshape(shape)
     loss = LayerLoss(operator.place, _weight_error(operator.weight, weight))
-    return replace(operator, weight=weight, rows=_rows(recipe, weight)), loss
+    return replace(operator, weight=weight, rows=_images(recipe, weight)), loss
 
 
 def _table(table: Any, recipe: Recipe) -> Any:

@@ -1,8 +1,9 @@
-"""Keeps recurrent layers whole while a module is exported.
+"""Keeps recurrent layers, and attention, whole while a module is exported.
 
 ``torch.export`` takes an LSTM apart into one set of operators for each step, which fixes the length
-of the sequence. While `whole_recurrences` is active, calls of ``torch.lstm`` and ``torch.gru`` are
+of the sequence. While `whole_layers` is active, calls of ``torch.lstm`` and ``torch.gru`` are
 recorded as one operator of this library each, which is never computed: only its shapes are known.
+Multi-head attention is recorded as `cordwood.frontends._torch_heads` writes it.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from cordwood.errors import UnsupportedModelError
+from cordwood.frontends._torch_heads import multi_head_attention
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-__all__ = ["whole_recurrences"]
+__all__ = ["whole_layers"]
 
 LSTM_ARGUMENTS = 9
 """Of a call with padded sequences: x, states, parameters, then six settings."""
@@ -50,8 +52,8 @@ def _shapes(x: Any, states: Any, _: Any, *settings: Any) -> tuple[Any, ...]:
     return (x.new_empty(*x.shape[:2], hidden), *(state.new_empty(state.shape) for state in states))
 
 
-def whole_recurrences() -> AbstractContextManager[Any]:
-    """Return a context in which recurrent layers are recorded as single operators.
+def whole_layers() -> AbstractContextManager[Any]:
+    """Return a context in which layers are recorded as a Graph has them.
 
     Raises
     ------
@@ -75,6 +77,8 @@ def whole_recurrences() -> AbstractContextManager[Any]:
                 raise UnsupportedModelError(message)
             if name in ("lstm", "gru") and func is getattr(torch, name):
                 return _record(name, args)
+            if name == "multi_head_attention_forward":
+                return multi_head_attention(func, args, kwargs or {})
             return func(*args, **(kwargs or {}))
 
     return Mode()
