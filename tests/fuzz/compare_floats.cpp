@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "format/operators.h"
+#include "format/net_operators.h"
 #include "runtime/dispatch.hpp"
 
 namespace {

@@ -44,6 +44,8 @@ Result<NodePointer> make_node(const Source& source) {
     case CORDWOOD_OP_CONCAT:
     case CORDWOOD_OP_PAD:
       return make_joining(source);
+    case CORDWOOD_OP_RESIZE:
+      return make_resize(source);
     case CORDWOOD_OP_GATHER:
       return make_gather(source);
     default:

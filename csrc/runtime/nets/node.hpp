@@ -99,6 +99,7 @@ Result<NodePointer> make_reduction(const Source& source);
 Result<NodePointer> make_shaping(const Source& source);
 /// concat, pad
 Result<NodePointer> make_joining(const Source& source);
+Result<NodePointer> make_resize(const Source& source);
 Result<NodePointer> make_gather(const Source& source);
 
 /// The node of any operator that this build runs.
