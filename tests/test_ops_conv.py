@@ -51,7 +51,7 @@ def test_what_does_not_fit_is_refused() -> None:
         ({"stride": 0}, "stride is 0"),
         ({"padding": -1}, "padding is -1"),
         ({"activation": "gelu"}, "activation is 'gelu'"),
-        ({"groups": 3}, "groups divide both"),
+        ({"groups": 3}, "of which 6 channels"),
         ({"residual": np.zeros((1, 3, 5, 5))}, "residual"),
         ({"bias": np.zeros(4)}, "bias"),
     ):

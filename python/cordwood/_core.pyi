@@ -10,11 +10,7 @@ __version__: str
 class Net:
     def __init__(self, data: bytes, *, device: str = "cpu", check_all: bool = True) -> None: ...
     def run(
-        self,
-        inputs: tuple[Any, ...],
-        prepare: Callable[[Any, int], np.ndarray],
-        *,
-        threads: int,
+        self, inputs: tuple[Any, ...], prepare: Callable[[Any, int], np.ndarray], *, threads: int
     ) -> list[np.ndarray]: ...
     @property
     def inputs(
