@@ -15,8 +15,8 @@ namespace cordwood::bindings {
 namespace {
 
 constexpr std::array<const char*, 11> kRoleNames{"none",        "rows",  "margin", "response",
-                                                "probability", "label", "score",  "decision",
-                                                "embedding",   "input", "output"};
+                                                 "probability", "label", "score",  "decision",
+                                                 "embedding",   "input", "output"};
 
 constexpr std::array<const char*, 13> kLinkNames{
     "identity", "sigmoid",      "exp",           "softmax", "softplus", "signed_square", "unknown",

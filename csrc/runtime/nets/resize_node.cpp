@@ -32,8 +32,8 @@ class ResizeNode final : public Node {
     for (uint32_t axis = 0; axis < attributes_.axes; ++axis) {
       const uint64_t old = x.size[axis + 2];
       const double scaled = std::floor(static_cast<double>(old) * attributes_.factor[axis]);
-      const uint64_t size = attributes_.size[axis] != 0 ? attributes_.size[axis]
-                                                        : static_cast<uint64_t>(scaled);
+      const uint64_t size =
+          attributes_.size[axis] != 0 ? attributes_.size[axis] : static_cast<uint64_t>(scaled);
       if (old == 0 || size == 0) {
         return misfit("resize", "{} positions to {}, expected some", old, size);
       }
@@ -87,8 +87,7 @@ class ResizeNode final : public Node {
       const double half = (at + 0.5) * pace;
       place = attributes_.mode == CORDWOOD_RESIZE_NEAREST ? half : std::max(half - 0.5, 0.0);
     } else if (attributes_.coordinates == CORDWOOD_COORDINATES_ALIGN_CORNERS) {
-      place = size == 1 ? 0.0
-                        : at * static_cast<double>(old - 1) / static_cast<double>(size - 1);
+      place = size == 1 ? 0.0 : at * static_cast<double>(old - 1) / static_cast<double>(size - 1);
     }
     const uint64_t low = std::min(static_cast<uint64_t>(place), old - 1);
     const double rest = place - static_cast<double>(low);
@@ -124,8 +123,7 @@ class ResizeNode final : public Node {
 }  // namespace
 
 Result<NodePointer> make_resize(const Source& source) {
-  return NodePointer(
-      std::make_unique<ResizeNode>(source.attributes<cordwood_resize_attributes>()));
+  return NodePointer(std::make_unique<ResizeNode>(source.attributes<cordwood_resize_attributes>()));
 }
 
 }  // namespace cordwood::runtime
