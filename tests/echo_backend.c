@@ -182,6 +182,8 @@ static const struct cordwood_backend table = {CORDWOOD_BACKEND_ABI,
                                               run,
                                               stage,
                                               NULL, /* takes no binned rows */
+                                              NULL,
+                                              NULL, /* runs no nets */
                                               NULL};
 
 const struct cordwood_backend* echo_table(void) {

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # ---- values
 
 
-@breaks("value_dtype_unknown")
+@breaks("operator_shape_mismatch")
 def value_of_bits(file: CordFile) -> None:
     file.patch(cf.VALUES, 64, "B", cf.BIT)
 
@@ -55,8 +55,8 @@ def reserved_value_byte(file: CordFile) -> None:
     file.patch(cf.VALUES, 64 + 7, "B", 1)
 
 
-@breaks("value_shape_invalid")
-def unknown_symbol(file: CordFile) -> None:
+@breaks("operator_shape_mismatch")
+def symbol_of_a_net(file: CordFile) -> None:
     file.patch(cf.VALUES, 64 + 8, "B", 3)
 
 

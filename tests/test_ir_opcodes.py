@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from cordwood import ir, ir_trees
+from cordwood._pack_nets import PACKERS
 from cordwood.ir import Opcode
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ def test_table_lists_every_operator(root: Path) -> None:
     rows = re.findall(r"^\| (\d+) \| `(\w+)` \| (yes|no) \|", page, re.MULTILINE)
     assert {name: int(number) for number, name, _ in rows} == GRAPH
     assert [int(number) for number, _, _ in rows] == sorted(GRAPH.values())
-    classes = {op.opcode.name.lower() for op in (ir.TreeEnsemble, ir.Link, ir.Decide)}
+    known = (ir.TreeEnsemble, ir.Link, ir.Decide, *PACKERS)
+    classes = {op.opcode.name.lower() for op in known}
     assert {name for _, name, packed in rows if packed == "yes"} == classes
 
 

@@ -348,7 +348,9 @@ def test_nothing_is_fused(cross_build: Path) -> None:
     objdump = native_build.tool("aarch64-linux-gnu-objdump", WHY)
     for path in native_build.kernel_objects(cross_build):
         # Products, and the functions of kernels/math, are chains of fma by contract.
-        if re.search(r"matmul/|kernels/(activate|attention|conv|unary|norms)/", str(path)):
+        if re.search(
+            r"matmul/|kernels/(activate|attention|batch_norm|conv|unary|norms)/", str(path)
+        ):
             continue
         code = native_build.run(objdump, "-d", "--no-show-raw-insn", str(path))
         assert not re.findall(r"\t(f?n?m(?:add|sub)|fml[as]l?2?)\t.*[vds]\d", code), path

@@ -236,7 +236,7 @@ def test_options_are_judged(model: cordwood.Model) -> None:
     with pytest.raises(cordwood.InputError, match="check is 'none', expected 'all' or 'structure'"):
         cordwood.load(model.to_bytes(), check="none")  # type: ignore[arg-type]
     graph = make_graph(Shape())
-    with pytest.raises(cordwood.InputError, match="recipe 'int8' is unknown"):
+    with pytest.raises(cordwood.InputError, match="recipe 'int8' is for nets"):
         cordwood.compress(graph, "int8")
     for name in ("calibration", "example_inputs"):
         given: dict[str, Any] = {name: [1]}

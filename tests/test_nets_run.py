@@ -151,6 +151,36 @@ def test_graphs_answer_as_their_meaning_says() -> None:
                 np.testing.assert_allclose(ours, theirs, rtol=2e-4, atol=2e-5)
 
 
+@pytest.mark.parametrize("rows", ["float32", "uint8-dynamic"])
+def test_blocks_of_rows_change_no_bit(rows: str) -> None:
+    """Wide layers in a row run through blocks; a row by itself has the same bits."""
+    layers = torch.nn
+    torch.manual_seed(0)
+
+    class Wide(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = layers.Linear(64, 4096), layers.Linear(4096, 64)
+            self.norm, self.third = layers.LayerNorm(64), layers.Linear(64, 4096)
+            self.fourth, self.fifth = layers.Linear(4096, 64), layers.Linear(64, 9)
+
+        def forward(self, x: Any) -> Any:
+            y = self.norm(self.second(layers.functional.gelu(self.first(torch.sin(x)))))
+            z = y + self.fourth(layers.functional.silu(self.third(y)))
+            return self.fifth(z), y, z
+
+    recipe = Recipe(weights="int8" if rows != "float32" else "float32", activations=rows)  # type: ignore[arg-type]
+    net = cw.compress(Wide().eval(), recipe, example_inputs=(torch.ones(2, 64),))
+    x = np.random.default_rng(0).normal(size=(500, 64)).astype(np.float32)
+    for threads in (1, 3):
+        run_by = cw.load(net.to_bytes(), threads=threads)
+        whole = run_by(x)
+        for row in (0, 47, 48, 49, 150, 499):
+            alone = run_by(x[row : row + 1])
+            for ours, theirs in zip(alone, whole, strict=True):
+                assert ours[0].tobytes() == theirs[row].tobytes()
+
+
 def test_what_a_caller_gets_wrong_is_named() -> None:
     graph, _ = coded_linear("int8-dynamic")
     net = cw.load(pack(graph))

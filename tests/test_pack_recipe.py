@@ -25,7 +25,7 @@ def test_options_survive_json_and_repr() -> None:
     assert "keep 0.5" in str(recipe)
 
 
-@pytest.mark.parametrize("name", ["int8", "", "Lossless", None, 8])
+@pytest.mark.parametrize("name", ["int9", "", "Lossless", None, 8])
 def test_unknown_name_lists_the_known_ones(name: object) -> None:
     with pytest.raises(InputError, match="'lossless'"):
         Recipe.of(name)

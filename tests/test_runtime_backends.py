@@ -180,10 +180,10 @@ assert cordwood.load(data, device="echo").device == "echo"
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"abi_version": 4}, "its ABI version is 4, this build has 3; build it against"),
-        ({"abi_version": 2}, "its ABI version is 2, this build has 3; build it against"),
-        ({"struct_bytes": 80}, "its table has 80 bytes, expected 96; build it against"),
-        ({"struct_bytes": 104}, "its table has 104 bytes, expected 96; build it against"),
+        ({"abi_version": 5}, "its ABI version is 5, this build has 4; build it against"),
+        ({"abi_version": 3}, "its ABI version is 3, this build has 4; build it against"),
+        ({"struct_bytes": 80}, "its table has 80 bytes, expected 112; build it against"),
+        ({"struct_bytes": 120}, "its table has 120 bytes, expected 112; build it against"),
         ({"name": b"cpu"}, "backend cpu: a device of this name is registered already"),
         ({"name": b""}, "its name must be 1 to 31 of a-z, 0-9"),
         ({"name": None}, "its name must be 1 to 31 of a-z, 0-9"),

@@ -55,7 +55,7 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
     if recipe.needs_calibration and not batches:
         message = (
             f"method {recipe.method!r} looks at what layers have seen; pass calibration=, a list of"
-            " inputs like those to come"
+            " inputs like those to come, or take a Recipe with method='mse'"
         )
         raise InputError(message)
     _progress.reached(0.2, "watching layers")

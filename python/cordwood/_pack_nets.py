@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from cordwood.ir_arrays import Size
 
-__all__ = ["net_record"]
+__all__ = ["PACKERS", "net_record"]
 
 _AXES = 6
 _SPACE = 3
@@ -59,7 +59,7 @@ def net_record(operator: nets.NetOperator) -> Record:
     GraphError
         It has no record in this version.
     """
-    packer = _PACKERS.get(type(operator))
+    packer = PACKERS.get(type(operator))
     if packer is None:
         message = f"operator {type(operator).__name__} has no record in this version of the format"
         raise GraphError(message)
@@ -201,7 +201,7 @@ def _arg_reduce(op: arrays.ArgReduce) -> Record:
     return struct.pack("<4I", kind, op.keep_axes, op.axis, 0), []
 
 
-_PACKERS: dict[type, Callable[[Any], Record]] = {
+PACKERS: dict[type, Callable[[Any], Record]] = {
     nets.Linear: _linear,
     nets.Conv: _conv,
     nets.Pool: _pool,

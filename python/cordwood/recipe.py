@@ -25,11 +25,11 @@ RowType = Literal["float32", "int8-dynamic", "uint8-dynamic"]
 Method = Literal["rtn", "mse", "gptq"]
 
 _NET_PRESETS: dict[str, dict[str, Any]] = {
-    "int8": {"weights": "int8", "activations": "int8-dynamic", "method": "mse"},
+    "int8": {"weights": "int8", "activations": "uint8-dynamic", "method": "mse"},
     "int4": {
         "weights": "int4",
-        "activations": "int8-dynamic",
-        "method": "mse",
+        "activations": "uint8-dynamic",
+        "method": "gptq",
         "group_size": 64,
     },
     "net": {"weights": "int8", "activations": "float32", "method": "rtn"},

@@ -20,8 +20,7 @@ namespace {
 /// Rows of a tile: with one group of integers in registers, or with integers and floats.
 constexpr uint32_t kWholeRows = 12;
 constexpr uint32_t kGroupRows = 6;
-/// Weights are asked for so far ahead: the processor's own streams end with a page. Of 4096 square, 32
-/// rows take a tenth less than with 2 KiB; 16 KiB push activations out of L1.
+/// The processor's own streams end with a page; 16 KiB ahead push activations out of L1.
 constexpr uint64_t kAheadBytes = 8192;
 
 /// Sums carry their lanes' type: held as __m512i, GCC 12 keeps each of them twice in a loop.

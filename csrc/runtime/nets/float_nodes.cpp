@@ -53,6 +53,8 @@ class ActivationNode final : public Node {
     return {};
   }
 
+  [[nodiscard]] bool row_wise() const noexcept override { return slopes_.size() < 2; }
+
  private:
   void activate(const ArrayKernels& kernels, const float* x, float* out, uint64_t count,
                 float alpha) const noexcept {
@@ -211,6 +213,8 @@ class RowNormNode final : public Node {
       attributes_.centred ? call.kernels.layer_norm_f32(task) : call.kernels.rms_norm_f32(task);
     });
   }
+
+  [[nodiscard]] bool row_wise() const noexcept override { return attributes_.axes == 1; }
 
  private:
   Attributes attributes_;

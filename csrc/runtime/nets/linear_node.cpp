@@ -54,6 +54,7 @@ class LinearNode final : public Node {
         call.kernels);
   }
 
+  [[nodiscard]] bool row_wise() const noexcept override { return true; }
   [[nodiscard]] uint64_t resident_bytes() const noexcept override {
     return plan_.n_bytes() + bias_.size() * sizeof(float);
   }

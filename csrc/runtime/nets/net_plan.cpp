@@ -23,6 +23,15 @@ uint64_t take_gap(std::vector<Stretch>& live, uint64_t bytes, uint64_t last_step
   return start;
 }
 
+/// What a block of the chain that holds a step takes of a value, by as many threads as there may be.
+uint64_t block_bytes(const NetPlan& plan, std::size_t index, uint64_t whole) noexcept {
+  const auto chain = std::ranges::find_if(plan.chains, [&](const NetChain& candidate) {
+    return candidate.first <= index && index < candidate.last;
+  });
+  const uint64_t most = chain->block_rows * NetChain::kMostThreads;
+  return most >= chain->rows ? whole : whole / chain->rows * most;
+}
+
 }  // namespace
 
 Status NetProgram::bind_inputs(std::span<const ArrayForm> inputs, NetPlan& plan) const {
@@ -125,12 +134,16 @@ void NetProgram::place(NetPlan& plan) const {
       plan.copies[i] = owner;
     }
   }
+  find_chains(root, last, plan);
   std::vector<Stretch> live;
   for (std::size_t index = 0; index < steps_.size(); ++index) {
     std::erase_if(live, [&](const Stretch& stretch) { return stretch.last_step < index; });
     for (const uint32_t value : outputs_of(steps_[index])) {
       if (root[value] != value || plan.places[value] != NetPlace::kArena) continue;
-      const uint64_t bytes = std::max(whole_lines(plan.forms[value].bytes()), kCacheLine);
+      const uint64_t whole = plan.forms[value].bytes();
+      const uint64_t bytes =
+          std::max(whole_lines(plan.in_block[value] != 0 ? block_bytes(plan, index, whole) : whole),
+                   kCacheLine);
       plan.offsets[value] = take_gap(live, bytes, last[value]);
       plan.arena_bytes = std::max(plan.arena_bytes, plan.offsets[value] + bytes);
     }
@@ -154,6 +167,7 @@ Result<std::unique_ptr<NetPlan>> NetProgram::make_plan(std::span<const ArrayForm
   plan->offsets.resize(values_.size());
   plan->constants.resize(values_.size());
   plan->operands.resize(operands_.size());
+  plan->in_block.resize(values_.size());
   plan->copies.assign(outputs_.size(), NetPlan::kNone);
   CORDWOOD_RETURN_IF_FAILED(bind_inputs(inputs, *plan));
   CORDWOOD_RETURN_IF_FAILED(infer(*plan));

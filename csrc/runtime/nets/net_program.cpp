@@ -52,6 +52,17 @@ uint64_t NetProgram::resident_bytes() const noexcept {
   return bytes;
 }
 
+Status NetProgram::run_step(const NetStep& step, std::span<const Array> operands,
+                            NetContext& context, unsigned threads) const noexcept {
+  return step.node->run({.inputs = operands.first(step.inputs),
+                         .outputs = operands.subspan(step.inputs),
+                         .scratch = context.scratch.bytes(),
+                         .products = context.products,
+                         .images = context.images,
+                         .kernels = *kernels_->arrays,
+                         .threads = threads});
+}
+
 Status NetProgram::run(NetContext& context, NetPlan& plan, std::span<const Array> inputs,
                        std::span<const Array> outputs, unsigned threads) const noexcept {
   CORDWOOD_RETURN_IF_FAILED(context.arena.reserve(plan.arena_bytes));
@@ -73,17 +84,19 @@ Status NetProgram::run(NetContext& context, NetPlan& plan, std::span<const Array
   for (std::size_t i = 0; i < operands_.size(); ++i) {
     plan.operands[i].data = address(operands_[i]);
   }
-  for (const NetStep& step : steps_) {
+  auto chain = plan.chains.begin();
+  for (uint32_t index = 0; index < steps_.size(); ++index) {
+    if (chain != plan.chains.end() && chain->first == index) {
+      CORDWOOD_RETURN_IF_FAILED(run_chain(*chain, context, plan, threads));
+      index = chain->last - 1;
+      ++chain;
+      continue;
+    }
+    const NetStep& step = steps_[index];
     if (step.node->shares_input() || step.node->constant() != nullptr) continue;
     const Array* operands = plan.operands.data() + step.first_operand;
-    const Status status = step.node->run({.inputs = {operands, step.inputs},
-                                          .outputs = {operands + step.inputs, step.outputs},
-                                          .scratch = context.scratch.bytes(),
-                                          .products = context.products,
-                                          .images = context.images,
-                                          .kernels = *kernels_->arrays,
-                                          .threads = threads});
-    CORDWOOD_RETURN_IF_FAILED(status);
+    CORDWOOD_RETURN_IF_FAILED(
+        run_step(step, {operands, step.inputs + step.outputs}, context, threads));
   }
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
     if (plan.copies[i] == NetPlan::kNone) continue;

@@ -31,6 +31,17 @@ struct NetStep {
 /// Where a value lies.
 enum class NetPlace : uint8_t { kArena, kInput, kOutput, kConstant };
 
+/// Steps `first` to `last` - 1, which run through blocks of rows.
+struct NetChain {
+  uint32_t first;
+  uint32_t last;
+  uint64_t rows;
+  uint64_t block_rows;  ///< of one thread
+
+  /// Threads that a block is made for at most: bounds what blocks take.
+  static constexpr unsigned kMostThreads = 8;
+};
+
 struct NetPlan {
   std::vector<ArrayForm> forms;   ///< [values]
   std::vector<NetPlace> places;   ///< [values]
@@ -38,6 +49,8 @@ struct NetPlan {
   std::vector<uint32_t> copies;   ///< [outputs] value to copy to it at the end; kNone for none
   std::vector<Array> operands;    ///< [operands] with the addresses of the last run
   std::vector<Array> constants;   ///< [values]
+  std::vector<NetChain> chains;   ///< ascending
+  std::vector<uint8_t> in_block;  ///< [values] whether memory holds one block of rows alone
   std::vector<ArrayForm> inputs;  ///< what the plan is for
   uint64_t program = 0;           ///< serial number of its program
   uint64_t arena_bytes = 0;
@@ -82,6 +95,12 @@ class NetProgram {
   Status infer(NetPlan& plan) const;
   Status infer_step(const NetStep& step, NetPlan& plan) const;
   void place(NetPlan& plan) const;
+  void find_chains(std::span<const uint32_t> root, std::span<uint64_t> last, NetPlan& plan) const;
+  [[nodiscard]] bool joins(const NetStep& step, uint64_t rows, const NetPlan& plan) const noexcept;
+  Status run_step(const NetStep& step, std::span<const Array> operands, NetContext& context,
+                  unsigned threads) const noexcept;
+  Status run_chain(const NetChain& chain, NetContext& context, const NetPlan& plan,
+                   unsigned threads) const noexcept;
   Result<std::unique_ptr<NetPlan>> make_plan(std::span<const ArrayForm> inputs) const;
 
   [[nodiscard]] std::span<const uint32_t> inputs_of(const NetStep& step) const noexcept {
@@ -90,6 +109,9 @@ class NetProgram {
   [[nodiscard]] std::span<const uint32_t> outputs_of(const NetStep& step) const noexcept {
     return {operands_.data() + step.first_operand + step.inputs, step.outputs};
   }
+
+  /// Operands of a step that answers row by row: x, a residual, the answer.
+  static constexpr std::size_t kMostRowOperands = 3;
 
   const KernelRow* kernels_ = nullptr;
   std::vector<NetValue> values_;

@@ -47,6 +47,9 @@ class Node {
   [[nodiscard]] virtual const std::byte* constant() const noexcept { return nullptr; }
   /// Whether this input is there for its shape alone.
   [[nodiscard]] virtual bool reads_shape_only(uint32_t) const noexcept { return false; }
+  /// Whether each row of the outputs, all axes but the last, is made of the same row of the inputs; such
+  /// nodes run on any matrix of rows.
+  [[nodiscard]] virtual bool row_wise() const noexcept { return false; }
   /// Private tables.
   [[nodiscard]] virtual uint64_t resident_bytes() const noexcept { return 0; }
 };
