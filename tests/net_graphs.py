@@ -11,7 +11,7 @@ from cordwood.ir import Graph, Role, Value
 B, S = "batch", "sequence"
 
 
-def everything() -> Graph:  # noqa: PLR0915 - a statement an operator
+def everything(rows: str = "uint8-dynamic") -> Graph:  # noqa: PLR0915 - a statement an operator
     """Draw a net of tokens and images; each operator's answer reaches an output."""
     rng = np.random.default_rng(0)
 
@@ -53,8 +53,8 @@ def everything() -> Graph:  # noqa: PLR0915 - a statement an operator
     )
     e = add(arrays.Binary, "e2", token, e, own, kind="add")
     e = add(nets.LayerNorm, "e3", token, e, axes=1, epsilon=1e-5, weight=draw(32), bias=draw(32))
-    rows = nets.RowCoding("uint8-dynamic", group_size=32)
-    q = add(nets.Linear, "q", token, e, weight=coded(32, 32, 32), bias=draw(32), rows=rows)
+    coding = nets.RowCoding(rows, group_size=0 if rows == "float32" else 32)  # type: ignore[arg-type]
+    q = add(nets.Linear, "q", token, e, weight=coded(32, 32, 32), bias=draw(32), rows=coding)
     heads = (B, S, 4, 8)
     split = (arrays.Dimension(0, 0), arrays.Dimension(0, 1), 4, 8)
     q = add(arrays.Reshape, "q4", heads, q, shape=split)

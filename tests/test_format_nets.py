@@ -55,16 +55,15 @@ def attributes_of(name: str) -> int:
 
 @pytest.mark.parametrize(("batch", "length"), [(1, 1), (2, 5), (3, 64)])
 def test_every_operator_answers_as_it_is_meant(batch: int, length: int) -> None:
-    graph, inputs = net_graphs.everything(), net_graphs.given(batch, length)
+    """The oracle codes no rows, so that here they stay float32."""
+    graph, inputs = net_graphs.everything("float32"), net_graphs.given(batch, length)
     wanted = oracle_nets.run(graph, inputs)
-    found = cw.load(DATA)(inputs)
+    found = cw.load(pack(graph))(inputs)
     assert set(found) == set(wanted)
     for name, answer in found.items():
         assert answer.dtype == wanted[name].dtype
         assert answer.shape == wanted[name].shape
-        if name == "out_top":
-            continue  # near ties may fall either way
-        np.testing.assert_allclose(answer, wanted[name], rtol=0.05, atol=0.05, err_msg=name)
+        np.testing.assert_allclose(answer, wanted[name], rtol=1e-3, atol=1e-4, err_msg=name)
 
 
 def test_the_same_graph_gives_the_same_bytes() -> None:
