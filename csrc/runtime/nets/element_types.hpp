@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 
 #include "runtime/nets/node.hpp"
@@ -42,6 +43,10 @@ bool with_type(uint8_t dtype, Body&& body) noexcept {
   }
 }
 
+/// Integers compute in an unsigned type of at least their width, so that they wrap.
+template <class T>
+using Wrapping = std::conditional_t<(sizeof(T) < 4), uint32_t, std::make_unsigned_t<T>>;
+
 /// Calls `body` with an unsigned integer as wide as an element: what moves elements need not know more.
 template <class Body>
 void with_width(uint8_t dtype, Body&& body) noexcept {
@@ -54,6 +59,25 @@ void with_width(uint8_t dtype, Body&& body) noexcept {
       return body(uint32_t{});
     default:
       return body(uint64_t{});
+  }
+}
+
+/// Floats go to integers towards zero, saturating, NaN to 0; to bool by whether they differ from 0.
+template <class To, class From>
+To convert(From value) noexcept {
+  if constexpr (std::is_same_v<From, Bool>) {
+    return convert<To>(static_cast<uint8_t>(value));
+  } else if constexpr (std::is_same_v<To, Bool>) {
+    return value != 0 ? Bool::yes : Bool::no;
+  } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
+    constexpr auto low = static_cast<From>(std::numeric_limits<To>::lowest());
+    // The highest integer rounds up to a power of two as a float: at or above it is too high.
+    constexpr auto high = static_cast<From>(std::numeric_limits<To>::max());
+    if (value != value) return 0;
+    if (value >= high) return std::numeric_limits<To>::max();
+    return value <= low ? std::numeric_limits<To>::lowest() : static_cast<To>(value);
+  } else {
+    return static_cast<To>(value);
   }
 }
 

@@ -13,10 +13,6 @@ namespace {
 
 constexpr const char* kBroadcast = "{} and {} elements, whose shapes do not broadcast";
 
-/// Integers compute in an unsigned type of at least their width, so that they wrap.
-template <class T>
-using Wrapping = std::conditional_t<(sizeof(T) < 4), uint32_t, std::make_unsigned_t<T>>;
-
 struct Add {
   template <class T>
   static T of(T a, T b) noexcept {
@@ -317,25 +313,6 @@ class WhereNode final : public Node {
     return {};
   }
 };
-
-/// Floats go to integers towards zero, saturating, NaN to 0; to bool by whether they differ from 0.
-template <class To, class From>
-To convert(From value) noexcept {
-  if constexpr (std::is_same_v<From, Bool>) {
-    return convert<To>(static_cast<uint8_t>(value));
-  } else if constexpr (std::is_same_v<To, Bool>) {
-    return value != 0 ? Bool::yes : Bool::no;
-  } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
-    constexpr auto low = static_cast<From>(std::numeric_limits<To>::lowest());
-    // The highest integer rounds up to a power of two as a float: at or above it is too high.
-    constexpr auto high = static_cast<From>(std::numeric_limits<To>::max());
-    if (value != value) return 0;
-    if (value >= high) return std::numeric_limits<To>::max();
-    return value <= low ? std::numeric_limits<To>::lowest() : static_cast<To>(value);
-  } else {
-    return static_cast<To>(value);
-  }
-}
 
 class CastNode final : public Node {
  public:

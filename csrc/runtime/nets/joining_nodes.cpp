@@ -104,13 +104,7 @@ class PadNode final : public Node {
 
   template <class T>
   void fill(const Array& x, const Array& out) const noexcept {
-    const T constant = [&] {
-      if constexpr (std::is_same_v<T, Bool>) {
-        return attributes_.value != 0 ? Bool::yes : Bool::no;
-      } else {
-        return static_cast<T>(attributes_.value);
-      }
-    }();
+    const T constant = convert<T>(attributes_.value);
     const Strides own = c_strides(x.shape());
     const Shape& whole = out.shape();
     if (whole.rank == 0) {

@@ -59,17 +59,38 @@ Shape without(const Shape& shape, uint32_t mask, bool keep) noexcept {
   return left;
 }
 
+/// Sums and products of integers wrap.
+template <class T>
+T plus(T a, T b) noexcept {
+  if constexpr (std::is_integral_v<T>) {
+    return static_cast<T>(static_cast<Wrapping<T>>(a) + static_cast<Wrapping<T>>(b));
+  } else {
+    return a + b;
+  }
+}
+template <class T>
+T times(T a, T b) noexcept {
+  if constexpr (std::is_integral_v<T>) {
+    return static_cast<T>(static_cast<Wrapping<T>>(a) * static_cast<Wrapping<T>>(b));
+  } else {
+    return a * b;
+  }
+}
+
 /// Sixteen sums dealt to in turn, folded by halves.
 template <class T>
 struct LaneSum {
   std::array<T, 16> lanes{};
   uint64_t next = 0;
 
-  void add(T value) noexcept { lanes[next++ % lanes.size()] += value; }
+  void add(T value) noexcept {
+    T& lane = lanes[next++ % lanes.size()];
+    lane = plus(lane, value);
+  }
   [[nodiscard]] T total() const noexcept {
     std::array<T, 16> sums = lanes;
     for (std::size_t half = 8; half != 0; half /= 2) {
-      for (std::size_t i = 0; i < half; ++i) sums[i] += sums[i + half];
+      for (std::size_t i = 0; i < half; ++i) sums[i] = plus(sums[i], sums[i + half]);
     }
     return sums[0];
   }
@@ -145,7 +166,7 @@ class ReduceNode final : public Node {
       case CORDWOOD_REDUCE_MIN:
         return fold(highest<T>(), [](T a, T b) { return is_nan(a) || a < b ? a : b; });
       case CORDWOOD_REDUCE_PRODUCT:
-        return fold(T{1}, [](T a, T b) { return static_cast<T>(a * b); });
+        return fold(T{1}, [](T a, T b) { return times(a, b); });
       case CORDWOOD_REDUCE_ANY:
         return fold(T{0}, [](T a, T b) { return a != T{0} || b != T{0} ? T{1} : T{0}; });
       case CORDWOOD_REDUCE_ALL:
@@ -157,9 +178,8 @@ class ReduceNode final : public Node {
     const bool mean = attributes_.kind == CORDWOOD_REDUCE_MEAN;
     axes.each_output([&](int64_t first, uint64_t place) {
       LaneSum<T> sum;
-      axes.each_element(first, [&](int64_t at) {
-        sum.add(square ? static_cast<T>(from[at] * from[at]) : from[at]);
-      });
+      axes.each_element(
+          first, [&](int64_t at) { sum.add(square ? times(from[at], from[at]) : from[at]); });
       to[place] = mean ? static_cast<T>(sum.total() / static_cast<T>(count)) : sum.total();
     });
   }
