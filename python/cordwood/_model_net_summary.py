@@ -25,8 +25,10 @@ def summary(net: Net) -> str:
     str
         Bytes are those of the file; other operators are counted together.
     """
-    facts = net.metadata
-    source, recipe = facts.get("source", {}), facts.get("recipe", {})
+    facts = net.metadata  # data that anyone may have made
+    source, recipe = _dict(facts, "source"), _dict(facts, "recipe")
+    losses = _dict(recipe, "loss")
+    places = facts.get("places")
     lines = [
         f"{source.get('kind', 'net')} from {source.get('library', 'an unnamed library')}"
         f" {source.get('version', '')}".rstrip(),
@@ -36,9 +38,13 @@ def summary(net: Net) -> str:
         f"file      {net.nbytes:,} bytes; {net._native.resident_bytes:,} once loaded",
         f"runs on   {net.device}, {net._native.processor}, up to {net.threads} threads",
     ]
-    losses = recipe.get("loss", {})
-    lines += [f"loss      {name}: {value:.6g}" for name, value in sorted(losses.items())]
-    return "\n".join(lines + _operators(net, facts.get("places", [])))
+    lines += [f"loss      {name}: {value}" for name, value in sorted(losses.items())]
+    return "\n".join(lines + _operators(net, places if isinstance(places, list) else []))
+
+
+def _dict(facts: dict[str, Any], key: str) -> dict[str, Any]:
+    found = facts.get(key)
+    return found if isinstance(found, dict) else {}
 
 
 def _operators(net: Net, places: list[Any]) -> list[str]:

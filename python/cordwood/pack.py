@@ -280,6 +280,9 @@ def _provenance(graph: Graph, recipe: Recipe, loss: Mapping[str, float]) -> byte
     if graph.is_net:
         del facts["methods"], facts["sparse"]
         facts["form"] = graph.form
+        places = [step.place if isinstance(step, NetOperator) else "" for step in graph.operators]
+        if any(places):
+            facts["places"] = places
     if graph.trees_per_iteration:
         facts["iterations"] = {"staged": graph.staged, "trees": graph.trees_per_iteration}
     try:
