@@ -14,11 +14,19 @@ import cord_file as cf
 import cordwood as cw
 import net_graphs
 import oracle_nets
-from cordwood.errors import CordwoodError, FormatError, InputError
+from cordwood.cli import main
+from cordwood.errors import (
+    CordwoodError,
+    FormatError,
+    InputError,
+    UnsupportedMethodError,
+    UnsupportedModelError,
+)
 from cordwood.pack import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from cordwood.ir import Graph
 
@@ -148,6 +156,33 @@ def test_shapes_of_calls_are_judged() -> None:
         with pytest.raises(InputError, match=words):
             net(*wrong)
     assert net(ids, x)["out_w"].shape == (2, 6, 8)
+
+
+def test_inspect_tells_of_a_net(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "net.cord"
+    path.write_bytes(DATA)
+    assert main(["inspect", str(path)]) == 0
+    told = capsys.readouterr().out
+    for words in (
+        "int8 [32, 32]; float32 [32]; rows uint8-dynamic in groups of 32",
+        "float32 [6, 4, 3]; float32 [6]; relu",
+        "input     ids: int64[?, ?]",
+        "output    out_w: float32[?, 6, 8]",
+    ):
+        assert words in told
+    assert main(["inspect", "--json", str(path)]) == 0
+    assert '"name": "lstm"' in capsys.readouterr().out
+
+
+def test_what_is_for_rows_refuses_a_net_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "net.cord"
+    path.write_bytes(DATA)
+    with pytest.raises(UnsupportedModelError, match="verify takes a model of rows"):
+        cw.verify(object(), path)
+    with pytest.raises(
+        UnsupportedMethodError, match="inputs instead of rows|expected a net|a net has no"
+    ):
+        cw.Model(DATA)
 
 
 @settings(deadline=None)

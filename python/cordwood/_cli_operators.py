@@ -23,8 +23,8 @@ def operator_lines(facts: Mapping[str, Any]) -> list[str]:
     words = {"tree_ensemble": _trees, "link": _link, "decide": _decide}
     lines = ["operator        values      in words"]
     for operator in facts["operators"]:
-        ids = ", ".join(map(str, operator["inputs"])) + f" -> {operator['outputs'][0]}"
-        text = "; ".join(words[operator["name"]](operator, facts))
+        ids = " -> ".join(", ".join(map(str, operator[side])) for side in ("inputs", "outputs"))
+        text = "; ".join(words.get(operator["name"], _of_net)(operator, facts))
         lines.append(f"{operator['name']:<15} {ids:<11} {text}")
     return lines
 
@@ -53,6 +53,17 @@ def _link(operator: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str]:
     words += [f"scale {about['scale']!r}"] if about["scale"] != 1.0 else []
     words += [f"offset {about['offset']!r}"] if about["offset"] != 0.0 else []
     return words + (["with its complement"] if about["complement"] else [])
+
+
+def _of_net(operator: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str]:
+    """Tell the weights of an operator of a net, and how it codes its rows."""
+    about = operator["attributes"]
+    tensors = [facts["tensors"][i] for i in operator["tensors"] if i is not None]
+    words = [f"{tensor['dtype']} {list(tensor['shape'])}" for tensor in tensors]
+    if about.get("rows", "float32") != "float32":
+        group = f" in groups of {about['row_group']}" if about["row_group"] else ""
+        words.append(f"rows {about['rows']}{group}")
+    return words + ([about["activation"]] if about.get("activation") else [])
 
 
 def _decide(operator: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str]:

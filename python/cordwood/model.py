@@ -14,6 +14,7 @@ from cordwood._model_sklearn import SklearnProtocol
 from cordwood._model_stages import StagedAnswers
 from cordwood._rows import RowsDoor
 from cordwood._threads import check_threads
+from cordwood.errors import UnsupportedModelError
 
 if TYPE_CHECKING:
     from cordwood._binned_rows import BinnedRows
@@ -95,6 +96,9 @@ class Model(Packed, Answers, StagedAnswers, SklearnProtocol):
         self._device: Device = device
         self._data = bytes(data)
         self._native = _core.Model(self._data, device=device, check_all=check_all)
+        if not self._native.targets():
+            message = "the bytes hold a net, expected a model of rows; cordwood.load gives a Net"
+            raise UnsupportedModelError(message)
         self._threads = _core.resolve_threads(self._requested_threads or 0)
         self._facts = facts = _model_facts.read(self._native.provenance)
         self.kind = str(facts["source"].get("kind", "model"))
