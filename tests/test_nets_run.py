@@ -90,6 +90,38 @@ def test_recipes_shrink_and_tell_their_loss(recipe: str) -> None:
     assert chosen.name in small.summary()
 
 
+@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("weights", ["int8", "int4", "bfloat16"])
+def test_every_module_takes_every_type_of_weights(name: str, weights: Any) -> None:
+    module, examples, others = zoo()[name]
+    rows = "float32" if weights == "bfloat16" else "uint8-dynamic"
+    recipe = Recipe(weights=weights, activations=rows)  # type: ignore[arg-type]
+    net = cw.compress(module, recipe, example_inputs=examples)
+    given = [x.numpy() for x in others]
+    exact = flat(cw.compress(module, example_inputs=examples)(*given))
+    for ours, theirs in zip(flat(net(*given)), exact, strict=True):
+        assert ours.shape == theirs.shape
+        if theirs.dtype.kind == "f":
+            assert np.isfinite(ours).all()
+            error = np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)
+            assert error < {"int8": 0.1, "int4": 1.0, "bfloat16": 0.05}[weights]
+    strided = [np.repeat(x, 2, axis=0)[::2] for x in given]
+    for ours, theirs in zip(flat(net(*strided)), flat(net(*given)), strict=True):
+        assert ours.tobytes() == theirs.tobytes()
+
+
+def test_nan_passes_through_float_nets() -> None:
+    module, examples, _ = zoo()["mlp"]
+    x = examples[0].numpy().copy()
+    x[0] = np.nan
+    with torch.no_grad():
+        wanted = np.isnan(module(torch.from_numpy(x)).numpy())
+    net = cw.compress(module, example_inputs=examples)
+    assert np.array_equal(np.isnan(flat(net(x))[0]), wanted)
+    assert wanted[0].all()
+    assert not wanted[1:].any()
+
+
 def coded_linear(rows: str, group: int = 0) -> tuple[Graph, Linear]:
     rng = np.random.default_rng(0)
     groups = 1 if group == 0 else 96 // group

@@ -17,9 +17,11 @@ struct Ending {
 
   explicit Ending(const cordwood_linear_attributes& product) noexcept {
     if (product.activation == CORDWOOD_ACTIVATION_NONE) return;
-    if (product.activation == CORDWOOD_ACTIVATION_RELU) {
+    // Cuts bring NaN to a limit. Coded rows hold none; with float32 rows it has to pass.
+    const bool cuts = product.rows != CORDWOOD_ROWS_FLOAT32;
+    if (cuts && product.activation == CORDWOOD_ACTIVATION_RELU) {
       cut = 1;
-    } else if (product.activation == CORDWOOD_ACTIVATION_CLIP) {
+    } else if (cuts && product.activation == CORDWOOD_ACTIVATION_CLIP) {
       low = product.alpha;
       high = product.beta;
       cut = 1;

@@ -104,8 +104,14 @@ def _linear(operator: Linear, recipe: Recipe, seen: np.ndarray | None) -> tuple[
 
 
 def _conv(operator: Conv, recipe: Recipe) -> tuple[Product, LayerLoss]:
-    """Quantise a convolution by output channel; groups of inputs make no sense across a kernel."""
+    """Quantise a convolution by output channel; groups of inputs make no sense across a kernel.
+
+    Transposed ones, whose first axis are inputs, keep integers away: their codes would share scales
+    that no output has.
+    """
     assert isinstance(operator.weight, np.ndarray)
+    if operator.transposed and recipe.weights in _BITS:
+        return operator, LayerLoss(operator.place, 0.0)
     outputs = len(operator.weight)
     flat = operator.weight.reshape(outputs, -1)
     weight = _weight(flat, replace(recipe, group_size=None), None)
