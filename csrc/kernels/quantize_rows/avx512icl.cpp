@@ -1,17 +1,16 @@
 // quantize_rows, 64 inputs at a time: a pass for the largest magnitude, a pass for the codes, both
 // from L1 after the first touch; then sums of codes by vpdpbusd. About 9 cycles for 64 inputs.
 #include <immintrin.h>
-#include <math.h>
 
 #include <cstring>
 
+#include "kernels/quantize_rows/affine.hpp"
 #include "kernels/quantize_rows/quantize_rows.hpp"
 
 namespace cordwood::kernels::avx512icl {
 namespace {
 
 constexpr float kTop = 127.0f;
-constexpr float kTopUnsigned = 255.0f;
 constexpr uint32_t kInfinityBits = 0x7F800000u;
 constexpr uint64_t kBlock = 64;
 
@@ -174,21 +173,6 @@ bool code_symmetric(const QuantizeRows& task, const float* x, uint64_t count, in
   *scale = tiny ? 0.0f : top / kTop;
   encode_range<false>(x, count, tiny ? 0.0f : kTop / top, codes);
   return true;
-}
-
-/// A scale and the code that stands for zero.
-struct Affine {
-  float scale;
-  int32_t zero;
-};
-
-Affine affine_of(float low, float high) noexcept {
-  const float span = high - low;
-  if (!(span >= kTinyScale)) return {0.0f, -128};
-  const bool fits = span <= 0x1.fffffep127f;
-  const float scale = fits ? span / kTopUnsigned : high / kTopUnsigned - low / kTopUnsigned;
-  const float zero = nearbyintf(-low / scale);
-  return {scale, static_cast<int32_t>(zero < kTopUnsigned ? zero : kTopUnsigned) - 128};
 }
 
 /// The same with a zero point.
