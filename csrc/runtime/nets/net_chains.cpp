@@ -10,7 +10,7 @@ namespace {
 /// What the widest value of a block may take: of rows most of an L2, beside weights that stream by; of
 /// images less, beside weights that stay.
 constexpr uint64_t kRowBlockBytes = uint64_t{768} << 10;
-constexpr uint64_t kImageBlockBytes = uint64_t{192} << 10;
+constexpr uint64_t kImageBlockBytes = uint64_t{64} << 10;
 /// Blocks of rows are whole tiles of the products' kernels.
 constexpr uint64_t kTileRows = 12;
 
