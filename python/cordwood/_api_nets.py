@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cordwood import _progress
+from cordwood._api_observe import observe
 from cordwood._model_net import Net
-from cordwood._observers import observe
 from cordwood.errors import InputError
 from cordwood.ir import Role, Value
 from cordwood.ir_nets import Linear
@@ -70,7 +70,9 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
         small, coded = code_images(small, recipe, held)
         losses += coded
     if batches:
-        small, coded = code_images(small, recipe, observe(graph, batches, static_inputs(small, recipe)))
+        small, coded = code_images(
+            small, recipe, observe(graph, batches, static_inputs(small, recipe))
+        )
         losses += coded
     facts = _facts(losses)
     if batches:
