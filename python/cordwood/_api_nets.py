@@ -69,11 +69,6 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
         held = observe(graph, batches, static_inputs(small, recipe))
         small, coded = code_images(small, recipe, held)
         losses += coded
-    if batches:
-        small, coded = code_images(
-            small, recipe, observe(graph, batches, static_inputs(small, recipe))
-        )
-        losses += coded
     facts = _facts(losses)
     if batches:
         exact, packed = Net(pack(graph)), Net(pack(small))

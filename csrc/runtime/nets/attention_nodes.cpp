@@ -100,6 +100,11 @@ class AttentionNode final : public Node {
     return run_attention(call.products.scratch, attention, call.kernels);
   }
 
+  /// All operands have the batch as first axis, a mask only where it has all axes.
+  [[nodiscard]] bool entry_wise(std::span<const ArrayForm> inputs) const noexcept override {
+    return inputs.size() < 4 || inputs[3].shape.rank == 4;
+  }
+
   /// A mask that repeats along keys is written out.
   [[nodiscard]] uint64_t scratch_bytes(std::span<const ArrayForm> inputs,
                                        std::span<const ArrayForm>) const noexcept override {

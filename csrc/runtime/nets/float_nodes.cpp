@@ -58,7 +58,7 @@ class ActivationNode final : public Node {
   [[nodiscard]] Order order(uint32_t) const noexcept override {
     return slopes_.size() < 2 ? Order::alike : Order::declared;
   }
-  [[nodiscard]] bool image_wise() const noexcept override { return true; }
+  [[nodiscard]] bool entry_wise(std::span<const ArrayForm>) const noexcept override { return true; }
 
  private:
   void activate(const ArrayKernels& kernels, const float* x, float* out, uint64_t count,
@@ -220,6 +220,9 @@ class RowNormNode final : public Node {
   }
 
   [[nodiscard]] bool row_wise() const noexcept override { return attributes_.axes == 1; }
+  [[nodiscard]] bool entry_wise(std::span<const ArrayForm> inputs) const noexcept override {
+    return attributes_.axes < inputs[0].shape.rank;
+  }
 
  private:
   Attributes attributes_;
@@ -298,7 +301,7 @@ class BatchNormNode final : public Node {
   }
 
   [[nodiscard]] Order order(uint32_t) const noexcept override { return Order::alike; }
-  [[nodiscard]] bool image_wise() const noexcept override { return true; }
+  [[nodiscard]] bool entry_wise(std::span<const ArrayForm>) const noexcept override { return true; }
 
  private:
   AlignedVector<float> factor_;

@@ -109,7 +109,7 @@ class ConvNode final : public Node {
   }
 
   [[nodiscard]] Order order(uint32_t) const noexcept override { return Order::either; }
-  [[nodiscard]] bool image_wise() const noexcept override { return true; }
+  [[nodiscard]] bool entry_wise(std::span<const ArrayForm>) const noexcept override { return true; }
   [[nodiscard]] uint64_t resident_bytes() const noexcept override { return plan_.n_bytes(); }
 
  private:
@@ -153,7 +153,7 @@ class PoolNode final : public Node {
   }
 
   [[nodiscard]] Order order(uint32_t) const noexcept override { return Order::either; }
-  [[nodiscard]] bool image_wise() const noexcept override { return true; }
+  [[nodiscard]] bool entry_wise(std::span<const ArrayForm>) const noexcept override { return true; }
 
  private:
   cordwood_pool_attributes attributes_;

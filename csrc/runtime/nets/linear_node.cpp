@@ -55,6 +55,9 @@ class LinearNode final : public Node {
   }
 
   [[nodiscard]] bool row_wise() const noexcept override { return true; }
+  [[nodiscard]] bool entry_wise(std::span<const ArrayForm> inputs) const noexcept override {
+    return inputs[0].shape.rank >= 2;
+  }
   [[nodiscard]] uint64_t resident_bytes() const noexcept override {
     return plan_.n_bytes() + bias_.size() * sizeof(float);
   }

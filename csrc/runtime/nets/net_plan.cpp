@@ -23,15 +23,6 @@ uint64_t take_gap(std::vector<Stretch>& live, uint64_t bytes, uint64_t last_step
   return start;
 }
 
-/// What a block of the chain that holds a step takes of a value, by as many threads as there may be.
-uint64_t block_bytes(const NetPlan& plan, std::size_t index, uint64_t whole) noexcept {
-  const auto chain = std::ranges::find_if(plan.chains, [&](const NetChain& candidate) {
-    return candidate.first <= index && index < candidate.last;
-  });
-  const uint64_t most = chain->block_parts * NetChain::kMostThreads;
-  return most >= chain->parts ? whole : whole / chain->parts * most;
-}
-
 }  // namespace
 
 Status NetProgram::bind_inputs(std::span<const ArrayForm> inputs, NetPlan& plan) const {
@@ -103,6 +94,22 @@ Status NetProgram::infer(NetPlan& plan) const {
   return {};
 }
 
+uint64_t NetProgram::bytes_in_arena(const NetPlan& plan, uint32_t value,
+                                    uint32_t index) const noexcept {
+  const uint64_t whole = plan.forms[value].bytes();
+  uint64_t bytes = whole;
+  if (plan.in_block[value] != NetBlock::none) {
+    const bool rows = plan.in_block[value] == NetBlock::rows;
+    const auto& chains = rows ? plan.row_chains : plan.entry_chains;
+    const auto chain = std::ranges::find_if(chains, [&](const NetChain& candidate) {
+      return candidate.first <= index && index < candidate.last;
+    });
+    const uint64_t most = chain->block_parts * NetChain::kMostThreads;
+    if (most < chain->parts) bytes = whole / chain->parts * most;
+  }
+  return std::max(whole_lines(bytes), kCacheLine);
+}
+
 void NetProgram::place(NetPlan& plan) const {
   const std::size_t count = values_.size();
   std::vector<uint32_t> root(count);  // the value whose memory a value shares
@@ -136,17 +143,31 @@ void NetProgram::place(NetPlan& plan) const {
   }
   find_chains(root, last, plan);
   std::vector<Stretch> live;
-  for (std::size_t index = 0; index < steps_.size(); ++index) {
-    std::erase_if(live, [&](const Stretch& stretch) { return stretch.last_step < index; });
-    for (const uint32_t value : outputs_of(steps_[index])) {
-      if (root[value] != value || plan.places[value] != NetPlace::kArena) continue;
-      const uint64_t whole = plan.forms[value].bytes();
-      const uint64_t bytes =
-          std::max(whole_lines(plan.in_block[value] != 0 ? block_bytes(plan, index, whole) : whole),
-                   kCacheLine);
-      plan.offsets[value] = take_gap(live, bytes, last[value]);
-      plan.arena_bytes = std::max(plan.arena_bytes, plan.offsets[value] + bytes);
+  std::vector<bool> placed(count, false);
+  const auto place_value = [&](uint32_t value, uint32_t index) {
+    if (root[value] != value || plan.places[value] != NetPlace::kArena || placed[value]) return;
+    const uint64_t bytes = bytes_in_arena(plan, value, index);
+    plan.offsets[value] = take_gap(live, bytes, last[value]);
+    plan.arena_bytes = std::max(plan.arena_bytes, plan.offsets[value] + bytes);
+    placed[value] = true;
+  };
+  // What outlives a chain's blocks has its place before the first of them begins.
+  const auto place_chain = [&](const NetChain& chain, NetBlock level) {
+    for (uint32_t index = chain.first; index < chain.last; ++index) {
+      for (const uint32_t value : outputs_of(steps_[index])) {
+        if (plan.in_block[value] < level) place_value(value, index);
+      }
     }
+  };
+  for (uint32_t index = 0; index < steps_.size(); ++index) {
+    std::erase_if(live, [&](const Stretch& stretch) { return stretch.last_step < index; });
+    for (const NetChain& chain : plan.entry_chains) {
+      if (chain.first == index) place_chain(chain, NetBlock::entries);
+    }
+    for (const NetChain& chain : plan.row_chains) {
+      if (chain.first == index) place_chain(chain, NetBlock::rows);
+    }
+    for (const uint32_t value : outputs_of(steps_[index])) place_value(value, index);
   }
   for (uint32_t value = 0; value < count; ++value) {
     plan.places[value] = plan.places[root[value]];
@@ -168,6 +189,7 @@ Result<std::unique_ptr<NetPlan>> NetProgram::make_plan(std::span<const ArrayForm
   plan->offsets.resize(values_.size());
   plan->constants.resize(values_.size());
   plan->operands.resize(operands_.size());
+  plan->parts.resize(operands_.size());
   plan->in_block.resize(values_.size());
   plan->copies.assign(outputs_.size(), NetPlan::kNone);
   CORDWOOD_RETURN_IF_FAILED(bind_inputs(inputs, *plan));

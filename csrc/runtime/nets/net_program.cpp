@@ -85,20 +85,7 @@ Status NetProgram::run(NetContext& context, NetPlan& plan, std::span<const Array
   for (std::size_t i = 0; i < operands_.size(); ++i) {
     plan.operands[i].data = address(operands_[i]);
   }
-  auto chain = plan.chains.begin();
-  for (uint32_t index = 0; index < steps_.size(); ++index) {
-    if (chain != plan.chains.end() && chain->first == index) {
-      CORDWOOD_RETURN_IF_FAILED(run_chain(*chain, context, plan, threads));
-      index = chain->last - 1;
-      ++chain;
-      continue;
-    }
-    const NetStep& step = steps_[index];
-    if (step.node->shares_input() || step.node->constant() != nullptr) continue;
-    const Array* operands = plan.operands.data() + step.first_operand;
-    CORDWOOD_RETURN_IF_FAILED(
-        run_step(step, {operands, step.inputs + step.outputs}, context, threads));
-  }
+  CORDWOOD_RETURN_IF_FAILED(run_all(context, plan, threads));
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
     if (plan.copies[i] == NetPlan::kNone) continue;
     const uint64_t bytes = plan.forms[plan.copies[i]].bytes();

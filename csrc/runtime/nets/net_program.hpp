@@ -32,17 +32,20 @@ struct NetStep {
 /// Where a value lies.
 enum class NetPlace : uint8_t { kArena, kInput, kOutput, kConstant };
 
-/// Steps `first` to `last` - 1, which run through blocks of rows, or of images.
+/// Steps `first` to `last` - 1, which run through blocks of entries of the first axis, or of rows.
 struct NetChain {
   uint32_t first = 0;
   uint32_t last = 0;
-  uint64_t parts = 0;        ///< rows or images in all
+  uint64_t parts = 0;        ///< entries or rows in all
   uint64_t block_parts = 0;  ///< of one thread
-  bool images = false;
+  bool entries = false;
 
   /// Threads that a block is made for at most: bounds what blocks take.
   static constexpr unsigned kMostThreads = 8;
 };
+
+/// Whether a value's memory holds all of it, or one block of the chain that makes and reads it.
+enum class NetBlock : uint8_t { none, entries, rows };
 
 struct NetPlan {
   std::vector<ArrayForm> forms;   ///< [values]
@@ -51,10 +54,12 @@ struct NetPlan {
   std::vector<uint32_t> copies;   ///< [outputs] value to copy to it at the end; kNone for none
   std::vector<Array> operands;    ///< [operands] with the addresses of the last run
   std::vector<Array> constants;   ///< [values]
-  std::vector<NetChain> chains;   ///< ascending
-  std::vector<uint8_t> in_block;  ///< [values] whether memory holds one block of a chain alone
-  std::vector<ArrayForm> inputs;  ///< what the plan is for
-  uint64_t program = 0;           ///< serial number of its program
+  std::vector<Array> parts;       ///< [operands] of the block that runs
+  std::vector<NetChain> entry_chains;  ///< ascending
+  std::vector<NetChain> row_chains;    ///< ascending; each inside an entry chain or outside all
+  std::vector<NetBlock> in_block;      ///< [values]
+  std::vector<ArrayForm> inputs;       ///< what the plan is for
+  uint64_t program = 0;                ///< serial number of its program
   uint64_t arena_bytes = 0;
   uint64_t scratch_bytes = 0;
 
@@ -99,14 +104,25 @@ class NetProgram {
   Status infer_step(const NetStep& step, NetPlan& plan) const;
   void place(NetPlan& plan) const;
   void find_chains(std::span<const uint32_t> root, std::span<uint64_t> last, NetPlan& plan) const;
-  [[nodiscard]] bool joins(const NetStep& step, const NetChain& chain,
-                           const NetPlan& plan) const noexcept;
-  [[nodiscard]] NetChain longest_chain(uint32_t first, bool images,
-                                       const NetPlan& plan) const noexcept;
+  [[nodiscard]] bool joins(const NetStep& step, const NetChain& chain, const NetPlan& plan) const;
+  [[nodiscard]] NetChain longest_chain(uint32_t first, uint32_t end, bool entries,
+                                       const NetPlan& plan) const;
+  void find_row_chains(uint32_t first, uint32_t end, const NetChain* outer,
+                       std::span<const uint32_t> root, std::span<uint64_t> last,
+                       NetPlan& plan) const;
+  void add_chain(const NetChain& chain, std::span<const uint32_t> root, std::span<uint64_t> last,
+                 NetPlan& plan) const;
+  [[nodiscard]] uint64_t bytes_in_arena(const NetPlan& plan, uint32_t value,
+                                        uint32_t index) const noexcept;
   Status run_step(const NetStep& step, std::span<const Array> operands, NetContext& context,
                   unsigned threads) const noexcept;
-  Status run_chain(const NetChain& chain, NetContext& context, const NetPlan& plan,
-                   unsigned threads) const noexcept;
+  Status run_row_chain(const NetChain& chain, std::span<const Array> operands, NetContext& context,
+                       const NetPlan& plan, unsigned threads) const noexcept;
+  Status run_entry_chain(const NetChain& chain, NetContext& context, NetPlan& plan,
+                         unsigned threads) const noexcept;
+  Status run_steps(uint32_t first, uint32_t end, std::span<const Array> operands,
+                   NetContext& context, const NetPlan& plan, unsigned threads) const noexcept;
+  Status run_all(NetContext& context, NetPlan& plan, unsigned threads) const noexcept;
   Result<std::unique_ptr<NetPlan>> make_plan(std::span<const ArrayForm> inputs) const;
 
   [[nodiscard]] std::span<const uint32_t> inputs_of(const NetStep& step) const noexcept {
@@ -116,8 +132,8 @@ class NetProgram {
     return {operands_.data() + step.first_operand + step.inputs, step.outputs};
   }
 
-  /// Operands of a step that joins a chain: x, a residual, the answer.
-  static constexpr std::size_t kMostChainOperands = 3;
+  /// Operands of a step that answers row by row: x, a residual, the answer.
+  static constexpr std::size_t kMostRowOperands = 3;
 
   const KernelRow* kernels_ = nullptr;
   std::vector<NetValue> values_;

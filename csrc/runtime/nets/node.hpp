@@ -59,8 +59,8 @@ class Node {
   /// Whether each row of the outputs, all axes but the last, is made of the same row of the inputs; such
   /// nodes run on any matrix of rows.
   [[nodiscard]] virtual bool row_wise() const noexcept { return false; }
-  /// Whether each entry of the outputs' first axis is made of the same entry of the inputs.
-  [[nodiscard]] virtual bool image_wise() const noexcept { return false; }
+  /// Whether each entry of the outputs' first axis is made of the same entry of the inputs' first axes.
+  [[nodiscard]] virtual bool entry_wise(std::span<const ArrayForm>) const noexcept { return false; }
   /// Private tables.
   [[nodiscard]] virtual uint64_t resident_bytes() const noexcept { return 0; }
 };

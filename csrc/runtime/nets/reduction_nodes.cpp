@@ -140,7 +140,9 @@ class ReduceNode final : public Node {
   [[nodiscard]] Order order(uint32_t operand) const noexcept override {
     return operand == 0 ? Order::either : Order::declared;
   }
-  [[nodiscard]] bool image_wise() const noexcept override { return (attributes_.axes & 1u) == 0; }
+  [[nodiscard]] bool entry_wise(std::span<const ArrayForm>) const noexcept override {
+    return (attributes_.axes & 1u) == 0;
+  }
 
   Status run(const NodeCall& call) const noexcept override {
     const Array& x = call.inputs[0];
