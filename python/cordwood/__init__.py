@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cordwood._binned_rows import BinnedRows
 from cordwood._core import __version__, active_isa, available_isas
 from cordwood._model_net import Net
+from cordwood._model_row_net import RowNet
 from cordwood.api import compress, load
 from cordwood.errors import (
     BinnedRowsError,
@@ -51,6 +52,7 @@ __all__ = [
     "Recipe",
     "Report",
     "ResourceError",
+    "RowNet",
     "SourceFileError",
     "UnsupportedMethodError",
     "UnsupportedModelError",
