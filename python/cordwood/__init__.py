@@ -32,6 +32,7 @@ from cordwood.verify import verify
 
 if TYPE_CHECKING:
     from cordwood import ops
+    from cordwood.torch_swap import SwapReport, quantize_
     from cordwood.verify import Report
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "ResourceError",
     "RowNet",
     "SourceFileError",
+    "SwapReport",
     "UnsupportedMethodError",
     "UnsupportedModelError",
     "__version__",
@@ -62,19 +64,25 @@ __all__ = [
     "compress",
     "load",
     "ops",
+    "quantize_",
     "verify",
 ]
 
+_LATER = {
+    "Report": "cordwood.verify",
+    "SwapReport": "cordwood.torch_swap",
+    "quantize_": "cordwood.torch_swap",
+}
+"""Where names live that are brought when asked for."""
+
 
 def __getattr__(name: str) -> Any:
-    """Bring `Report` and `ops` when asked for: who only predicts does not wait for them."""
-    if name == "Report":
-        from cordwood.verify import Report
+    """Bring some names when asked for: who only predicts does not wait for them."""
+    import importlib
 
-        return Report
     if name == "ops":
-        import importlib
-
         return importlib.import_module("cordwood.ops")
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
     message = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(message)
