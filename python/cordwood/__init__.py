@@ -32,6 +32,7 @@ from cordwood.verify import verify
 
 if TYPE_CHECKING:
     from cordwood import ops
+    from cordwood.torch_prune import PruneReport, prune_
     from cordwood.torch_swap import SwapReport, quantize_
     from cordwood.verify import Report
 
@@ -50,6 +51,7 @@ __all__ = [
     "ModelDiffersError",
     "Net",
     "NotFittedError",
+    "PruneReport",
     "Recipe",
     "Report",
     "ResourceError",
@@ -64,13 +66,16 @@ __all__ = [
     "compress",
     "load",
     "ops",
+    "prune_",
     "quantize_",
     "verify",
 ]
 
 _LATER = {
+    "PruneReport": "cordwood.torch_prune",
     "Report": "cordwood.verify",
     "SwapReport": "cordwood.torch_swap",
+    "prune_": "cordwood.torch_prune",
     "quantize_": "cordwood.torch_swap",
 }
 """Where names live that are brought when asked for."""
