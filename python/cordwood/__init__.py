@@ -32,6 +32,7 @@ from cordwood.verify import verify
 
 if TYPE_CHECKING:
     from cordwood import ops
+    from cordwood._distill import Distilled, distill
     from cordwood.torch_prune import PruneReport, prune_
     from cordwood.torch_swap import SwapReport, quantize_
     from cordwood.verify import Report
@@ -41,6 +42,7 @@ __all__ = [
     "BinnedRowsError",
     "CordwoodError",
     "DeviceError",
+    "Distilled",
     "FileAccessError",
     "FormatError",
     "GraphError",
@@ -64,6 +66,7 @@ __all__ = [
     "active_isa",
     "available_isas",
     "compress",
+    "distill",
     "load",
     "ops",
     "prune_",
@@ -72,9 +75,11 @@ __all__ = [
 ]
 
 _LATER = {
+    "Distilled": "cordwood._distill",
     "PruneReport": "cordwood.torch_prune",
     "Report": "cordwood.verify",
     "SwapReport": "cordwood.torch_swap",
+    "distill": "cordwood._distill",
     "prune_": "cordwood.torch_prune",
     "quantize_": "cordwood.torch_swap",
 }
