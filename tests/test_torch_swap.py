@@ -13,6 +13,8 @@ import pytest
 import cordwood as cw
 
 torch = pytest.importorskip("torch")
+from torch_zoo import NAMES, zoo  # noqa: E402
+
 nn = torch.nn
 
 SEED = 3
@@ -131,6 +133,32 @@ def test_convolutions(name: str, recipe: Any, most: float) -> None:
     assert not found.numel() or relative(found, wanted) < most
     assert report.layers[0].kind == type(make()).__name__
     assert torch.equal(asked(copy.deepcopy(net), x), found)
+
+
+@pytest.mark.parametrize("recipe", ["int4", "int8"])
+def test_convolutions_of_many_inputs_have_one_scale_an_output(recipe: str) -> None:
+    torch.manual_seed(SEED)
+    net, x = nn.Sequential(nn.Conv2d(16, 8, 3)).eval(), rows(2, 16, 6, 6)
+    wanted = asked(net, x)
+    packed = cw.compress(net, recipe, example_inputs=(x,), calibration=[x.numpy()])
+    cw.quantize_(net, recipe, calibration=x)
+    assert net[0].scales.shape == (8, 1)
+    for found in (asked(net, x), torch.from_numpy(packed(x))):
+        assert relative(found, wanted) < 0.15
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whole_modules_keep_running(name: str) -> None:
+    net, given, _ = zoo()[name]
+    wanted = asked(net, *given)
+    report = cw.quantize_(net, "int8", calibration=[given])
+    found = asked(net, *given)
+    assert report.layers
+    every = [wanted] if torch.is_tensor(wanted) else [wanted[name] for name in wanted]
+    again = [found] if torch.is_tensor(found) else [found[name] for name in wanted]
+    for one, other in zip(again, every, strict=True):
+        assert one.shape == other.shape
+        assert not other.is_floating_point() or relative(one, other) < 0.03
 
 
 def test_four_bits_meet_images_as_the_same_numbers() -> None:

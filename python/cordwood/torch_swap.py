@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -220,12 +220,11 @@ def _packed(name: str, layer: Any, recipe: Recipe, seen: AnyArray | None) -> tup
     matrix = numbers.reshape(len(numbers), -1)
     spatial = numbers.ndim > matrix.ndim
     activations = recipe.activations or "float32"
-    if spatial:
-        recipe = replace(recipe, group_size=None)
-        activations = "float32" if activations == "float32" else "int8-dynamic"
+    if spatial and activations != "float32":
+        activations = "int8-dynamic"
     weights: Any = recipe.weights
     if str(weights).startswith("int"):
-        weight: Any = code_weight(matrix, recipe, None if spatial else seen)
+        weight: Any = code_weight(matrix, recipe, None if spatial else seen, grouped=not spatial)
     else:
         weight = ops.pack_dense(matrix, weights)
     make = _torch_swap_layers.conv_layer if spatial else _torch_swap_layers.linear_layer

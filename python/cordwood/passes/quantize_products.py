@@ -114,7 +114,7 @@ def _conv(operator: Conv, recipe: Recipe) -> tuple[Product, LayerLoss]:
         return operator, LayerLoss(operator.place, 0.0)
     outputs = len(operator.weight)
     flat = operator.weight.reshape(outputs, -1)
-    weight = _weight(flat, replace(recipe, group_size=None), None)
+    weight = _weight(flat, recipe, None, grouped=False)
     shape = operator.weight.shape
     if isinstance(weight, Quantized):
         weight = replace(weight, codes=weight.codes.reshape(shape))
@@ -131,7 +131,9 @@ def _table(table: Any, recipe: Recipe) -> Any:
     return _weight(table, replace(recipe, activations="float32"), None)
 
 
-def _weight(weight: np.ndarray, recipe: Recipe, seen: np.ndarray | None) -> Any:
+def _weight(
+    weight: np.ndarray, recipe: Recipe, seen: np.ndarray | None, *, grouped: bool = True
+) -> Any:
     kind = recipe.weights or "float32"
     if kind == "float32":
         return weight
@@ -139,7 +141,7 @@ def _weight(weight: np.ndarray, recipe: Recipe, seen: np.ndarray | None) -> Any:
         return weight.astype(np.float16)
     if kind == "bfloat16":
         return Bfloat16(_to_bfloat16(weight))
-    coded = code_weight(weight, recipe, seen)
+    coded = code_weight(weight, recipe, seen, grouped=grouped)
     return Quantized(
         codes=np.asarray(coded.codes),
         scale=np.asarray(coded.scales),
@@ -149,7 +151,9 @@ def _weight(weight: np.ndarray, recipe: Recipe, seen: np.ndarray | None) -> Any:
     )
 
 
-def code_weight(weight: np.ndarray, recipe: Recipe, seen: np.ndarray | None) -> ops.QuantizedTensor:
+def code_weight(
+    weight: np.ndarray, recipe: Recipe, seen: np.ndarray | None, *, grouped: bool = True
+) -> ops.QuantizedTensor:
     """Choose codes for a matrix of weights.
 
     Parameters
@@ -159,7 +163,10 @@ def code_weight(weight: np.ndarray, recipe: Recipe, seen: np.ndarray | None) -> 
         With weights of integers.
     seen : ndarray of float32, shape (n_rows, n_inputs), or None
         Rows that the layer has read; without any, ``"gptq"`` falls back to ``"mse"``.
+    grouped : bool
+        Whether the recipe's groups count; else an output has one scale.
     """
+    group_size = recipe.group_size if grouped else None
     method = recipe.method or "rtn"
     if method == "gptq" and seen is None:
         method = "mse"
@@ -167,9 +174,9 @@ def code_weight(weight: np.ndarray, recipe: Recipe, seen: np.ndarray | None) -> 
     return ops.quantize(
         weight,
         bits=bits,
-        group_size=recipe.group_size,
+        group_size=group_size,
         method=method,
-        scale_dtype="float32" if recipe.group_size is None else "float16",
+        scale_dtype="float32" if group_size is None else "float16",
         inputs=None if method == "rtn" else seen,
     )
 
