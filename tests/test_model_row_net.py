@@ -261,6 +261,15 @@ def test_a_file_that_says_what_is_not_so(packed: Any) -> None:
     assert caught.value.code == "labels_invalid"
 
 
+def test_labels_of_columns_that_vary() -> None:
+    file = parse(pack(_graph(form="rows", classes=np.arange(3))))
+    size = len(file[cf.VALUES].data) // 2
+    file.patch(cf.VALUES, size + 9, "B", 3)  # axis 1 of the output gets a symbol
+    with pytest.raises(cw.FormatError, match="nothing has classes") as caught:
+        cw.load(file.seal())
+    assert caught.value.code == "labels_invalid"
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
