@@ -323,12 +323,24 @@ def test_tensors_that_are_refused() -> None:
         asked(images, rows(2, 4, 5, 5))
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_traces_are_refused_and_compiled_modules_run() -> None:
+    net, x = mlp(), rows(3, 96)
+    cw.quantize_(net)
+    for make in (torch.jit.trace, lambda net, x: cw.compress(net, example_inputs=(x,))):
+        with pytest.raises(cw.UnsupportedModelError, match="before its layers are swapped"):
+            make(net, x)
+    compiled = torch.compile(net, backend="eager")
+    assert torch.equal(asked(compiled, x), asked(net, x))
+
+
 @pytest.mark.parametrize(
     ("net", "options", "words"),
     [
         (lambda: mlp().train(), {}, r"in training mode; call net\.eval\(\)"),
         (lambda: nn.Linear(32, 4).eval(), {}, "is itself a Linear, which cannot be swapped"),
         (mlp, {"recipe": "lossless"}, "recipe 'lossless' is not for layers"),
+        (mlp, {"recipe": cw.Recipe(activations="int8-static")}, "layers by themselves do not take"),
         (mlp, {"recipe": "trees-small"}, "recipe 'trees-small' is not for layers"),
         (mlp, {"recipe": "int4"}, "method 'gptq' looks at what layers have seen"),
         (mlp, {"calibration": []}, "calibration holds no batches"),

@@ -13,7 +13,7 @@ import numpy as np
 
 from cordwood import ops
 from cordwood._torch_swap_modules import conv_padding, pad_sizes
-from cordwood.errors import DeviceError, InputError, InputTypeError
+from cordwood.errors import DeviceError, InputError, InputTypeError, UnsupportedModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,10 +129,18 @@ class _PackedLayer:
             The tensor or the weights lie on another device than the CPU.
         InputTypeError
             The tensor is not of float32.
+        UnsupportedModelError
+            torch traces or exports the module.
         """
         import torch
 
         name = type(self).__name__
+        if torch.jit.is_tracing() or torch.compiler.is_exporting():
+            message = (
+                f"{name} runs outside torch, where no trace can follow; trace, export or compress "
+                "the module before its layers are swapped"
+            )
+            raise UnsupportedModelError(message)
         if x.requires_grad and torch.is_grad_enabled():
             message = (
                 f"{name} was given a tensor that requires a gradient, and packed weights have "
@@ -342,7 +350,12 @@ def _classes() -> dict[str, Any]:
 
     made = {}
     for name, base in zip(CLASSES, (_Conv, _Linear), strict=True):
-        facts = {"__module__": __name__, "__doc__": base.__doc__, "__qualname__": name}
+        facts: dict[str, Any] = {
+            "__module__": __name__,
+            "__doc__": base.__doc__,
+            "__qualname__": name,
+        }
+        facts["forward"] = torch.compiler.disable(base.forward)  # native code tells it nothing
         made[name] = type(name, (base, torch.nn.Module), facts)
     return made
 

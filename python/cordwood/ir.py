@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from cordwood.errors import GraphError
-from cordwood.ir_base import Opcode, Operator, Role, RowOperator, Value
+from cordwood.ir_base import Coding, Opcode, Operator, Role, RowOperator, Value
 from cordwood.ir_trees import MAX_DEPTH, TreeEnsemble
 
 if TYPE_CHECKING:

@@ -164,6 +164,12 @@ def quantize_(
     if not chosen.for_nets:
         message = f"recipe {chosen.name!r} is not for layers; take 'int8', 'int4' or a Recipe"
         raise InputError(message)
+    if str(chosen.activations).endswith("-static"):
+        message = (
+            f"activations are {chosen.activations!r}, which layers by themselves do not take; "
+            "expected 'float32', 'int8-dynamic' or 'uint8-dynamic'"
+        )
+        raise InputError(message)
     if net.training:
         message = "the module is in training mode; call net.eval() before its layers are swapped"
         raise InputError(message)
