@@ -62,10 +62,9 @@ Status check_value_shape(const cordwood_value& value, uint32_t index) noexcept {
 Status check_value_coding(const cordwood_value& value, uint32_t index) noexcept {
   const bool image = value.dtype == CORDWOOD_DTYPE_UINT8 && value.role == CORDWOOD_ROLE_NONE &&
                      value.rank >= 3 && value.rank <= CORDWOOD_MAX_SPACE + 2;
-  const bool good = value.code_scale == 0.0f
-                        ? value.code_zero == 0
-                        : image && value.code_scale >= kLeastCodeScale &&
-                              value.code_scale <= kMostCodeScale;
+  const bool good = value.code_scale == 0.0f ? value.code_zero == 0
+                                             : image && value.code_scale >= kLeastCodeScale &&
+                                                   value.code_scale <= kMostCodeScale;
   if (good) return {};
   return fail(CORDWOOD_STATUS_value_shape_invalid, "section values",
               "value {} has a scale of codes, expected none, or one from 2^-100 to 2^100 and "

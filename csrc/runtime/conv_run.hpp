@@ -26,7 +26,7 @@ struct ConvCall {
   float high = 0.0f;
   bool cut = false;
   Activation activation{};  ///< of the answer, in place of a cut
-  unsigned threads = 1;  ///< most that may work
+  unsigned threads = 1;     ///< most that may work
 };
 
 /// Scratch of one caller at a time. Once warm, a convolution allocates nothing.

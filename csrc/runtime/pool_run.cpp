@@ -109,10 +109,9 @@ struct Batch {
       to = answer = static_cast<float*>(call.out.data) + image * call.out.image_stride;
     }
     for (uint64_t row = 0; row < output[0] * output[1]; ++row) {
-      const uint64_t at = call.out.channels_first
-                              ? row * output[2] * call.channels
-                              : row / output[1] * call.out.plane_stride +
-                                    row % output[1] * call.out.row_stride;
+      const uint64_t at = call.out.channels_first ? row * output[2] * call.channels
+                                                  : row / output[1] * call.out.plane_stride +
+                                                        row % output[1] * call.out.row_stride;
       run_row(from, answer + at, windows(row, images));
     }
     if (call.out.channels_first) {
@@ -125,9 +124,8 @@ Status check(const PoolCall& call) noexcept {
   const bool floats = call.x.kind == ImageKind::float32;
   const bool mean = call.attributes.kind == CORDWOOD_POOL_AVERAGE;
   if (call.x.kind != call.out.kind || call.x.kind == ImageKind::int8 ||
-      (!floats && (mean || call.in_planes())) ||
-      call.attributes.kind > CORDWOOD_POOL_AVERAGE || call.channels == 0 ||
-      call.channels > INT32_MAX) {
+      (!floats && (mean || call.in_planes())) || call.attributes.kind > CORDWOOD_POOL_AVERAGE ||
+      call.channels == 0 || call.channels > INT32_MAX) {
     return fail(CORDWOOD_STATUS_shape_mismatch, "pool",
                 "images in and out are of one kind: float32, or with channels last for a maximum "
                 "codes as unsigned bytes");

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cordwood import _progress
+from cordwood._api_observe import observe
 from cordwood._model_net import Net
 from cordwood._model_row_net import RowNet, calibration_rows
-from cordwood._observers import observe
 from cordwood.errors import InputError
 from cordwood.ir import Role, Value
 from cordwood.ir_nets import Linear

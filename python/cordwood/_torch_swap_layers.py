@@ -349,7 +349,8 @@ def _classes() -> dict[str, Any]:
     import torch
 
     made = {}
-    for name, base in zip(CLASSES, (_Conv, _Linear), strict=True):
+    bases: tuple[Any, ...] = (_Conv, _Linear)
+    for name, base in zip(CLASSES, bases, strict=True):
         facts: dict[str, Any] = {
             "__module__": __name__,
             "__doc__": base.__doc__,

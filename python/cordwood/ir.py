@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_DEPTH",
+    "Coding",
     "Decide",
     "Graph",
     "Link",

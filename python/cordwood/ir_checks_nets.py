@@ -110,9 +110,9 @@ def _check_coding(value: Value) -> None:
     scale, zero = value.coding.scale, value.coding.zero  # type: ignore[union-attr]
     image = value.dtype == "uint8" and value.role is Role.NONE and len(value.shape) in IMAGE_RANKS
     if not image or not LEAST_SCALE <= scale <= 1 / LEAST_SCALE or not 0 <= zero < CODES:
-        _fail(f"value {value.name!r} of type {value.dtype} is held as codes of scale {scale} around "
-              f"{zero}, expected uint8 images of no role, a scale from 2^-100 to 2^100, a zero "
-              f"point from 0 to 255")  # fmt: skip
+        _fail(f"value {value.name!r} of type {value.dtype} is held as codes of scale {scale} and "
+              f"zero point {zero}, expected uint8 images of no role, a scale from 2^-100 to "
+              f"2^100, a zero point from 0 to 255")  # fmt: skip
 
 
 def _check_order(graph: Graph) -> None:

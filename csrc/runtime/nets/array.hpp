@@ -54,7 +54,8 @@ struct ArrayForm {
 struct Array {
   std::byte* data = nullptr;
   ArrayForm form;
-  bool channels_last = false;  ///< elements lie as (batch, space..., channels); the shape is as declared
+  bool channels_last =
+      false;  ///< elements lie as (batch, space..., channels); the shape is as declared
 
   template <class T>
   [[nodiscard]] T* as() const noexcept {

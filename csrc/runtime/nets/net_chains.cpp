@@ -55,12 +55,12 @@ bool NetProgram::joins(const NetStep& step, const NetChain& chain,
   });
 }
 
-NetChain NetProgram::longest_chain(uint32_t first, bool images, const NetPlan& plan) const noexcept {
+NetChain NetProgram::longest_chain(uint32_t first, bool images,
+                                   const NetPlan& plan) const noexcept {
   NetChain chain{.first = first, .last = first, .images = images};
   chain.parts = parts_of(plan.forms[outputs_of(steps_[first])[0]].shape, images);
   uint64_t widest = 1;
-  while (chain.last < steps_.size() && chain.parts != 0 &&
-         joins(steps_[chain.last], chain, plan)) {
+  while (chain.last < steps_.size() && chain.parts != 0 && joins(steps_[chain.last], chain, plan)) {
     const uint32_t value = outputs_of(steps_[chain.last++])[0];
     widest = std::max(widest, part_bytes(plan.forms[value], images));
   }

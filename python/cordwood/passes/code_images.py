@@ -8,20 +8,20 @@ held as those codes and never becomes float32.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
-from cordwood._observers import code_range, coding_of
 from cordwood.ir import Role
 from cordwood.ir_nets import Conv, Linear, Pool, Quantized, RowCoding
+from cordwood.passes.observers import code_range, coding_of
 from cordwood.passes.quantize_products import LayerLoss
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cordwood._observers import Seen
     from cordwood.ir import Coding, Graph, Operator
+    from cordwood.passes.observers import Seen
     from cordwood.recipe import Recipe
 
 __all__ = ["code_images", "static_inputs"]
@@ -71,12 +71,10 @@ def code_images(
     operators: list[Operator] = []
     for op in graph.operators:
         if _codes_images(op) and op.inputs[0] in codings:
-            assert isinstance(op, Conv)
             coding = codings[op.inputs[0]]
             rows = RowCoding("uint8-static", scale=coding.scale, zero=coding.zero)
             operators.append(replace(op, rows=rows))
         elif _is_static(recipe) and _codes_rows(op) and op.inputs[0] in ranges:
-            assert isinstance(op, Linear)
             operators.append(replace(op, rows=_rows(op.rows.kind, *ranges[op.inputs[0]])))
         else:
             operators.append(op)
@@ -93,11 +91,11 @@ def _is_static(recipe: Recipe) -> bool:
     return str(recipe.activations).endswith("-static")
 
 
-def _codes_images(op: Operator) -> bool:
+def _codes_images(op: Operator) -> TypeGuard[Conv]:
     return isinstance(op, Conv) and isinstance(op.weight, Quantized) and op.rows.kind != "float32"
 
 
-def _codes_rows(op: Operator) -> bool:
+def _codes_rows(op: Operator) -> TypeGuard[Linear]:
     return isinstance(op, Linear) and isinstance(op.weight, Quantized) and op.rows.kind != "float32"
 
 
@@ -132,9 +130,9 @@ def _held(graph: Graph, codings: Mapping[str, Coding]) -> set[str]:
             names = (*op.reads(), *op.writes())
             if _codes_images(op):
                 continue
-            if isinstance(op, Pool) and op.kind == "max" and {*names} <= held:
-                if codings[op.inputs[0]] == codings[op.outputs[0]]:
-                    continue
+            maximum = isinstance(op, Pool) and op.kind == "max" and {*names} <= held
+            if maximum and codings[names[0]] == codings[names[-1]]:
+                continue
             kept -= {*names}
         if kept == held:
             return held
