@@ -218,7 +218,11 @@ def test_sources_that_are_refused() -> None:
         cw.compress(boosted)
 
 
-@pytest.mark.parametrize("recipe", ["int8", "int4", cw.Recipe(weights="float16")])
+@pytest.mark.parametrize(
+    "recipe",
+    ["int8", "int4", cw.Recipe(weights="float16"), cw.Recipe(activations="uint8-static")],
+    ids=str,
+)
 def test_recipes(recipe: Any) -> None:
     source = classifier(LABELS["str"], hidden_layer_sizes=(64, 64))
     small = cw.compress(source, recipe, calibration=pd.DataFrame(X))
@@ -233,7 +237,9 @@ def test_recipes(recipe: Any) -> None:
 def test_recipes_that_are_refused(three: MLPClassifier) -> None:
     with pytest.raises(cw.InputError, match="recipe 'trees-small' is for tree models"):
         cw.compress(three, "trees-small")
-    with pytest.raises(cw.InputError, match="method 'gptq' looks at what layers have seen"):
+    with pytest.raises(
+        cw.InputError, match=r"method 'gptq' with activations .* looks at what layers"
+    ):
         cw.compress(three, "int4")
     with pytest.raises(cw.InputError, match="needs no calibration"):
         cw.compress(three, calibration=X)
