@@ -21,6 +21,9 @@ MOST_CUTS = 250
 METHODS = ("predict", "predict_proba", "decision_function", "score_samples", "transform", "apply")
 """Every method that a packed model can offer."""
 
+TREE_MODELS = tuple(name for name in frontend.SUPPORTED if name not in frontend.NETS)
+"""Classes that become models of rows, answering bit for bit."""
+
 
 def training_rows(
     seed: int, n_rows: int = 240, n_features: int = 5, missing: float = 0.0

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 import oracle
 from cordwood.errors import NotFittedError, UnsupportedModelError
 from cordwood.frontends import sklearn as frontend
-from sklearn_checks import METHODS, assert_equal_to_source, training_rows
+from sklearn_checks import METHODS, TREE_MODELS, assert_equal_to_source, training_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ def one_thread() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("name", frontend.SUPPORTED)
+@pytest.mark.parametrize("name", TREE_MODELS)
 def test_unfitted_estimator_is_refused(name: str) -> None:
     family = getattr(ensemble, name, None) or getattr(tree, name)
     with pytest.raises(NotFittedError, match=f"this {name} is not fitted"):
@@ -198,7 +198,7 @@ def fitted(name: str) -> Any:
     return estimator.fit(X, Y if name.endswith("Classifier") else X[:, 1])
 
 
-@pytest.mark.parametrize("name", frontend.SUPPORTED)
+@pytest.mark.parametrize("name", TREE_MODELS)
 def test_methods_and_matrices_are_those_of_the_source(name: str) -> None:
     estimator = fitted(name)
     graph = frontend.read(estimator)
@@ -213,7 +213,7 @@ def test_methods_and_matrices_are_those_of_the_source(name: str) -> None:
             method(narrow)
 
 
-@pytest.mark.parametrize("name", frontend.SUPPORTED)
+@pytest.mark.parametrize("name", TREE_MODELS)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300, 3.5e38])
 def test_refuses_the_rows_that_the_source_refuses(name: str, value: float) -> None:
     estimator = fitted(name)

@@ -9,15 +9,14 @@ import pytest
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from cordwood.frontends import sklearn as frontend
-from sklearn_checks import assert_equal_to_source
+from sklearn_checks import TREE_MODELS, assert_equal_to_source
 from sklearn_drawn import cases
 
 EXAMPLES = hypothesis.settings().max_examples // 5
 """Examples for each class: there are many of them."""
 
 
-@pytest.mark.parametrize("name", frontend.SUPPORTED)
+@pytest.mark.parametrize("name", TREE_MODELS)
 @hypothesis.settings(max_examples=EXAMPLES)
 @hypothesis.given(data=st.data())
 def test_drawn_estimator_equals_source(name: str, data: st.DataObject) -> None:

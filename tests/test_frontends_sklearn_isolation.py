@@ -12,7 +12,12 @@ from cordwood.errors import UnsupportedModelError
 from cordwood.frontends import sklearn as frontend
 from cordwood.frontends._sklearn_graph import sklearn_version
 from cordwood.ir import Role
-from sklearn_checks import assert_equal_on, assert_equal_to_source, by_role, training_rows
+from sklearn_checks import (
+    assert_equal_on,
+    assert_equal_to_source,
+    by_role,
+    training_rows,
+)
 
 TAKES_NAN = sklearn_version() >= (1, 6)
 

@@ -31,7 +31,7 @@ def fitted(model: Any, y: np.ndarray) -> Any:
 @pytest.mark.parametrize(("y", "columns"), [(THREE, 3), (X[:, 1] > 0, 2), (MANY, 3)])
 def test_classifier(activation: str, y: np.ndarray, columns: int) -> None:
     model = fitted(MLPClassifier((7, 6), activation=activation, max_iter=20, random_state=1), y)
-    graph = read_mlp(model)
+    graph = read_mlp(model, type(model).__name__)
     found = run(graph, {"rows": X})["probability"]
     assert found.shape == (len(X), columns)
     np.testing.assert_allclose(found, model.predict_proba(X), rtol=1e-5, atol=1e-6)
@@ -46,7 +46,7 @@ def test_classifier(activation: str, y: np.ndarray, columns: int) -> None:
 def test_regressor(columns: int) -> None:
     y = X[:, 0] ** 2 if columns == 1 else X[:, :2] ** 2
     model = fitted(MLPRegressor(hidden_layer_sizes=8, max_iter=20, random_state=1), y)
-    found = run(read_mlp(model), {"rows": X})["response"]
+    found = run(read_mlp(model, type(model).__name__), {"rows": X})["response"]
     assert found.shape == (len(X), columns)
     wanted = model.predict(X).reshape(found.shape)
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
@@ -56,14 +56,14 @@ def test_regressor_of_counts() -> None:
     if "loss" not in MLPRegressor().get_params():
         pytest.skip("this scikit-learn has no loss='poisson' for MLPRegressor")
     model = fitted(MLPRegressor(loss="poisson", max_iter=20, random_state=1), np.abs(X[:, 0]))
-    found = run(read_mlp(model), {"rows": X})["response"]
+    found = run(read_mlp(model, type(model).__name__), {"rows": X})["response"]
     np.testing.assert_allclose(found[:, 0], model.predict(X), rtol=1e-5)
 
 
 def test_refused() -> None:
     with pytest.raises(NotFittedError, match="MLPClassifier is not fitted"):
-        read_mlp(MLPClassifier())
+        read_mlp(MLPClassifier(), "MLPClassifier")
     model = fitted(MLPRegressor(hidden_layer_sizes=8, max_iter=2), X[:, 0])
     model.activation = "gelu"
     with pytest.raises(UnsupportedModelError, match="activation='gelu', expected one of"):
-        read_mlp(model)
+        read_mlp(model, type(model).__name__)

@@ -12,7 +12,13 @@ from sklearn.linear_model import LogisticRegression
 from cordwood.errors import UnsupportedModelError
 from cordwood.frontends import sklearn as frontend
 from cordwood.ir import Decide, Link, Role
-from sklearn_checks import assert_equal_on, assert_equal_to_source, by_role, targets, training_rows
+from sklearn_checks import (
+    assert_equal_on,
+    assert_equal_to_source,
+    by_role,
+    targets,
+    training_rows,
+)
 
 HAS_ALGORITHM = "algorithm" in ensemble.AdaBoostClassifier().get_params()
 SAMME = {"algorithm": "SAMME"} if HAS_ALGORITHM else {}

@@ -27,7 +27,7 @@ PYTHON_LEVELS = (
     ("_binned_rows", "_frames", "_rows", "_row_labels", "_row_sparse", "model"),
     ("api",),
     ("measure",),
-    ("verify", "search", "distill", "torch_swap", "export"),
+    ("verify", "search", "distill", "torch_swap", "torch_prune", "export"),
     ("bench", "cli"),
     ("__init__",),
 )

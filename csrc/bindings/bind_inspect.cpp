@@ -211,6 +211,7 @@ py::object list_labels(const format::LabelsView& labels) {
 /// tuple of lists.
 py::object list_classes(const format::FileView& file) {
   if (file.classes.empty()) return py::none();
+  if (file.is_net()) return list_labels(file.classes.front());
   for (std::size_t id = 0; id < file.values.size(); ++id) {
     const cordwood_value value = file.values[id];
     if (value.role == CORDWOOD_ROLE_LABEL && value.rank == 1) {

@@ -14,6 +14,7 @@
 
 #include "bindings/errors.hpp"
 #include "bindings/file_buffer.hpp"
+#include "bindings/labels.hpp"
 #include "bindings/method.hpp"
 #include "bindings/rooms.hpp"
 #include "bindings/rows.hpp"
@@ -47,41 +48,6 @@ struct LoadedModel {
   py::str provenance;
   py::str input_type;  ///< what rows are cast to
 };
-
-py::tuple strings(const format::StringsView& table) {
-  py::tuple texts(table.size());
-  for (std::size_t i = 0; i < table.size(); ++i) {
-    texts[i] = py::str(table[i].data(), table[i].size());
-  }
-  return texts;
-}
-
-/// An array of int64, float64 or bool, or a tuple of str.
-py::object labels(const format::LabelsView& classes) {
-  const auto numbers = [&]<class T>(T) -> py::object {
-    py::array_t<T> array(static_cast<py::ssize_t>(classes.count));
-    std::memcpy(array.mutable_data(), classes.numbers.data(), classes.numbers.size());
-    return array;
-  };
-  switch (classes.type) {
-    case CORDWOOD_LABELS_INT64:
-      return numbers(int64_t{});
-    case CORDWOOD_LABELS_FLOAT64:
-      return numbers(double{});
-    case CORDWOOD_LABELS_BOOL:
-      return numbers(bool{});
-    default:  // CORDWOOD_LABELS_UTF8
-      return strings(classes.strings);
-  }
-}
-
-py::object all_labels(const std::vector<format::LabelsView>& outputs) {
-  if (outputs.empty()) return py::none();
-  if (outputs.size() == 1) return labels(outputs.front());
-  py::list all;
-  for (const format::LabelsView& output : outputs) all.append(labels(output));
-  return all;
-}
 
 const char* unseen_name(cordwood_unseen unseen) noexcept {
   switch (unseen) {
@@ -146,10 +112,10 @@ LoadedModel load_model(const py::bytes& data, std::string_view device_name, bool
   }
   if (loaded.model == nullptr) throw_message(code, why.text);
   loaded.feature_names = py::none();
-  if (file.feature_names) loaded.feature_names = strings(*file.feature_names);
-  loaded.classes = all_labels(file.classes);
+  if (file.feature_names) loaded.feature_names = text_tuple(*file.feature_names);
+  loaded.classes = label_arrays(file.classes);
   for (const format::CategoryLabelsView& category : file.categories) {
-    loaded.categories[py::int_(category.feature)] = labels(category.labels);
+    loaded.categories[py::int_(category.feature)] = label_array(category.labels);
   }
   if (loaded.model->facts().answers[CORDWOOD_TARGET_EMBEDDING].dtype != 0) {
     loaded.embedding_columns = count_embedding_columns(file);

@@ -10,6 +10,7 @@
 
 #include "bindings/errors.hpp"
 #include "bindings/file_buffer.hpp"
+#include "bindings/labels.hpp"
 #include "bindings/method.hpp"
 #include "bindings/rooms.hpp"
 #include "bindings/rows.hpp"
@@ -46,6 +47,7 @@ struct LoadedNet {
   std::shared_ptr<const DeviceModel> model;
   std::vector<Port> inputs;
   std::vector<Port> outputs;
+  py::object classes;  ///< labels of the first output's columns, or None
   py::str provenance;
 };
 
@@ -98,6 +100,7 @@ LoadedNet load_net(const py::bytes& data, std::string_view device_name, bool che
                                                  std::to_string(ports.size())));
     }
   }
+  loaded.classes = label_arrays(file.classes);
   loaded.provenance = py::str(file.provenance.data(), file.provenance.size());
   return loaded;
 }
@@ -174,15 +177,17 @@ py::list ports(const std::vector<Port>& all) {
 
 void register_nets(py::module_& m) {
   m.def(
-      "is_net",
-      [](const py::bytes& data) {
+      "net_provenance",
+      [](const py::bytes& data) -> py::object {
         const std::string_view text(data);
         const std::span bytes(reinterpret_cast<const std::byte*>(text.data()), text.size());
         const Result<format::FileView> file =
             format::validate(bytes, format::CheckLevel::structure);
-        return file.ok() && file->is_net();
+        if (!file.ok() || !file->is_net()) return py::none();
+        return py::str(file->provenance.data(), file->provenance.size());
       },
-      py::arg("data"), "Whether a file holds a net; False where it is no sound file.");
+      py::arg("data"),
+      "Provenance of a file that holds a net; None for a model of rows, or no sound file.");
   py::class_<LoadedNet>(m, "Net", py::is_final(),
                         py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
                         "A packed net ready to run on a device.")
@@ -192,6 +197,7 @@ void register_nets(py::module_& m) {
            "Answers inputs with a list of fresh arrays.")
       .def_property_readonly("inputs", [](const LoadedNet& self) { return ports(self.inputs); })
       .def_property_readonly("outputs", [](const LoadedNet& self) { return ports(self.outputs); })
+      .def_readonly("classes", &LoadedNet::classes)
       .def_readonly("provenance", &LoadedNet::provenance)
       .def_property_readonly("processor",
                              [](const LoadedNet& self) { return self.model->facts().processor; })

@@ -93,9 +93,9 @@ class TableReader {
   const char* place_;
 };
 
-/// What the label's decide chooses among: `tables` times, `count` classes or those of each group.
+/// What labels are for: `tables` times, `count` classes or those of each group.
 struct Choices {
-  uint64_t tables = 0;  ///< 0 where no decide makes the label
+  uint64_t tables = 0;  ///< 0 where nothing has classes
   uint64_t count = 0;
   std::vector<uint32_t> groups;
 
@@ -104,7 +104,23 @@ struct Choices {
   }
 };
 
+/// Of a net: the columns of its first output, where their number is known.
+Choices columns_of_net(const FileView& file) noexcept {
+  for (std::size_t id = 0; id < file.values.size(); ++id) {
+    const cordwood_value value = file.values[id];
+    if (value.role != CORDWOOD_ROLE_OUTPUT) continue;
+    if (value.rank == 0 || value.symbol_of[value.rank - 1] != 0) return {};
+    return {.tables = 1, .count = value.dimension[value.rank - 1], .groups = {}};
+  }
+  return {};
+}
+
+/// Of a model of rows: what the label's decide chooses among.
 Status find_choices(const FileView& file, Choices& choices) {
+  if (file.is_net()) {
+    choices = columns_of_net(file);
+    return {};
+  }
   for (uint32_t i = 0; i < file.operators.size(); ++i) {
     const cordwood_operator op = file.operators[i];
     if (op.opcode != CORDWOOD_OP_DECIDE) continue;
@@ -187,16 +203,18 @@ Status parse_classes(std::span<const std::byte> bytes, FileView& file) noexcept 
     CORDWOOD_RETURN_IF_FAILED(find_choices(file, choices));
     TableReader reader(bytes, "section classes");
     if (choices.tables == 0) {
-      return reader.bad("no decide makes a value of role {}, expected one that the labels are for",
-                        CORDWOOD_ROLE_LABEL);
+      return reader.bad(
+          "nothing has classes, expected a decide that makes a value of role {}, or a "
+          "net whose first output has a fixed number of columns",
+          CORDWOOD_ROLE_LABEL);
     }
     for (uint64_t table = 0; table < choices.tables; ++table) {
       if (table > 0) CORDWOOD_RETURN_IF_FAILED(reader.take_padding());
       LabelsView labels;
       CORDWOOD_RETURN_IF_FAILED(reader.take_labels(labels));
       if (labels.count != choices.classes(table)) {
-        return reader.bad("{} labels given, expected {}, the classes that the decide chooses among",
-                          labels.count, choices.classes(table));
+        return reader.bad("{} labels given, expected {}, the classes to choose among", labels.count,
+                          choices.classes(table));
       }
       file.classes.push_back(labels);
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cordwood._binned_rows import BinnedRows
 from cordwood._core import __version__, active_isa, available_isas
 from cordwood._model_net import Net
+from cordwood._model_row_net import RowNet
 from cordwood.api import compress, load
 from cordwood.errors import (
     BinnedRowsError,
@@ -31,6 +32,9 @@ from cordwood.verify import verify
 
 if TYPE_CHECKING:
     from cordwood import ops
+    from cordwood._distill import Distilled, distill
+    from cordwood.torch_prune import PruneReport, prune_
+    from cordwood.torch_swap import SwapReport, quantize_
     from cordwood.verify import Report
 
 __all__ = [
@@ -38,6 +42,7 @@ __all__ = [
     "BinnedRowsError",
     "CordwoodError",
     "DeviceError",
+    "Distilled",
     "FileAccessError",
     "FormatError",
     "GraphError",
@@ -48,31 +53,46 @@ __all__ = [
     "ModelDiffersError",
     "Net",
     "NotFittedError",
+    "PruneReport",
     "Recipe",
     "Report",
     "ResourceError",
+    "RowNet",
     "SourceFileError",
+    "SwapReport",
     "UnsupportedMethodError",
     "UnsupportedModelError",
     "__version__",
     "active_isa",
     "available_isas",
     "compress",
+    "distill",
     "load",
     "ops",
+    "prune_",
+    "quantize_",
     "verify",
 ]
 
+_LATER = {
+    "Distilled": "cordwood._distill",
+    "PruneReport": "cordwood.torch_prune",
+    "Report": "cordwood.verify",
+    "SwapReport": "cordwood.torch_swap",
+    "distill": "cordwood._distill",
+    "prune_": "cordwood.torch_prune",
+    "quantize_": "cordwood.torch_swap",
+}
+"""Where names live that are brought when asked for."""
+
 
 def __getattr__(name: str) -> Any:
-    """Bring `Report` and `ops` when asked for: who only predicts does not wait for them."""
-    if name == "Report":
-        from cordwood.verify import Report
+    """Bring some names when asked for: who only predicts does not wait for them."""
+    import importlib
 
-        return Report
     if name == "ops":
-        import importlib
-
         return importlib.import_module("cordwood.ops")
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
     message = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(message)

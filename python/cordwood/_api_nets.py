@@ -10,6 +10,7 @@ import numpy as np
 from cordwood import _progress
 from cordwood._api_observe import observe
 from cordwood._model_net import Net
+from cordwood._model_row_net import RowNet, calibration_rows
 from cordwood.errors import InputError
 from cordwood.ir import Role, Value
 from cordwood.ir_nets import Linear
@@ -40,7 +41,8 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
     recipe : Recipe
         Lossless, or one for nets.
     calibration : iterable of inputs, or None
-        Batches: each an array, a tuple of arrays, or a dict of arrays by name of the input.
+        Batches: each an array, a tuple of arrays, or a dict of arrays by name of the input. Of a
+        net of rows: rows, as for a tree model.
 
     Raises
     ------
@@ -48,11 +50,14 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
         The recipe is one for tree models, needs calibration and has none, or a batch holds NaN
         or does not fit the net's inputs.
     """
+    kind = RowNet if graph.form == "rows" else Net
     if recipe.lossless:
-        return Net(pack(graph, recipe))
+        return kind(pack(graph, recipe))
     if not recipe.for_nets:
         message = f"recipe {recipe.name!r} is for tree models; nets take 'lossless', 'int8', 'int4'"
         raise InputError(message)
+    if graph.form == "rows" and calibration is not None:
+        calibration = calibration_rows(graph, calibration)
     batches = _batches(graph, calibration)
     if recipe.needs_calibration and not batches:
         message = (
@@ -73,7 +78,7 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
     if batches:
         exact, packed = Net(pack(graph)), Net(pack(small))
         facts["output_error"] = _compare(exact, packed, batches)
-    return Net(pack(small, recipe, {name: _short(value) for name, value in facts.items()}))
+    return kind(pack(small, recipe, {name: _short(value) for name, value in facts.items()}))
 
 
 def _batches(graph: Graph, calibration: Any) -> list[dict[str, np.ndarray]]:
@@ -117,7 +122,7 @@ def _watch(graph: Graph, batches: list[dict[str, np.ndarray]]) -> dict[str, np.n
         Value(value.name, value.dtype, value.shape, Role.OUTPUT) if value.name in watched else value
         for value in graph.values
     )
-    net = Net(pack(replace(graph, values=values, form="dict")))
+    net = Net(pack(replace(graph, values=values, form="dict", classes=None)))
     rows: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
     most = max(1, MOST_ROWS // len(batches))
     generator = np.random.default_rng(0)

@@ -48,7 +48,7 @@ def observe(
         else value
         for value in graph.values
     )
-    net = Net(pack(replace(graph, values=values, form="dict")))
+    net = Net(pack(replace(graph, values=values, form="dict", classes=None)))
     kept: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
     low, high = dict.fromkeys(wanted, 0.0), dict.fromkeys(wanted, 0.0)
     most = max(1, MOST_NUMBERS // len(batches))

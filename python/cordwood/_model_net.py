@@ -15,9 +15,9 @@ from cordwood.errors import FormatError, InputError, InputTypeError
 if TYPE_CHECKING:
     from cordwood._model_packed import Check, Device
 
-__all__ = ["Net", "Port"]
+__all__ = ["Net", "Port", "form_of"]
 
-_FORMS = ("single", "tuple", "dict")
+_FORMS = ("single", "tuple", "dict", "rows")
 
 
 class Port:
@@ -101,7 +101,13 @@ class Net(Packed):
         self._threads = _core.resolve_threads(self._requested_threads or 0)
         self.inputs = tuple(Port(*port) for port in self._native.inputs)
         self.outputs = tuple(Port(*port) for port in self._native.outputs)
-        self._form = _form(self._native.provenance, len(self.outputs))
+        self._form = form_of(self._native.provenance)
+        if self._form == "single" and len(self.outputs) != 1:
+            message = (
+                f"section provenance: form 'single' of {len(self.outputs)} outputs, expected "
+                f"'tuple' or 'dict'"
+            )
+            raise FormatError(message, code="provenance_invalid")
 
     def __call__(self, *arrays: Any, **named: Any) -> Any:
         """Run the net.
@@ -191,20 +197,24 @@ class Net(Packed):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as bytes; the threads asked for are resolved anew where it is read."""
-        return _restore, (self._data, self._device, self._requested_threads)
+        return _restore, (type(self), self._data, self._device, self._requested_threads)
 
 
-def _restore(data: bytes, device: Device, threads: int | None) -> Net:
-    return Net(data, device=device, threads=threads)
+def _restore(kind: type[Net], data: bytes, device: Device, threads: int | None) -> Net:
+    return kind(data, device=device, threads=threads)
 
 
-def _form(provenance: str, n_outputs: int) -> str:
-    """Read how outputs reach the caller; the file is data that anyone may have made."""
+def form_of(provenance: str) -> str:
+    """Read how outputs reach the caller; the file is data that anyone may have made.
+
+    Raises
+    ------
+    FormatError
+        It says something else.
+    """
     facts = json.loads(provenance or "{}")
     form = facts.get("form", "tuple") if isinstance(facts, dict) else None
-    if form not in _FORMS or (form == "single" and n_outputs != 1):
-        message = (
-            f"section provenance: form {form!r} of {n_outputs} outputs, expected one of {_FORMS}"
-        )
+    if form not in _FORMS:
+        message = f"section provenance: form {form!r}, expected one of {_FORMS}"
         raise FormatError(message, code="provenance_invalid")
     return str(form)

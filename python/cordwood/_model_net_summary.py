@@ -33,6 +33,7 @@ def summary(net: Net) -> str:
         f"{source.get('kind', 'net')} from {source.get('library', 'an unnamed library')}"
         f" {source.get('version', '')}".rstrip(),
         f"recipe    {recipe.get('name', 'lossless')}",
+        *_methods(net, facts),
         *(f"input     {port!r}" for port in net.inputs),
         *(f"output    {port!r}" for port in net.outputs),
         f"file      {net.nbytes:,} bytes; {net._native.resident_bytes:,} once loaded",
@@ -40,6 +41,13 @@ def summary(net: Net) -> str:
     ]
     lines += [f"loss      {name}: {value}" for name, value in sorted(losses.items())]
     return "\n".join(lines + _operators(net, places if isinstance(places, list) else []))
+
+
+def _methods(net: Net, facts: dict[str, Any]) -> list[str]:
+    """Tell what a net of rows offers; nothing of any other."""
+    methods, classes = facts.get("methods"), net._native.classes
+    lines = [f"methods   {', '.join(map(str, methods))}"] if isinstance(methods, list) else []
+    return lines + ([] if classes is None else [f"classes   {len(classes):,}"])
 
 
 def _dict(facts: dict[str, Any], key: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cordwood import _core, _files, _progress
 from cordwood._model_net import Net
+from cordwood._model_row_net import open_net
 from cordwood.errors import InputError, InputTypeError, UnsupportedModelError
 from cordwood.model import Model
 from cordwood.recipe import Recipe
@@ -29,9 +30,9 @@ def compress(
     Parameters
     ----------
     source : object
-        A fitted estimator of scikit-learn, XGBoost or LightGBM, a Booster, the path of a model file
-        (``.json`` or ``.ubj`` of XGBoost, ``.txt`` of LightGBM), a ``torch.nn.Module`` in
-        evaluation mode, or a `cordwood.ir.Graph`.
+        A fitted estimator of scikit-learn (a tree model or a perceptron), XGBoost or LightGBM, a
+        Booster, the path of a model file (``.json`` or ``.ubj`` of XGBoost, ``.txt`` of LightGBM),
+        a ``torch.nn.Module`` in evaluation mode, or a `cordwood.ir.Graph`.
     recipe : str or Recipe, default="lossless"
         What to do; a preset by name or a `Recipe`.
     calibration : array-like of shape (n_rows, n_features), or batches, optional
@@ -44,7 +45,7 @@ def compress(
     Returns
     -------
     Model or Net
-        Ready to predict and to save; a `Net` from a module.
+        Ready to predict and to save; a `Net` from a module, a `RowNet` from a perceptron.
 
     Raises
     ------
@@ -84,22 +85,29 @@ def compress(
     from cordwood.ir import Graph
     from cordwood.pack import pack
 
-    if isinstance(source, Model):
-        message = f"this {source.kind} is packed already; use it as it is, or save it"
+    if isinstance(source, Model | Net):
+        kind = getattr(source, "kind", "net")
+        message = f"this {kind} is packed already; use it as it is, or save it"
         raise UnsupportedModelError(message)
     chosen = Recipe.of(recipe)
-    if frontends.is_module(source) or (isinstance(source, Graph) and source.is_net):
-        return _compress_net(source, chosen, calibration, example_inputs)
-    if chosen.for_nets:
-        message = (
-            f"recipe {chosen.name!r} is for nets; tree models take 'trees-small' or 'trees-tiny'"
-        )
-        raise InputError(message)
-    unused = {"example_inputs": example_inputs}
+    module = frontends.is_module(source)
+    unused = {} if module else {"example_inputs": example_inputs}
     _refuse_unused(chosen, **unused, **({"calibration": calibration} if chosen.lossless else {}))
     with _progress.bar():
         _progress.reached(0.0, "reading the model")
+        if module:
+            return _compress_module(source, chosen, calibration, example_inputs)
         graph = source if isinstance(source, Graph) else frontends.read(source)
+        if graph.is_net:
+            from cordwood._api_nets import compress_net
+
+            return compress_net(graph, chosen, calibration)
+        if chosen.for_nets:
+            message = (
+                f"recipe {chosen.name!r} is for nets; tree models take 'trees-small' or"
+                f" 'trees-tiny'"
+            )
+            raise InputError(message)
         if not chosen.lossless:
             from cordwood._api_lossy import compress_lossy
 
@@ -109,28 +117,19 @@ def compress(
         return Model(packed)
 
 
-def _compress_net(source: Any, recipe: Recipe, calibration: Any, example_inputs: Any) -> Net:
+def _compress_module(source: Any, recipe: Recipe, calibration: Any, example_inputs: Any) -> Net:
     from cordwood import frontends
     from cordwood._api_nets import compress_net
-    from cordwood.ir import Graph
     from cordwood.passes.simplify_net import simplify_net
 
-    if recipe.lossless and calibration is not None:
-        message = f"recipe {recipe.name!r} needs no calibration; leave it out"
+    if example_inputs is None:
+        message = (
+            "a torch module is read by running it once: pass example_inputs=, a tuple of"
+            " tensors or a dict of them by name"
+        )
         raise InputError(message)
-    with _progress.bar():
-        _progress.reached(0.0, "reading the module")
-        if isinstance(source, Graph):
-            _refuse_unused(recipe, example_inputs=example_inputs)
-            return compress_net(source, recipe, calibration)
-        if example_inputs is None:
-            message = (
-                "a torch module is read by running it once: pass example_inputs=, a tuple of"
-                " tensors or a dict of them by name"
-            )
-            raise InputError(message)
-        graph = simplify_net(frontends.read_module(source, example_inputs))
-        return compress_net(graph, recipe, calibration)
+    graph = simplify_net(frontends.read_module(source, example_inputs))
+    return compress_net(graph, recipe, calibration)
 
 
 def load(
@@ -156,7 +155,7 @@ def load(
     Returns
     -------
     Model or Net
-        Ready to predict; a `Net` where the file was made from one.
+        Ready to predict; a `Net` or `RowNet` where the file was made from one.
 
     Raises
     ------
@@ -173,8 +172,11 @@ def load(
 
 
 def _open(data: bytes, **options: Any) -> Model | Net:
-    """Load a file as what it holds: values with the role of an input make it a net."""
-    return Net(data, **options) if _core.is_net(data) else Model(data, **options)
+    """Load a file as what it holds: a model of rows, or a net with its answers as they are."""
+    provenance = _core.net_provenance(data)
+    if provenance is None:
+        return Model(data, **options)
+    return open_net(data, provenance, **options)
 
 
 def expect_rows(model: Model | Net, purpose: str) -> Model:

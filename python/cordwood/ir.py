@@ -50,7 +50,7 @@ LinkKind = Literal[
 DecideRule = Literal["argmax", "greater", "greater_equal", "each_greater"]
 Unseen = Literal["missing", "refused", "other"]
 Absent = Literal["zero", "missing", "refused"]
-Form = Literal["single", "tuple", "dict"]
+Form = Literal["single", "tuple", "dict", "rows"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -142,8 +142,10 @@ class Graph:
         ``decision_function``, ``score_samples``, ``transform`` and ``apply``, in that order.
     maxima : mapping of str to int
         Of a net: the largest size that a symbol of its inputs may have, where that is bounded.
-    form : {"single", "tuple", "dict"}
-        Of a net: how its outputs reach the caller.
+    form : {"single", "tuple", "dict", "rows"}
+        Of a net: how its outputs reach the caller. ``"rows"`` is a net of one input, rows of
+        float32, that has `methods`; they answer with its outputs ``label``, ``probability`` or
+        ``response``, and `feature_names` and `sparse` mean what they do of a tree model.
     provenance : mapping
         JSON-ready facts: ``library``, ``version``, ``kind`` and whatever else names the source;
         no clock, no host name.

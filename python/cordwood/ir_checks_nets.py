@@ -21,6 +21,8 @@ MAX_RANK = 6
 IMAGE_RANKS = (3, 4, 5)
 LEAST_SCALE = 2.0**-100
 CODES = 256
+ROW_ANSWERS = {"predict": ("label", "response", "probability"), "predict_proba": ("probability",)}
+"""Outputs that may serve each method of a net of rows."""
 ROLES = (Role.NONE, Role.INPUT, Role.OUTPUT)
 DTYPES = (
     *("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"),
@@ -55,11 +57,29 @@ def check_net(graph: Graph) -> None:
         _fail("no value has the role OUTPUT, expected one or more")
     if graph.form == "single" and len(outputs) != 1:
         _fail(f"form is 'single' with {len(outputs)} outputs, expected 'tuple' or 'dict'")
+    if graph.form == "rows":
+        _check_rows(graph, outputs)
     if graph.classes is not None:
         columns = graph.value(outputs[0]).shape[-1:]
         if isinstance(graph.classes, tuple) or columns != (len(graph.classes),):
             _fail(f"classes of {outputs[0]!r}, which has {columns} columns, expected one label for "
                   f"each column of the first output")  # fmt: skip
+
+
+def _check_rows(graph: Graph, outputs: list[str]) -> None:
+    """Check that a net takes rows, and has an answer for each of its methods."""
+    inputs = [value for value in graph.values if value.role is Role.INPUT]
+    shape = inputs[0].shape
+    if len(inputs) != 1 or inputs[0].dtype != "float32" or shape[:1] != ("batch",):
+        _fail(f"form is 'rows' with inputs {inputs}, expected one of float32, (batch, features)")
+    if len(shape) != len(("batch", "features")) or not isinstance(shape[1], int):
+        _fail(f"form is 'rows' with rows of shape {shape}, expected (batch, features)")
+    for method in graph.methods:
+        wanted = ROW_ANSWERS.get(method, ())
+        if not set(wanted) & set(outputs):
+            _fail(f"method {method!r} with outputs {outputs}, expected one of {wanted}")
+    if graph.feature_names is not None and len(graph.feature_names) != shape[1]:
+        _fail(f"{len(graph.feature_names)} feature names, expected {shape[1]}, one for each column")
 
 
 def _check_values(graph: Graph) -> None:

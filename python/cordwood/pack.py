@@ -279,8 +279,11 @@ def _provenance(graph: Graph, recipe: Recipe, loss: Mapping[str, float]) -> byte
         "sparse": graph.sparse,
     }
     if graph.is_net:
-        del facts["methods"], facts["sparse"]
         facts["form"] = graph.form
+        if graph.form != "rows":
+            del facts["methods"], facts["sparse"]
+        elif graph.feature_names is not None:
+            facts["feature_names"] = list(graph.feature_names)
         places = [step.place if isinstance(step, NetOperator) else "" for step in graph.operators]
         if any(places):
             facts["places"] = places

@@ -26,9 +26,9 @@ _SUFFIXES: Final = {".json": "xgboost", ".ubj": "xgboost", ".txt": "lightgbm"}
 """Front end of each model file."""
 
 _SUPPORTED: Final = (
-    "scikit-learn's decision trees, forests, GradientBoosting and HistGradientBoosting; XGBoost's "
-    "and LightGBM's Boosters and estimators; their model files (.json and .ubj of XGBoost, .txt of "
-    "LightGBM)"
+    "scikit-learn's decision trees, forests, GradientBoosting, HistGradientBoosting and "
+    "multi-layer perceptrons; XGBoost's and LightGBM's Boosters and estimators; their model files "
+    "(.json and .ubj of XGBoost, .txt of LightGBM)"
 )
 
 

@@ -1,4 +1,4 @@
-"""Read a fitted scikit-learn tree model: trees, and every ensemble of them."""
+"""Read a fitted scikit-learn model: trees, every ensemble of them, and perceptrons."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cordwood.frontends import (
     _sklearn_forest,
     _sklearn_hist,
     _sklearn_isolation,
+    _sklearn_mlp,
     _sklearn_votes,
 )
 from cordwood.frontends._sklearn_graph import sklearn_version
@@ -34,7 +35,10 @@ TREES = (
     "ExtraTreeClassifier",
     "ExtraTreeRegressor",
 )
-"""Classes of ``sklearn.tree``; all others are of ``sklearn.ensemble``."""
+"""Classes of ``sklearn.tree``."""
+
+NETS = ("MLPClassifier", "MLPRegressor")
+"""Classes of ``sklearn.neural_network``, which become nets; all others of ``sklearn.ensemble``."""
 
 
 def _read_boosting(source: Any, kind: str) -> ir.Graph:
@@ -42,6 +46,9 @@ def _read_boosting(source: Any, kind: str) -> ir.Graph:
     init = None
     if _sklearn_boosting.constant_start(source) is None:
         try:
+            if _supported_class(source.init_) in NETS:
+                message = "a net has no margins to start from"
+                raise UnsupportedModelError(message)
             init = read(source.init_)
         except UnsupportedModelError as error:
             message = (
@@ -68,6 +75,8 @@ READERS: dict[str, Reader] = {
     "HistGradientBoostingClassifier": _sklearn_hist.read_hist,
     "HistGradientBoostingRegressor": _sklearn_hist.read_hist,
     "IsolationForest": _sklearn_isolation.read_isolation,
+    "MLPClassifier": _sklearn_mlp.read_mlp,
+    "MLPRegressor": _sklearn_mlp.read_mlp,
     "RandomForestClassifier": _sklearn_forest.read_forest,
     "RandomForestRegressor": _sklearn_forest.read_forest,
     "RandomTreesEmbedding": _sklearn_forest.read_embedding,
@@ -96,7 +105,9 @@ PREDICTION = (
     "_compute_chunked_score_samples",
     "_compute_proba_from_decision",
     "_compute_score_samples",
+    "_forward_pass_fast",
     "_get_median_predict",
+    "_predict",
     "_predict_iterations",
     "_preprocess_X",
     "_raw_predict",
@@ -126,7 +137,8 @@ def read(source: Any) -> ir.Graph:
     Returns
     -------
     Graph
-        Answers as the estimator does with ``n_jobs=1``, bit for bit (``docs/exactness.md``).
+        Answers as the estimator does with ``n_jobs=1``, bit for bit (``docs/exactness.md``); a net
+        does so in float32, within the bound that stands there.
 
     Raises
     ------
@@ -149,7 +161,7 @@ def read(source: Any) -> ir.Graph:
         message = f"{name} is not supported{advice}; supported are {', '.join(SUPPORTED)}"
         raise UnsupportedModelError(message)
     _check_fitted(source)
-    if kind not in TREES:
+    if kind not in (*TREES, *NETS):
         for tree in _members(source):
             _check_tree(name, kind, tree)
     return READERS[kind](source, kind)
@@ -183,12 +195,14 @@ def _supported_class(source: Any) -> str | None:
         It derives from one, but replaces a part of prediction.
     """
     import sklearn.ensemble
+    import sklearn.neural_network
     import sklearn.tree
 
+    homes = dict.fromkeys(TREES, sklearn.tree) | dict.fromkeys(NETS, sklearn.neural_network)
     changed = set(PREDICTION) & set(getattr(source, "__dict__", {}))
     for base in type(source).__mro__:
         name: str = base.__name__
-        module = sklearn.tree if name in TREES else sklearn.ensemble
+        module = homes.get(name, sklearn.ensemble)
         if name in READERS and base is getattr(module, name):
             if not changed:
                 return name

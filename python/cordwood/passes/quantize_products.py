@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cordwood.ir_nets import Product
     from cordwood.recipe import Recipe
 
-__all__ = ["LayerLoss", "codable", "quantize_products"]
+__all__ = ["LayerLoss", "codable", "code_weight", "quantize_products", "relative_error"]
 
 _BITS = {"int8": 8, "int4": 4, "int3": 3, "int2": 2}
 _ROUND_HALF = 0x7FFF
@@ -100,7 +100,7 @@ def _linear(operator: Linear, recipe: Recipe, seen: np.ndarray | None) -> tuple[
         return changed, LayerLoss(operator.place, _weight_error(operator.weight, weight))
     exact = seen @ operator.weight.T
     error = seen @ (as_float(weight) - operator.weight).T
-    return changed, LayerLoss(operator.place, _ratio(error, exact))
+    return changed, LayerLoss(operator.place, relative_error(error, exact))
 
 
 def _conv(operator: Conv, recipe: Recipe) -> tuple[Product, LayerLoss]:
@@ -114,7 +114,7 @@ def _conv(operator: Conv, recipe: Recipe) -> tuple[Product, LayerLoss]:
         return operator, LayerLoss(operator.place, 0.0)
     outputs = len(operator.weight)
     flat = operator.weight.reshape(outputs, -1)
-    weight = _weight(flat, replace(recipe, group_size=None), None)
+    weight = _weight(flat, recipe, None, grouped=False)
     shape = operator.weight.shape
     if isinstance(weight, Quantized):
         weight = replace(weight, codes=weight.codes.reshape(shape))
@@ -131,7 +131,9 @@ def _table(table: Any, recipe: Recipe) -> Any:
     return _weight(table, replace(recipe, activations="float32"), None)
 
 
-def _weight(weight: np.ndarray, recipe: Recipe, seen: np.ndarray | None) -> Any:
+def _weight(
+    weight: np.ndarray, recipe: Recipe, seen: np.ndarray | None, *, grouped: bool = True
+) -> Any:
     kind = recipe.weights or "float32"
     if kind == "float32":
         return weight
@@ -139,24 +141,43 @@ def _weight(weight: np.ndarray, recipe: Recipe, seen: np.ndarray | None) -> Any:
         return weight.astype(np.float16)
     if kind == "bfloat16":
         return Bfloat16(_to_bfloat16(weight))
-    bits: Any = _BITS[kind]
-    method = recipe.method or "rtn"
-    if method == "gptq" and seen is None:
-        method = "mse"
-    coded = ops.quantize(
-        weight,
-        bits=bits,
-        group_size=recipe.group_size,
-        method=method,
-        scale_dtype="float32" if recipe.group_size is None else "float16",
-        inputs=None if method == "rtn" else seen,
-    )
+    coded = code_weight(weight, recipe, seen, grouped=grouped)
     return Quantized(
         codes=np.asarray(coded.codes),
         scale=np.asarray(coded.scales),
         zero=None if coded.zero_points is None else np.asarray(coded.zero_points),
+        bits=coded.bits,
+        group_size=coded.group_size or 0,
+    )
+
+
+def code_weight(
+    weight: np.ndarray, recipe: Recipe, seen: np.ndarray | None, *, grouped: bool = True
+) -> ops.QuantizedTensor:
+    """Choose codes for a matrix of weights.
+
+    Parameters
+    ----------
+    weight : ndarray of float32, shape (n_outputs, n_inputs)
+    recipe : Recipe
+        With weights of integers.
+    seen : ndarray of float32, shape (n_rows, n_inputs), or None
+        Rows that the layer has read; without any, ``"gptq"`` falls back to ``"mse"``.
+    grouped : bool
+        Whether the recipe's groups count; else an output has one scale.
+    """
+    group_size = recipe.group_size if grouped else None
+    method = recipe.method or "rtn"
+    if method == "gptq" and seen is None:
+        method = "mse"
+    bits: Any = _BITS[recipe.weights or ""]
+    return ops.quantize(
+        weight,
         bits=bits,
-        group_size=recipe.group_size or 0,
+        group_size=group_size,
+        method=method,
+        scale_dtype="float32" if group_size is None else "float16",
+        inputs=None if method == "rtn" else seen,
     )
 
 
@@ -183,9 +204,10 @@ def as_float(weight: Any) -> np.ndarray:
 
 
 def _weight_error(exact: Any, coded: Any) -> float:
-    return _ratio(as_float(coded) - np.asarray(exact), np.asarray(exact))
+    return relative_error(as_float(coded) - np.asarray(exact), np.asarray(exact))
 
 
-def _ratio(error: np.ndarray, exact: np.ndarray) -> float:
+def relative_error(error: np.ndarray, exact: np.ndarray) -> float:
+    """Norm of what numbers are off by, against their own; 0 where all are 0."""
     size = float(np.linalg.norm(exact))
     return 0.0 if size == 0.0 else float(np.linalg.norm(error)) / size
