@@ -143,14 +143,29 @@ def _weight(weight: np.ndarray, recipe: Recipe, seen: np.ndarray | None) -> Any:
     method = recipe.method or "rtn"
     if method == "gptq" and seen is None:
         method = "mse"
+    scale_dtype: Any = "float32" if recipe.group_size is None else "float16"
+    if method == "gptq" and recipe.sparsity is not None:
+        coded = ops.gptq(
+            weight,
+            inputs=seen,
+            bits=bits,
+            group_size=recipe.group_size,
+            scale_dtype=scale_dtype,
+            mask=weight != 0,
+        )
+        return _held(coded, bits, recipe)
     coded = ops.quantize(
         weight,
         bits=bits,
         group_size=recipe.group_size,
         method=method,
-        scale_dtype="float32" if recipe.group_size is None else "float16",
+        scale_dtype=scale_dtype,
         inputs=None if method == "rtn" else seen,
     )
+    return _held(coded, bits, recipe)
+
+
+def _held(coded: ops.QuantizedTensor, bits: int, recipe: Recipe) -> Quantized:
     return Quantized(
         codes=np.asarray(coded.codes),
         scale=np.asarray(coded.scales),
