@@ -19,7 +19,7 @@ MAX_LINES = 400
 PYTHON_LEVELS = (
     ("_core",),
     ("errors", "_typing"),
-    ("_files", "_progress", "_threads"),
+    ("_files", "_progress", "_sparsity", "_threads"),
     ("ir", "recipe"),
     ("ops",),
     ("passes", "frontends"),

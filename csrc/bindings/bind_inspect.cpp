@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bindings/file_buffer.hpp"
+#include "format/sparse.hpp"
 #include "format/trees_parts.hpp"
 #include "format/view.hpp"
 
@@ -100,6 +101,18 @@ py::list list_tensors(const format::FileView& file) {
     tensor["offset"] = record.offset;
     tensor["encoded_bytes"] = record.length;
     tensor["decoded_bytes"] = format::decoded_bytes(record);
+    constexpr std::array<const char*, 4> sparsities{"dense", "n_of_m", "blocks", "bitmap"};
+    tensor["sparsity"] = sparsities[record.sparsity];
+    if (record.sparsity != CORDWOOD_SPARSITY_DENSE) {
+      const auto kept = format::kept_elements(file, record, "tensor");
+      throw_unless_ok(kept.status());
+      tensor["kept"] = *kept;
+    }
+    py::list parts;
+    for (const uint32_t part : {record.scale_tensor, record.zero_tensor, record.sparsity_tensor}) {
+      if (part != CORDWOOD_NO_TENSOR) parts.append(part);
+    }
+    tensor["parts"] = parts;
     tensors.append(tensor);
   }
   return tensors;

@@ -1,6 +1,11 @@
 // Products of arrays with sparse matrices.
+#include <array>
+#include <optional>
+#include <string>
+
 #include "bindings/product_call.hpp"
 #include "bindings/rooms.hpp"
+#include "runtime/sparse_choice.hpp"
 #include "runtime/sparse_run.hpp"
 #include "runtime/thread_limits.hpp"
 
@@ -67,9 +72,28 @@ class SparseMatrix {
   Result<unsigned> default_threads_ = runtime::resolve_threads(0);  // as of QuantizedMatrix
 };
 
+/// Name of the kind that costs least for a mask; None where a dense product does.
+std::optional<std::string> choose_kind(const Packed<bool>& mask) {
+  if (mask.ndim() != 2) {
+    throw_status(fail(CORDWOOD_STATUS_shape_mismatch, "mask", "expected a mask of 2 dimensions"));
+  }
+  const std::span<const bool> stays = view(mask);
+  const auto chosen = [&] {
+    const py::gil_scoped_release release;
+    return runtime::choose_sparse_kind(
+        {reinterpret_cast<const int8_t*>(stays.data()), stays.size()},
+        static_cast<uint64_t>(mask.shape(0)), static_cast<uint64_t>(mask.shape(1)));
+  }();
+  if (!chosen) return std::nullopt;
+  constexpr std::array<const char*, 3> names{"pairs", "blocks", "slots"};
+  return names[static_cast<uint32_t>(*chosen)];
+}
+
 }  // namespace
 
 void register_sparse(py::module_& m) {
+  m.def("choose_sparse_kind", &choose_kind, py::arg("mask"),
+        "The kind of sparse matrix that costs least for a mask of (outputs, inputs).");
   py::class_<SparseMatrix>(m, "SparseMatrix", py::is_final(),
                            py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
                            "A sparse weight matrix laid out for products.")

@@ -9,6 +9,7 @@
 
 #include "format/differences.hpp"
 #include "format/rans.hpp"
+#include "format/sparse.hpp"
 
 namespace cordwood::format {
 namespace {
@@ -143,13 +144,14 @@ uint32_t plane_element_bytes(uint8_t dtype) noexcept {
   return std::max(dtype_bits(dtype) / 8, 1u);
 }
 
-Result<TensorBytes> decode_tensor(const FileView& file, const cordwood_tensor& tensor,
-                                  const char* place) noexcept {
+Result<TensorBytes> decode_elements(const FileView& file, const cordwood_tensor& tensor,
+                                    uint64_t count, const char* place) noexcept {
   return guard_memory(place, [&]() -> Result<TensorBytes> {
+    const uint64_t bits = count * dtype_bits(tensor.dtype);
     TensorBytes result;
     result.bytes = file.encoded(tensor);
-    if (tensor.encoding != CORDWOOD_ENCODING_RAW) {
-      result.owned.resize(decoded_bytes(tensor));
+    if (tensor.encoding != CORDWOOD_ENCODING_RAW && count != 0) {
+      result.owned.resize(bytes_for_bits(bits));
       const auto decode =
           tensor.encoding == CORDWOOD_ENCODING_DIFFERENCES ? decode_differences : decode_planes;
       Status status = decode(result.bytes, plane_element_bytes(tensor.dtype), result.owned);
@@ -159,14 +161,23 @@ Result<TensorBytes> decode_tensor(const FileView& file, const cordwood_tensor& t
       }
       result.bytes = result.owned;
     }
-    const uint64_t bits = element_count(tensor) * dtype_bits(tensor.dtype);
+    if (result.bytes.size() != bytes_for_bits(bits)) {
+      return fail(CORDWOOD_STATUS_tensor_payload_length_mismatch, place,
+                  "a tensor has {} bytes, expected {} for the {} elements that its mask keeps",
+                  result.bytes.size(), bytes_for_bits(bits), count);
+    }
     if (!padding_is_zero(result.bytes, bits)) {
       return fail(CORDWOOD_STATUS_tensor_padding_not_zero, place,
-                  "bits after the last of {} elements are set, expected zero",
-                  element_count(tensor));
+                  "bits after the last of {} elements are set, expected zero", count);
     }
     return result;
   });
+}
+
+Result<TensorBytes> decode_tensor(const FileView& file, const cordwood_tensor& tensor,
+                                  const char* place) noexcept {
+  if (tensor.sparsity != CORDWOOD_SPARSITY_DENSE) return decode_sparse(file, tensor, place);
+  return decode_elements(file, tensor, element_count(tensor), place);
 }
 
 }  // namespace cordwood::format

@@ -46,7 +46,11 @@ struct TensorBytes {
   ~TensorBytes() = default;
 };
 
-/// Decodes a validated tensor and checks its padding bits. `place` names it in a failure.
+/// Decodes so many elements, which is what a payload has to hold, and checks its padding bits.
+Result<TensorBytes> decode_elements(const FileView& file, const cordwood_tensor& tensor,
+                                    uint64_t count, const char* place) noexcept;
+
+/// Decodes a validated tensor, a sparse one into all its elements. `place` names it in a failure.
 Result<TensorBytes> decode_tensor(const FileView& file, const cordwood_tensor& tensor,
                                   const char* place) noexcept;
 

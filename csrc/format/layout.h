@@ -124,10 +124,12 @@ enum cordwood_tensor_encoding {
 
 enum cordwood_sparsity {
   CORDWOOD_SPARSITY_DENSE = 0,
-  CORDWOOD_SPARSITY_N_OF_M = 1,
-  CORDWOOD_SPARSITY_COLUMN_BLOCK = 2,
-  CORDWOOD_SPARSITY_BITMAP = 3
+  CORDWOOD_SPARSITY_N_OF_M = 1, /* reserved */
+  CORDWOOD_SPARSITY_BLOCKS = 2, /* a bit for an input of 16 outputs */
+  CORDWOOD_SPARSITY_BITMAP = 3  /* a bit for each element */
 };
+
+enum { CORDWOOD_SPARSE_BLOCK_OUTPUTS = 16 };
 
 struct cordwood_tensor {
   uint8_t dtype;

@@ -99,4 +99,8 @@ bool reads_quantised(uint16_t opcode) noexcept {
          opcode == CORDWOOD_OP_EMBEDDING || opcode == CORDWOOD_OP_LSTM || opcode == CORDWOOD_OP_GRU;
 }
 
+bool reads_sparse(uint16_t opcode) noexcept {
+  return opcode == CORDWOOD_OP_LINEAR;
+}
+
 }  // namespace cordwood::format

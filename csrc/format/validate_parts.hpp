@@ -48,6 +48,9 @@ struct Signature {
 /// Whether an operator may name quantised tensors.
 [[nodiscard]] bool reads_quantised(uint16_t opcode) noexcept;
 
+/// Whether an operator may name sparse tensors.
+[[nodiscard]] bool reads_sparse(uint16_t opcode) noexcept;
+
 /// Attributes and tensors of an operator of a net. Shapes of values depend on what a caller brings:
 /// they are inferred, and judged, before a run.
 Status check_net_operator(const FileView& file, const cordwood_operator& op,

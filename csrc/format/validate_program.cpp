@@ -77,14 +77,16 @@ Status check_tensor_operands(const FileView& file, const cordwood_operator& op, 
                   file.tensors.size());
     }
     named[id] = true;
-    // Scales and zero points belong to their tensor: the operator names them with it.
+    // Scales, zero points and masks belong to their tensor: the operator names them with it.
     const cordwood_tensor tensor = file.tensors[id];
-    for (const uint32_t part : {tensor.scale_tensor, tensor.zero_tensor}) {
+    const bool reads = tensor.sparsity == CORDWOOD_SPARSITY_DENSE ? reads_quantised(op.opcode)
+                                                                  : reads_sparse(op.opcode);
+    for (const uint32_t part : {tensor.scale_tensor, tensor.zero_tensor, tensor.sparsity_tensor}) {
       if (part == CORDWOOD_NO_TENSOR) continue;
-      if (named[part] || !reads_quantised(op.opcode)) {
+      if (named[part] || !reads) {
         return fail(CORDWOOD_STATUS_tensor_encoding_unknown, opcode_name(op.opcode),
-                    "operator {} names the quantised tensor {}, which it does not read or whose "
-                    "tensor {} is named already",
+                    "operator {} names the quantised or sparse tensor {}, which it does not read "
+                    "or whose tensor {} is named already",
                     index, id, part);
       }
       named[part] = true;

@@ -139,6 +139,32 @@ Status check_quantised(const FileView& file, const cordwood_tensor& tensor,
               index, tensor.dtype, outputs, groups);
 }
 
+/// The mask of a sparse tensor: plain bits, one for each element or for an input of 16 outputs.
+Status check_sparse(const FileView& file, const cordwood_tensor& tensor, uint32_t index) noexcept {
+  const uint32_t id = tensor.sparsity_tensor;
+  if (tensor.sparsity == CORDWOOD_SPARSITY_DENSE) {
+    if (id == CORDWOOD_NO_TENSOR) return {};
+    return fail(CORDWOOD_STATUS_tensor_encoding_unknown, "section tensors",
+                "tensor {} has sparsity 0 and names tensor {} as its mask, expected none", index,
+                id);
+  }
+  const uint64_t shared = mask_outputs(tensor.sparsity);
+  const uint64_t rows = tensor.dimension[0] / shared + (tensor.dimension[0] % shared != 0);
+  if (tensor.quant_axis == 1 && tensor.rank == 2 && tensor.zero_tensor == CORDWOOD_NO_TENSOR &&
+      id < file.tensors.size()) {
+    const cordwood_tensor mask = file.tensors[id];
+    if (mask.dtype == CORDWOOD_DTYPE_BIT && mask.rank == 2 && mask.dimension[0] == rows &&
+        mask.dimension[1] == tensor.dimension[1]) {
+      return {};
+    }
+  }
+  return fail(
+      CORDWOOD_STATUS_tensor_encoding_unknown, "section tensors",
+      "tensor {} has sparsity {}: expected quantised (outputs, inputs) without zero points, "
+      "and a mask of bits of shape ({}, {})",
+      index, tensor.sparsity, rows, tensor.dimension[1]);
+}
+
 Status check_tensor_record(const FileView& file, const cordwood_tensor& tensor,
                            uint32_t index) noexcept {
   const char* place = "section tensors";
@@ -155,10 +181,10 @@ Status check_tensor_record(const FileView& file, const cordwood_tensor& tensor,
                 index, tensor.rank);
   }
   if (tensor.encoding > CORDWOOD_ENCODING_DIFFERENCES ||
-      tensor.sparsity != CORDWOOD_SPARSITY_DENSE) {
+      tensor.sparsity > CORDWOOD_SPARSITY_BITMAP || tensor.sparsity == CORDWOOD_SPARSITY_N_OF_M) {
     return fail(CORDWOOD_STATUS_tensor_encoding_unknown, place,
                 "tensor {} has encoding {} and sparsity {}, expected encoding 0 to {} and sparsity "
-                "0",
+                "0, 2 or 3",
                 index, tensor.encoding, tensor.sparsity, CORDWOOD_ENCODING_DIFFERENCES);
   }
   if (!encoding_fits(tensor, count)) {
@@ -167,13 +193,7 @@ Status check_tensor_record(const FileView& file, const cordwood_tensor& tensor,
                 "2, and floats of 4 or 8 bytes in 2",
                 index, tensor.dtype, count, tensor.encoding);
   }
-  // No operator of this version reads a sparse tensor.
-  if (tensor.sparsity_tensor != CORDWOOD_NO_TENSOR) {
-    return fail(
-        CORDWOOD_STATUS_tensor_encoding_unknown, place,
-        "tensor {} is sparse, which no operator of this version reads; use a newer cordwood",
-        index);
-  }
+  CORDWOOD_RETURN_IF_FAILED(check_sparse(file, tensor, index));
   CORDWOOD_RETURN_IF_FAILED(check_quantised(file, tensor, index));
   uint64_t end = 0;
   if (!checked_add(tensor.offset, tensor.length, end) || end > file.payload.size()) {
@@ -181,7 +201,9 @@ Status check_tensor_record(const FileView& file, const cordwood_tensor& tensor,
                 "tensor {} starts at byte {} and has {}, the payload ends at {}", index,
                 tensor.offset, tensor.length, file.payload.size());
   }
-  if (tensor.encoding == CORDWOOD_ENCODING_RAW && tensor.length != decoded_bytes(tensor)) {
+  // How many elements a sparse tensor holds its mask says, once decoded.
+  const bool dense = tensor.sparsity == CORDWOOD_SPARSITY_DENSE;
+  if (dense && tensor.encoding == CORDWOOD_ENCODING_RAW && tensor.length != decoded_bytes(tensor)) {
     return fail(CORDWOOD_STATUS_tensor_payload_length_mismatch, place,
                 "tensor {} has {} bytes, expected {} for {} elements", index, tensor.length,
                 decoded_bytes(tensor), count);
@@ -221,6 +243,10 @@ uint64_t element_count(const cordwood_tensor& tensor) noexcept {
   uint64_t count = 0;
   static_cast<void>(count_elements(tensor.dimension, tensor.rank, count));
   return count;
+}
+
+uint64_t mask_outputs(uint8_t sparsity) noexcept {
+  return sparsity == CORDWOOD_SPARSITY_BLOCKS ? CORDWOOD_SPARSE_BLOCK_OUTPUTS : 1;
 }
 
 uint64_t decoded_bytes(const cordwood_tensor& tensor) noexcept {
@@ -281,14 +307,17 @@ Status check_tensors(const FileView& file) noexcept {
     CORDWOOD_RETURN_IF_FAILED(check_tensor_record(file, tensor, index));
     CORDWOOD_RETURN_IF_FAILED(check_tensor_place(file, tensor, index, previous_end));
     previous_end = tensor.offset + tensor.length;
-    if (tensor.encoding == CORDWOOD_ENCODING_RAW) continue;
+    if (tensor.encoding == CORDWOOD_ENCODING_RAW && tensor.sparsity == CORDWOOD_SPARSITY_DENSE) {
+      continue;
+    }
     // Each term is below 2^51, so the sum is seen to pass the limit before it can wrap.
     decoded += decoded_bytes(tensor);
     if (decoded > limit) {
-      return fail(CORDWOOD_STATUS_tensor_too_large, "section tensors",
-                  "coded tensors up to tensor {} decode to {} bytes, expected at most {} for a "
-                  "file of {}",
-                  index, decoded, limit, file.bytes.size());
+      return fail(
+          CORDWOOD_STATUS_tensor_too_large, "section tensors",
+          "coded and sparse tensors up to tensor {} decode to {} bytes, expected at most {} for a "
+          "file of {}",
+          index, decoded, limit, file.bytes.size());
     }
   }
   if (previous_end != file.payload.size()) {

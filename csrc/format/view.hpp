@@ -149,7 +149,10 @@ Result<std::vector<uint32_t>> decide_groups(const FileView& file,
 /// Elements of a validated tensor.
 [[nodiscard]] uint64_t element_count(const cordwood_tensor& tensor) noexcept;
 
-/// Bytes of a validated tensor once decoded.
+/// Outputs that share a row of a sparse tensor's mask.
+[[nodiscard]] uint64_t mask_outputs(uint8_t sparsity) noexcept;
+
+/// Bytes of a validated tensor once decoded; of a sparse one, of all its elements.
 [[nodiscard]] uint64_t decoded_bytes(const cordwood_tensor& tensor) noexcept;
 
 [[nodiscard]] const char* section_name(uint32_t kind) noexcept;

@@ -9,6 +9,7 @@ import numpy as np
 
 from cordwood import _progress
 from cordwood._api_observe import observe
+from cordwood._api_prune import prune_net
 from cordwood._model_net import Net
 from cordwood._model_row_net import RowNet, calibration_rows
 from cordwood.errors import InputError
@@ -16,6 +17,7 @@ from cordwood.ir import Role, Value
 from cordwood.ir_nets import Linear
 from cordwood.pack import pack
 from cordwood.passes.code_images import code_images, static_inputs
+from cordwood.passes.prune_products import hold_sparse
 from cordwood.passes.quantize_products import codable, quantize_products
 
 if TYPE_CHECKING:
@@ -66,15 +68,19 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
             " with method='mse' and dynamic activations"
         )
         raise InputError(message)
+    _progress.reached(0.1, "pruning")
+    lean, pruned = prune_net(graph, recipe, batches)
     _progress.reached(0.2, "watching layers")
-    seen = _watch(graph, batches) if batches else {}
+    seen = _watch(lean, batches) if batches else {}
     _progress.reached(0.4, "choosing codes")
-    small, losses = quantize_products(graph, recipe, seen)
+    small, losses = quantize_products(lean, recipe, seen)
+    if recipe.sparsity is not None:
+        small = hold_sparse(small, recipe.sparsity)
     if batches:
-        held = observe(graph, batches, static_inputs(small, recipe))
+        held = observe(lean, batches, static_inputs(small, recipe))
         small, coded = code_images(small, recipe, held)
         losses += coded
-    facts = _facts(losses)
+    facts = {**pruned, **_facts(losses)}
     if batches:
         exact, packed = Net(pack(graph)), Net(pack(small))
         facts["output_error"] = _compare(exact, packed, batches)

@@ -59,6 +59,7 @@ def _operators(net: Net, places: list[Any]) -> list[str]:
     inspected = _core.inspect(net.to_bytes())
     tensors = inspected["tensors"]
     lines, others = [], 0
+    linear, sparse = 0, 0
     for number, operator in enumerate(inspected["operators"]):
         held = [tensors[at] for at in operator["tensors"] if at is not None]
         weights = [tensor for tensor in held if len(tensor["shape"]) > 1]
@@ -66,11 +67,24 @@ def _operators(net: Net, places: list[Any]) -> list[str]:
             others += 1
             continue
         shape = " x ".join(str(size) for size in weights[0]["shape"])
-        size = sum(tensor["encoded_bytes"] for tensor in held)
+        parts = [tensors[at] for tensor in held for at in tensor["parts"]]
+        size = sum(tensor["encoded_bytes"] for tensor in (*held, *parts))
         rows = operator["attributes"].get("rows", "")
         place = places[number] if number < len(places) else ""
         kind = weights[0]["dtype"]
+        place = _kept(weights[0]) + place
+        linear += operator["name"] == "linear"
+        sparse += weights[0]["sparsity"] != "dense"
         lines.append(
             f"  {operator['name']:<10} {kind:<9} {rows:<13} {shape:<18} {size:>12,} bytes  {place}"
         )
-    return [f"operators {len(lines)} with weights, {others} without", *lines]
+    told = f"; {sparse} of {linear} linear layers sparse, the others dense" if sparse else ""
+    return [f"operators {len(lines)} with weights, {others} without{told}", *lines]
+
+
+def _kept(weight: dict[str, Any]) -> str:
+    """Tell of a sparse tensor how much of it there is."""
+    if weight["sparsity"] == "dense":
+        return ""
+    outputs, inputs = weight["shape"]
+    return f"{weight['kept'] / (outputs * inputs):.1%} kept  "

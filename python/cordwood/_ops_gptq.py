@@ -10,6 +10,7 @@ from cordwood._ops_checks import check_weights
 from cordwood._ops_clip import clipped_scales
 from cordwood._ops_form import Form, range_scales, reciprocals
 from cordwood._ops_hessian import find_hessian, inverse_factor
+from cordwood._ops_masks import check_mask
 from cordwood._ops_tensor import Bits, QuantizedTensor, ScaleType
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def gptq(  # noqa: PLR0913 - each an option of the method
     clip: bool = True,
     act_order: bool = True,
     damping: float = 0.01,
+    mask: NDArray[np.bool_] | None = None,
 ) -> QuantizedTensor:
     """Quantise so that a layer's outputs change little on inputs that it has seen.
 
@@ -54,6 +56,9 @@ def gptq(  # noqa: PLR0913 - each an option of the method
         weights as they are by then.
     damping : float
         Share of the mean of the Hessian's diagonal that is added to it.
+    mask : ndarray of bool, shape of `w`, optional
+        False where a weight goes: it gets the code of zero, and the inputs that follow make good
+        what that costs.
 
     Returns
     -------
@@ -75,6 +80,9 @@ def gptq(  # noqa: PLR0913 - each an option of the method
     """
     form = Form(bits, group_size, symmetric, scale_dtype)
     weights = check_weights(w)
+    if mask is not None:
+        check_mask(mask, weights.shape)
+        weights = np.where(mask, weights, np.float32(0))
     matrix = find_hessian(inputs, hessian, weights.shape[1])
     order = np.arange(weights.shape[1])
     scales = zeros = None
@@ -84,6 +92,8 @@ def gptq(  # noqa: PLR0913 - each an option of the method
         scales, zeros = _scales(weights, form, clip)
     factor = inverse_factor(matrix, damping)
     walk = _Walk(weights, form, clip, order, scales, zeros)
+    if mask is not None:
+        walk.stays = np.ascontiguousarray(mask.T[order])
     walk.run(factor)
     return QuantizedTensor.from_codes(
         np.ascontiguousarray(walk.codes.T),
@@ -125,6 +135,7 @@ class _Walk:
         self.codes = np.empty(self.left.shape, np.uint8)
         n_inputs, n_outputs = self.left.shape
         n_groups = len(form.group_slices(n_inputs))
+        self.stays: NDArray[np.bool_] | None = None
         self.found_before = scales is not None
         self.scales = np.empty((n_outputs, n_groups), np.float32) if scales is None else scales
         self.zeros = np.empty((n_outputs, n_groups), np.uint8) if zeros is None else zeros
@@ -162,6 +173,8 @@ class _Walk:
             w = self.left[first + i]
             exact = w.astype(np.float32) * reciprocals(scale)  # in float32, as every method rounds
             steps = np.clip(np.rint(exact), -zero, self.form.top - zero)
+            if self.stays is not None:
+                steps = np.where(self.stays[first + i], steps, 0.0)
             self.codes[k] = steps + zero
             errors[i] = (w - scale * steps) / factor[i, i]
             self.left[first + i + 1 : end] -= factor[i, i + 1 :, None] * errors[i]

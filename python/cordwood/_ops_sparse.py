@@ -25,7 +25,13 @@ from cordwood._ops_codings import (
     output_coding,
 )
 from cordwood._ops_quantize import quantize
-from cordwood._ops_sparse_formats import MOST_INPUTS, SparseFormat, choose_format, first_misfit
+from cordwood._ops_sparse_formats import (
+    KINDS,
+    MOST_INPUTS,
+    SparseFormat,
+    choose_format,
+    first_misfit,
+)
 from cordwood._ops_tensor import QuantizedTensor
 from cordwood._threads import check_threads
 from cordwood.errors import InputError, InputTypeError
@@ -37,7 +43,6 @@ if TYPE_CHECKING:
 
 SparseBits = Literal[8]
 
-_KINDS = {"2:4": "pairs", "blocks": "blocks", "slots": "slots"}
 _ZERO = np.uint8(128)
 
 
@@ -275,7 +280,7 @@ def _prepare(weights: SparseTensor) -> Callable[..., NDArray[Any]]:
     if weights.format == "dense":
         multiply = _dense_product(weights.to_dense())
     else:
-        kind = _KINDS[weights.format]
+        kind = KINDS[weights.format]
         multiply = _core.SparseMatrix(weights.codes, weights.scales, kind=kind).matmul
     weights._prepared["cpu"] = multiply
     return multiply

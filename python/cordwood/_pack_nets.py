@@ -9,6 +9,7 @@ import numpy as np
 
 from cordwood import ir_arrays as arrays
 from cordwood import ir_nets as nets
+from cordwood._pack_sparse import Mask
 from cordwood._pack_tensors import Dtype, Tensor
 from cordwood.errors import GraphError
 from cordwood.ir_arrays import Dimension
@@ -81,10 +82,11 @@ def _parameter(given: Any) -> Tensor | None:
 
 
 def _quantized(given: nets.Quantized) -> Tensor:
-    """Hold codes in two's complement, as bit strings below 8 bits."""
+    """Hold codes in two's complement, as bit strings below 8 bits; those that a mask keeps."""
     half = 1 << (given.bits - 1)
-    mask = (1 << given.bits) - 1
-    codes = (given.codes.reshape(-1).astype(np.int16) - half) & mask
+    sparse = None if given.mask is None else Mask.of(given.mask)
+    held = given.codes if sparse is None else given.codes[sparse.stays]
+    codes = (held.reshape(-1).astype(np.int16) - half) & ((1 << given.bits) - 1)
     octets = codes.astype(np.uint8)
     if given.bits == _BYTE:
         data = octets.tobytes()
@@ -100,6 +102,7 @@ def _quantized(given: nets.Quantized) -> Tensor:
         scale=Tensor.of(given.scale),
         zero=None if zero is None else Tensor.of(zero),
         group=given.group_size,
+        mask=sparse,
     )
 
 

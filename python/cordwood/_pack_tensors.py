@@ -15,6 +15,8 @@ from cordwood import _progress
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cordwood._pack_sparse import Mask
+
 __all__ = [
     "Dtype",
     "Encoding",
@@ -59,6 +61,9 @@ class Encoding(enum.IntEnum):
     DIFFERENCES = 2
 
 
+_CODE_BITS = {Dtype.INT2: 2, Dtype.INT3: 3, Dtype.INT4: 4, Dtype.INT8: 8}
+
+
 def encode_planes(data: bytes, element_bytes: int) -> bytes:
     """Return `data` as byte planes, each in its shortest form."""
     from cordwood import _core
@@ -85,6 +90,28 @@ class Tensor:
     """Of a quantised tensor: a scale for each output and group."""
     zero: Tensor | None = None
     group: int = 0
+    mask: Mask | None = None
+    """Of a sparse tensor, whose `data` are the elements that stay."""
+
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """Tensors that belong to it, in the order in which they follow it in a file."""
+        found = (self.scale, self.zero, None if self.mask is None else self.mask_tensor)
+        return tuple(part for part in found if part is not None)
+
+    @cached_property
+    def mask_tensor(self) -> Tensor:
+        """The bits of the mask of a sparse tensor."""
+        assert self.mask is not None
+        flat = self.of_bits(self.mask.bits.reshape(-1))
+        return Tensor(Dtype.BIT, self.mask.bits.shape, flat.data, 1)
+
+    @property
+    def expanded_bytes(self) -> int:
+        """Bytes of all elements of a sparse tensor; those of the data of any other."""
+        if self.mask is None:
+            return len(self.data)
+        return math.ceil(math.prod(self.shape) * _CODE_BITS[self.dtype] / 8)
 
     @classmethod
     def of(cls, array: np.ndarray) -> Tensor:
@@ -113,8 +140,9 @@ class Tensor:
 def encode_all(tensors: Sequence[Tensor]) -> list[tuple[Encoding, bytes]]:
     """Encode the tensors of a file, within what its coded tensors may decode to.
 
-    The format lets them decode to 16 MiB and 64 times the file. While they would pass that, with
-    the tensors alone counted as the file, the longest coded one becomes raw.
+    The format lets them, with all elements of sparse ones, decode to 16 MiB and 64 times the file.
+    While they would pass that, with the tensors alone counted as the file, the longest coded one
+    becomes raw.
 
     Parameters
     ----------
@@ -130,12 +158,13 @@ def encode_all(tensors: Sequence[Tensor]) -> list[tuple[Encoding, bytes]]:
     found = [tensor.encoded for tensor in tensors]
     coded = [at for at, (encoding, _) in enumerate(found) if encoding != Encoding.RAW]
     coded.sort(key=lambda at: len(tensors[at].data))
-    decoded = sum(len(tensors[at].data) for at in coded)
+    decoded = sum(len(tensors[at].data) for at in coded if tensors[at].mask is None)
+    decoded += sum(tensor.expanded_bytes for tensor in tensors if tensor.mask is not None)
     stored = sum(len(data) for _, data in found)
-    while decoded > _DECODED_FLOOR + _DECODED_FACTOR * stored:
+    while coded and decoded > _DECODED_FLOOR + _DECODED_FACTOR * stored:
         longest = coded.pop()
         data = tensors[longest].data
-        decoded -= len(data)
+        decoded -= len(data) if tensors[longest].mask is None else 0
         stored += len(data) - len(found[longest][1])
         found[longest] = Encoding.RAW, data
     return found

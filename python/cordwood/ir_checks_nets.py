@@ -9,7 +9,7 @@ import numpy as np
 from cordwood.errors import GraphError
 from cordwood.ir_arrays import Constant
 from cordwood.ir_base import Role
-from cordwood.ir_nets import NetOperator, Product, Quantized
+from cordwood.ir_nets import Linear, NetOperator, Product, Quantized
 
 if TYPE_CHECKING:
     from cordwood.ir import Graph
@@ -146,7 +146,21 @@ def _check_parameters(number: int, operator: object) -> None:
         if weight.scale.ndim != len(("outputs", "groups")) or groups[0] != len(weight.codes):
             _fail(f"{place} has scales of shape {groups} for codes of {weight.codes.shape}, "
                   f"expected (outputs, groups)")  # fmt: skip
+        _check_mask(place, operator, weight)
     elif isinstance(weight, np.ndarray) and not np.isfinite(weight).all():
         _fail(f"{place} has weights that are NaN or infinite, expected finite numbers")
     if operator.rows.kind not in ("float32", "bfloat16") and not isinstance(weight, Quantized):
         _fail(f"{place} codes its rows as {operator.rows.kind}, expected quantised weights")
+
+
+def _check_mask(place: str, operator: Product, weight: Quantized) -> None:
+    if weight.mask is None:
+        return
+    if not isinstance(operator, Linear) or weight.zero is not None:
+        _fail(f"{place} has a mask of weights that stay, expected one in linear layers without "
+              f"zero points alone")  # fmt: skip
+    if weight.mask.shape != weight.codes.shape or weight.mask.dtype != np.bool_:
+        _fail(f"{place} has a mask of {weight.mask.dtype} and shape {weight.mask.shape}, expected "
+              f"bool and {weight.codes.shape}")  # fmt: skip
+    if (weight.codes[~weight.mask] != 1 << (weight.bits - 1)).any():
+        _fail(f"{place} has a weight that is not zero where its mask keeps none")

@@ -89,6 +89,9 @@ class Quantized:
         8, 4, 3 or 2.
     group_size : int
         Elements of an output, in C order, that share a scale; 0 for all of them.
+    mask : ndarray of bool, optional
+        In the shape of `codes`, a matrix without zero points: True where a weight stays. All others
+        have the code of zero, ``2 ** (bits - 1)``, and take no room in a file. Of `Linear` alone.
     """
 
     codes: np.ndarray
@@ -96,6 +99,7 @@ class Quantized:
     zero: np.ndarray | None = None
     bits: int = 8
     group_size: int = 0
+    mask: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

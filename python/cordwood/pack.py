@@ -16,6 +16,7 @@ import numpy as np
 
 from cordwood._pack_labels import pack_categories, pack_classes, pack_strings
 from cordwood._pack_nets import net_record
+from cordwood._pack_sparse import Sparsity
 from cordwood._pack_tensors import Dtype, Tensor, encode_all
 from cordwood._pack_trees import tree_record
 from cordwood.errors import GraphError
@@ -38,7 +39,6 @@ _MAGIC = b"\x89CORD1\r\n"
 _ALIGNMENT = 64
 _NO_TENSOR = 0xFFFFFFFF
 _MAX_RANK = 6
-_DENSE = 0
 
 _HEADER = struct.Struct("<8sHHIQII32x")
 _SECTION = struct.Struct("<IHHIIQQ")
@@ -200,9 +200,9 @@ def _program(graph: Graph, records: Sequence[_Record]) -> tuple[bytes, bytes, by
 
 
 def _with_parts(tensors: Sequence[Tensor | None]) -> list[Tensor]:
-    """List tensors, each followed by its scales and its zero points."""
-    parts = [(tensor, tensor.scale, tensor.zero) for tensor in tensors if tensor is not None]
-    return [part for group in parts for part in group if part is not None]
+    """List tensors, each followed by what belongs to it: scales, zero points, the mask."""
+    named = [tensor for tensor in tensors if tensor is not None]
+    return [part for tensor in named for part in (tensor, *tensor.parts)]
 
 
 def _port_names(graph: Graph) -> list[str]:
@@ -242,11 +242,13 @@ def _value(value: Value, known: Mapping[str, int], maxima: Mapping[str, int]) ->
     return _VALUE.pack(dtype, value.role, len(value.shape), zero, scale, *symbols, *dimensions)
 
 
-def _quantisation(tensor: Tensor, index: int) -> tuple[int, int, int, int]:
-    """Write axis, group, and the ids of scale and zero point, which follow the tensor."""
+def _part_ids(tensor: Tensor, index: int) -> tuple[int, int, int, int, int]:
+    """Write axis, group, and the ids of scale, zero point and mask, which follow the tensor."""
     if tensor.scale is None:
-        return (_NO_TENSOR, 0, _NO_TENSOR, _NO_TENSOR)
-    return (1, tensor.group, index + 1, _NO_TENSOR if tensor.zero is None else index + 2)
+        return (_NO_TENSOR, 0, _NO_TENSOR, _NO_TENSOR, _NO_TENSOR)
+    zero = _NO_TENSOR if tensor.zero is None else index + 2
+    mask = _NO_TENSOR if tensor.mask is None else index + len(tensor.parts)
+    return (1, tensor.group, index + 1, zero, mask)
 
 
 def _tensors(tensors: Sequence[Tensor]) -> tuple[bytes, bytes]:
@@ -258,9 +260,9 @@ def _tensors(tensors: Sequence[Tensor]) -> tuple[bytes, bytes]:
         shape = tensor.shape + (0,) * (_MAX_RANK - len(tensor.shape))
         table.append(
             _TENSOR.pack(
-                *(tensor.dtype, len(tensor.shape), encoding, _DENSE),
-                *_quantisation(tensor, index),
-                *(_NO_TENSOR,),  # no sparsity tensor
+                *(tensor.dtype, len(tensor.shape), encoding),
+                Sparsity.DENSE if tensor.mask is None else tensor.mask.sparsity,
+                *_part_ids(tensor, index),
                 *shape,
                 *(len(payload), len(data)),
             )

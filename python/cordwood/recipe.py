@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
+from cordwood._sparsity import read_pattern
 from cordwood.errors import InputError
 
 __all__ = ["PRESETS", "Recipe"]
@@ -69,6 +70,14 @@ optional
         is calibration, and a scale for each image without.
     observer : {"min-max", "percentile", "mse", "entropy"}, optional
         Of nets: how calibration chooses the range of fixed codes; ``"mse"`` when absent.
+    sparsity : str or float, optional
+        Of nets, with integer weights: which weights of linear layers go, as
+        :func:`cordwood.ops.prune_mask` names it: ``"2:4"`` or another ``"n:m"``,
+        ``"block:16x1:0.9"``, or a share such as 0.9. Other options are then those of ``"int8"``
+        where nothing is said.
+    channels : float, optional
+        Of nets: share of the channels inside that stays, above 0 and below 1. Weights are float32
+        then where nothing is said.
 
     Raises
     ------
@@ -93,6 +102,8 @@ optional
     method: Method | None = None
     activations: RowType | None = None
     observer: Observer | None = None
+    sparsity: str | float | None = None
+    channels: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is not known; fill in what the preset says."""
@@ -156,7 +167,12 @@ optional
 
     def _fill_net(self) -> None:
         """Take from the preset what is left out; refuse what is not listed."""
-        for name, value in _NET_PRESETS[self.name].items():
+        preset = _NET_PRESETS[self.name]
+        if self.name == "net" and self.sparsity is not None:
+            preset = _NET_PRESETS["int8"]
+        elif self.name == "net" and self.channels is not None:
+            preset = {**preset, "weights": "float32"}
+        for name, value in preset.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
         choices = {"weights": WeightType, "activations": RowType, "method": Method}
@@ -165,6 +181,7 @@ optional
             if getattr(self, name) not in known:
                 message = f"{name} is {getattr(self, name)!r}, expected one of {known}"
                 raise InputError(message)
+        self._check_pruning()
         group: object = self.group_size
         if group is not None and (type(group) is not int or group < 1 or group % _GROUP_STEP):
             message = f"group_size is {group!r}, expected a multiple of {_GROUP_STEP} or None"
@@ -182,8 +199,32 @@ optional
             )
             raise InputError(message)
 
+    def _check_pruning(self) -> None:
+        """Refuse patterns and shares that are none."""
+        share: object = self.channels
+        if share is not None and (not isinstance(share, float) or not 0.0 < share < 1.0):
+            message = f"channels is {share!r}, expected a share above 0 and below 1"
+            raise InputError(message)
+        if self.sparsity is None:
+            return
+        read_pattern(self.sparsity)
+        if not str(self.weights).startswith("int"):
+            message = (
+                f"sparsity is {self.sparsity!r} with weights {self.weights!r}: files leave out"
+                " integer weights alone; take weights='int8'"
+            )
+            raise InputError(message)
+
     def _net_options(self) -> dict[str, Any]:
-        names = ("weights", "group_size", "method", "activations", "observer")
+        names = (
+            "weights",
+            "group_size",
+            "method",
+            "activations",
+            "observer",
+            "sparsity",
+            "channels",
+        )
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def _options(self) -> dict[str, Any]:

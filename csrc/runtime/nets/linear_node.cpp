@@ -1,13 +1,30 @@
-// linear: rows times a weight matrix, with its bias, residual and activation.
+// linear: rows times a weight matrix, dense or sparse, with its bias, residual and activation.
 #include "runtime/nets/product_parts.hpp"
 #include "runtime/nets/tensor_numbers.hpp"
 
 namespace cordwood::runtime {
 namespace {
 
+/// What follows a sum, of a product with weights of either form.
+template <class End>
+End end_of(const Ending& ending, const NodeCall& call, const AlignedVector<float>& bias,
+           uint64_t n_outputs) noexcept {
+  return {.out = call.outputs[0].as<float>(),
+          .bias = bias.empty() ? nullptr : bias.data(),
+          .residual = call.inputs.size() > 1 ? call.inputs[1].as<const float>() : nullptr,
+          .out_stride = n_outputs,
+          .residual_stride = n_outputs,
+          .n_outputs = n_outputs,
+          .low = ending.low,
+          .high = ending.high,
+          .cut = ending.cut};
+}
+
+/// `Plan` is how the weights lie: QmatmulPlan or SparsePlan. Answers are the same, bit for bit.
+template <class Plan>
 class LinearNode final : public Node {
  public:
-  LinearNode(QmatmulPlan plan, AlignedVector<float> bias,
+  LinearNode(Plan plan, AlignedVector<float> bias,
              const cordwood_linear_attributes& attributes) noexcept
       : plan_(std::move(plan)), bias_(std::move(bias)), attributes_(attributes) {}
 
@@ -30,28 +47,7 @@ class LinearNode final : public Node {
   }
 
   Status run(const NodeCall& call) const noexcept override {
-    const Array& x = call.inputs[0];
-    const uint64_t n_rows = x.shape().elements(0, x.shape().rank - 1);
-    const Ending ending(attributes_);
-    return run_qmatmul(
-        call.products, plan_,
-        {.rows = row_source(attributes_, x.as<const float>(), plan_.n_inputs()),
-         .n_rows = n_rows,
-         .end = {.out = call.outputs[0].as<float>(),
-                 .bias = bias_.empty() ? nullptr : bias_.data(),
-                 .residual = call.inputs.size() > 1 ? call.inputs[1].as<const float>() : nullptr,
-                 .out_stride = plan_.n_outputs(),
-                 .residual_stride = plan_.n_outputs(),
-                 .n_outputs = plan_.n_outputs(),
-                 .low = ending.low,
-                 .high = ending.high,
-                 .cut = ending.cut},
-         .answer = {},
-         .activation = ending.activation,
-         .float_rows = attributes_.rows == CORDWOOD_ROWS_FLOAT32,
-         .scale_group = attributes_.row_group,
-         .threads = call.threads},
-        call.kernels);
+    return multiply(call, plan_, call.inputs[0].shape().elements(0, rank_of(call) - 1));
   }
 
   [[nodiscard]] bool row_wise() const noexcept override { return true; }
@@ -63,7 +59,39 @@ class LinearNode final : public Node {
   }
 
  private:
-  QmatmulPlan plan_;
+  static uint32_t rank_of(const NodeCall& call) noexcept { return call.inputs[0].shape().rank; }
+
+  [[nodiscard]] RowSource rows_of(const NodeCall& call) const noexcept {
+    return row_source(attributes_, call.inputs[0].as<const float>(), plan_.n_inputs());
+  }
+
+  Status multiply(const NodeCall& call, const QmatmulPlan& plan, uint64_t n_rows) const noexcept {
+    const Ending ending(attributes_);
+    return run_qmatmul(call.products, plan,
+                       {.rows = rows_of(call),
+                        .n_rows = n_rows,
+                        .end = end_of<kernels::QmatmulEnd>(ending, call, bias_, plan.n_outputs()),
+                        .answer = {},
+                        .activation = ending.activation,
+                        .float_rows = attributes_.rows == CORDWOOD_ROWS_FLOAT32,
+                        .scale_group = attributes_.row_group,
+                        .threads = call.threads},
+                       call.kernels);
+  }
+
+  Status multiply(const NodeCall& call, const SparsePlan& plan, uint64_t n_rows) const noexcept {
+    const Ending ending(attributes_);
+    return run_sparse(call.sparse, plan,
+                      {.rows = rows_of(call),
+                       .n_rows = n_rows,
+                       .end = end_of<kernels::SparseEnd>(ending, call, bias_, plan.n_outputs()),
+                       .answer = {},
+                       .activation = ending.activation,
+                       .threads = call.threads},
+                      call.kernels);
+  }
+
+  Plan plan_;
   AlignedVector<float> bias_;
   cordwood_linear_attributes attributes_;
 };
@@ -73,11 +101,20 @@ class LinearNode final : public Node {
 Result<NodePointer> make_linear(const Source& source) {
   const auto attributes = source.attributes<cordwood_linear_attributes>();
   CORDWOOD_RETURN_IF_FAILED(check_coding(source, attributes));
-  Result<QmatmulPlan> plan = product_weights(source, 0);
-  if (!plan) return plan.status();
   Result<AlignedVector<float>> bias = optional_floats(source, 1);
   if (!bias) return bias.status();
-  return NodePointer(std::make_unique<LinearNode>(std::move(*plan), std::move(*bias), attributes));
+  if (attributes.rows != CORDWOOD_ROWS_FLOAT32 && attributes.row_group == 0) {
+    Result<std::optional<SparsePlan>> sparse = sparse_weights(source, 0);
+    if (!sparse) return sparse.status();
+    if (*sparse) {
+      return NodePointer(std::make_unique<LinearNode<SparsePlan>>(std::move(**sparse),
+                                                                  std::move(*bias), attributes));
+    }
+  }
+  Result<QmatmulPlan> plan = product_weights(source, 0);
+  if (!plan) return plan.status();
+  return NodePointer(
+      std::make_unique<LinearNode<QmatmulPlan>>(std::move(*plan), std::move(*bias), attributes));
 }
 
 }  // namespace cordwood::runtime

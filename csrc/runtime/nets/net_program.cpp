@@ -59,6 +59,7 @@ Status NetProgram::run_step(const NetStep& step, std::span<const Array> operands
                          .outputs = operands.subspan(step.inputs),
                          .scratch = context.scratch.bytes(),
                          .products = context.products,
+                         .sparse = context.sparse,
                          .images = context.images,
                          .kernels = *kernels_->arrays,
                          .threads = threads});

@@ -71,6 +71,7 @@ struct NetContext {
   Arena arena;
   Arena scratch;
   QmatmulContext products;
+  SparseContext sparse;
   ConvContext images;
   std::vector<std::unique_ptr<NetPlan>> plans;  ///< the most recent first
   std::vector<Array> inputs;                    ///< of the call

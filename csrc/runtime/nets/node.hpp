@@ -9,6 +9,7 @@
 #include "runtime/dispatch_arrays.hpp"
 #include "runtime/nets/array.hpp"
 #include "runtime/qmatmul_run.hpp"
+#include "runtime/sparse_run.hpp"
 
 namespace cordwood::runtime {
 
@@ -18,6 +19,7 @@ struct NodeCall {
   std::span<const Array> outputs;
   std::span<std::byte> scratch;  ///< `scratch_bytes`, aligned to a cache line
   QmatmulContext& products;
+  SparseContext& sparse;
   ConvContext& images;
   const ArrayKernels& kernels;
   unsigned threads;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "format/codec.hpp"
+#include "runtime/sparse_choice.hpp"
 
 namespace cordwood::runtime {
 namespace {
@@ -196,6 +197,30 @@ Result<CodeArrays> byte_codes(const Source& source, uint32_t operand) {
   arrays.payload = std::move(*codes);
   arrays.scales = std::move(scales->scales);
   return arrays;
+}
+
+Result<std::optional<SparsePlan>> sparse_weights(const Source& source, uint32_t operand) {
+  const cordwood_tensor tensor = source.tensor(operand);
+  if (tensor.sparsity == CORDWOOD_SPARSITY_DENSE || tensor.dtype != CORDWOOD_DTYPE_INT8 ||
+      tensor.group != 0) {
+    return std::optional<SparsePlan>{};
+  }
+  const auto bytes = decode(source, tensor);
+  if (!bytes) return bytes.status();
+  const auto scales = scales_of(source, tensor);
+  if (!scales) return scales.status();
+  const std::span<const int8_t> codes(reinterpret_cast<const int8_t*>(bytes->bytes.data()),
+                                      bytes->bytes.size());
+  const SparseCodes sparse{.codes = codes,
+                           .scales = scales->scales,
+                           .n_outputs = tensor.dimension[0],
+                           .n_inputs = tensor.dimension[1]};
+  const std::optional<kernels::SparseKind> kind =
+      choose_sparse_kind(codes, sparse.n_outputs, sparse.n_inputs);
+  if (!kind) return std::optional<SparsePlan>{};
+  Result<SparsePlan> plan = SparsePlan::build(*kind, sparse);
+  if (!plan) return plan.status();
+  return std::optional<SparsePlan>(std::move(*plan));
 }
 
 Result<QmatmulPlan> product_weights(const Source& source, uint32_t operand) {

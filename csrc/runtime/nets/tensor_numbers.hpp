@@ -1,10 +1,12 @@
 // Parameters of nets, out of the file: as float32, as they are, or as weights of a product.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "base/aligned.hpp"
 #include "runtime/nets/node.hpp"
+#include "runtime/sparse_plan.hpp"
 
 namespace cordwood::runtime {
 
@@ -29,6 +31,10 @@ Result<CodeArrays> code_arrays(const Source& source, uint32_t operand);
 /// The same with a byte a code, 128 standing for zero, in the tensor's own order; fails where outputs
 /// have several scales or zero points.
 Result<CodeArrays> byte_codes(const Source& source, uint32_t operand);
+
+/// Weights of a product in 8 bits, those of zero left out. None where the tensor is not sparse, has other
+/// codes than 8 bits with a scale for each output, or where its mask makes a dense product cheaper.
+Result<std::optional<SparsePlan>> sparse_weights(const Source& source, uint32_t operand);
 
 /// Weights of a product, (outputs, everything else), whatever their type.
 Result<QmatmulPlan> product_weights(const Source& source, uint32_t operand);

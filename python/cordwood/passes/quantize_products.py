@@ -171,12 +171,22 @@ def code_weight(
     if method == "gptq" and seen is None:
         method = "mse"
     bits: Any = _BITS[recipe.weights or ""]
+    scale_dtype: Any = "float32" if group_size is None else "float16"
+    if method == "gptq" and recipe.sparsity is not None:
+        return ops.gptq(
+            weight,
+            inputs=seen,
+            bits=bits,
+            group_size=group_size,
+            scale_dtype=scale_dtype,
+            mask=weight != 0,
+        )
     return ops.quantize(
         weight,
         bits=bits,
         group_size=group_size,
         method=method,
-        scale_dtype="float32" if group_size is None else "float16",
+        scale_dtype=scale_dtype,
         inputs=None if method == "rtn" else seen,
     )
 
