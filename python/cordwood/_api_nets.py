@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cordwood import _progress
+from cordwood._api_keep import keep_within
+from cordwood._api_refit import refit_products, refittable
+from cordwood._api_watch import output_error, watch
 from cordwood._model_net import Net
 from cordwood.errors import InputError
-from cordwood.ir import Role, Value
-from cordwood.ir_nets import Linear
+from cordwood.ir import Role
 from cordwood.pack import pack
-from cordwood.passes.quantize_products import codable, quantize_products
+from cordwood.passes.quantize_products import quantize_products
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from cordwood.ir import Graph
     from cordwood.passes.quantize_products import LayerLoss
     from cordwood.recipe import Recipe
 
 __all__ = ["compress_net"]
-
-MOST_ROWS = 4096
-"""Rows that a layer is judged by: more change codes little and take memory."""
 
 DIGITS = 6
 
@@ -58,15 +58,33 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
             " inputs like those to come, or take a Recipe with method='mse'"
         )
         raise InputError(message)
-    _progress.reached(0.2, "watching layers")
-    seen = _watch(graph, batches) if batches else {}
-    _progress.reached(0.4, "choosing codes")
-    small, losses = quantize_products(graph, recipe, seen)
-    facts = _facts(losses)
+    small, losses, kept = _quantized(graph, recipe, batches)
+    facts = {**_facts(losses), **kept}
     if batches:
-        exact, packed = Net(pack(graph)), Net(pack(small))
-        facts["output_error"] = _compare(exact, packed, batches)
+        facts["output_error"] = output_error(graph, small, batches)
     return Net(pack(small, recipe, {name: _short(value) for name, value in facts.items()}))
+
+
+def _quantized(
+    graph: Graph, recipe: Recipe, batches: list[dict[str, np.ndarray]]
+) -> tuple[Graph, list[LayerLoss], dict[str, float]]:
+    """Return the net as the recipe says, each layer's loss, and what stays in float32."""
+    refitting = bool(recipe.refit and recipe.in_integers and batches)
+
+    def quantize(without: Collection[str], refit: bool) -> tuple[Graph, list[LayerLoss]]:
+        later = refittable(graph, without) if refit else ()
+        _progress.reached(0.2, "watching layers")
+        seen = watch(graph, batches) if batches and not refit else {}
+        _progress.reached(0.4, "choosing codes")
+        small, losses = quantize_products(graph, recipe, seen, (*without, *later))
+        if refit:
+            small, fitted = refit_products(graph, small, recipe, batches, later)
+            losses += fitted
+        return small, losses
+
+    if recipe.max_error is None:
+        return *quantize((), refitting), {}
+    return keep_within(graph, recipe.max_error, batches, quantize, refitting)
 
 
 def _batches(graph: Graph, calibration: Any) -> list[dict[str, np.ndarray]]:
@@ -101,51 +119,10 @@ def _detached(array: Any) -> Any:
     return array.detach() if hasattr(array, "detach") else array
 
 
-def _watch(graph: Graph, batches: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Run the net with the inputs of its linear layers as answers, and keep rows of them."""
-    wanted = {op.inputs[0] for op in graph.operators if isinstance(op, Linear) and codable(op)}
-    outputs = {value.name for value in graph.values if value.role is not Role.NONE}
-    watched = sorted(wanted - outputs)
-    values = tuple(
-        Value(value.name, value.dtype, value.shape, Role.OUTPUT) if value.name in watched else value
-        for value in graph.values
-    )
-    net = Net(pack(replace(graph, values=values, form="dict")))
-    rows: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
-    most = max(1, MOST_ROWS // len(batches))
-    generator = np.random.default_rng(0)
-    for batch in batches:
-        answers = {**batch, **net(batch)}
-        for name, kept in rows.items():
-            flat = answers[name].reshape(-1, answers[name].shape[-1])
-            if len(flat) > most:
-                flat = flat[np.sort(generator.choice(len(flat), most, replace=False))]
-            kept.append(np.array(flat, np.float32))
-    return {name: np.concatenate(kept) for name, kept in rows.items()}
-
-
 def _facts(losses: list[LayerLoss]) -> dict[str, float]:
     """Name the layers that lose most, with their errors."""
     worst = sorted(losses, key=lambda loss: -loss.error)[:8]
     return {f"layer {loss.place or 'without a name'}": loss.error for loss in worst}
-
-
-def _compare(exact: Net, packed: Net, batches: list[dict[str, np.ndarray]]) -> float:
-    """Relative error of the answers over all batches."""
-    error = size = 0.0
-    for batch in batches:
-        for one, other in zip(_floats(exact, batch), _floats(packed, batch), strict=True):
-            error += float(np.square(one - other, dtype=np.float64).sum())
-            size += float(np.square(one, dtype=np.float64).sum())
-    return 0.0 if size == 0.0 else (error / size) ** 0.5
-
-
-def _floats(net: Net, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
-    answers = net(batch)
-    if isinstance(answers, dict):
-        answers = tuple(answers.values())
-    every = answers if isinstance(answers, tuple) else (answers,)
-    return [np.asarray(answer) for answer in every if answer.dtype.kind == "f"]
 
 
 def _short(value: float) -> float:

@@ -16,6 +16,7 @@ PRESETS = {
     "trees-tiny": "leaves are rounded to 8 bits, splits that hardly matter go, within a bound",
     "int8": "products of nets in 8-bit integers: a scale for each output and each row",
     "int4": "weights of nets in 4 bits, a scale for each 64; products in integers",
+    "int8-auto": "as int8, but layers whose loss is too large stay in float, within a bound",
     "net": "what its options say",
 }
 """Name of each preset, and what it promises."""
@@ -24,13 +25,24 @@ WeightType = Literal["float32", "float16", "bfloat16", "int8", "int4", "int3", "
 RowType = Literal["float32", "int8-dynamic", "uint8-dynamic"]
 Method = Literal["rtn", "mse", "gptq"]
 
+_INT8 = {
+    "weights": "int8",
+    "activations": "uint8-dynamic",
+    "method": "mse",
+    "refit": True,
+    "small_tables": "float16",
+}
+
 _NET_PRESETS: dict[str, dict[str, Any]] = {
-    "int8": {"weights": "int8", "activations": "uint8-dynamic", "method": "mse"},
+    "int8": _INT8,
+    "int8-auto": {**_INT8, "max_error": 0.03},
     "int4": {
         "weights": "int4",
         "activations": "uint8-dynamic",
         "method": "gptq",
         "group_size": 64,
+        "refit": True,
+        "small_tables": "float16",
     },
     "net": {"weights": "int8", "activations": "float32", "method": "rtn"},
 }
@@ -41,6 +53,8 @@ KEEP = 0.77
 
 _GROUP_STEP = 32
 
+_CALIBRATED = ("refit", "small_tables", "max_error")
+
 
 @dataclass(frozen=True, repr=False)
 class Recipe:
@@ -50,7 +64,8 @@ class Recipe:
     ----------
     name : str
         A preset: ``"lossless"``; for tree models ``"trees-small"`` or ``"trees-tiny"``; for nets
-        ``"int8"`` or ``"int4"``. ``"net"``, which options below stand for where no name is given.
+        ``"int8"``, ``"int8-auto"`` or ``"int4"``. ``"net"``, which options below stand for where no
+        name is given.
     keep : float, optional
         For ``"trees-tiny"`` alone: about how much of the splits' bytes stays, above 0 and up to 1;
         0.77 when absent.
@@ -63,6 +78,15 @@ class Recipe:
         calibration.
     activations : {"float32", "int8-dynamic", "uint8-dynamic"}, optional
         Of nets: how the rows that meet coded weights are coded.
+    refit : bool, optional
+        Of nets, with integer weights and calibration: weights and biases of linear layers are
+        fitted to make good what layers before them lost.
+    small_tables : str, optional
+        Of nets: how embedding tables of at most 1024 rows are held, one of those that `weights`
+        may be; as `weights` when absent.
+    max_error : float, optional
+        Of nets, with calibration: the largest relative error of the answers over the calibration
+        batches. The linear layers that lose most stay in float32 until it is kept.
 
     Raises
     ------
@@ -86,6 +110,9 @@ class Recipe:
     group_size: int | None = None
     method: Method | None = None
     activations: RowType | None = None
+    refit: bool | None = None
+    small_tables: WeightType | None = None
+    max_error: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is not known; fill in what the preset says."""
@@ -143,9 +170,14 @@ class Recipe:
         return self.name in _NET_PRESETS
 
     @property
+    def in_integers(self) -> bool:
+        """Whether weights become integer codes."""
+        return str(self.weights).startswith("int")
+
+    @property
     def needs_calibration(self) -> bool:
         """Whether it looks at what layers have seen."""
-        return self.method == "gptq"
+        return self.method == "gptq" or self.max_error is not None
 
     def _fill_net(self) -> None:
         """Take from the preset what is left out; refuse what is not listed."""
@@ -157,6 +189,7 @@ class Recipe:
             if getattr(self, name) not in get_args(literal):
                 message = f"{name} is {getattr(self, name)!r}, expected one of {get_args(literal)}"
                 raise InputError(message)
+        self._check_calibrated()
         group: object = self.group_size
         if group is not None and (type(group) is not int or group < 1 or group % _GROUP_STEP):
             message = f"group_size is {group!r}, expected a multiple of {_GROUP_STEP} or None"
@@ -168,8 +201,25 @@ class Recipe:
             )
             raise InputError(message)
 
+    def _check_calibrated(self) -> None:
+        """Refuse options of calibration that are not listed."""
+        types = (None, *get_args(WeightType))
+        if self.refit not in (None, True, False):
+            message = f"refit is {self.refit!r}, expected True or False"
+            raise InputError(message)
+        if self.small_tables not in types:
+            message = f"small_tables is {self.small_tables!r}, expected one of {types}"
+            raise InputError(message)
+        error: object = self.max_error
+        if error is None:
+            return
+        if isinstance(error, bool) or not isinstance(error, int | float) or not 0.0 < error < 1.0:
+            message = f"max_error is {error!r}, expected a relative error between 0 and 1"
+            raise InputError(message)
+        object.__setattr__(self, "max_error", float(error))
+
     def _net_options(self) -> dict[str, Any]:
-        names = ("weights", "group_size", "method", "activations")
+        names = ("weights", "group_size", "method", "activations", *_CALIBRATED)
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def _options(self) -> dict[str, Any]:

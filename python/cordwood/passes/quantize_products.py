@@ -15,16 +15,20 @@ from cordwood import ops
 from cordwood.ir_nets import Bfloat16, Conv, Embedding, Linear, Quantized, RowCoding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from cordwood.ir import Graph, Operator
     from cordwood.ir_nets import Product
-    from cordwood.recipe import Recipe
+    from cordwood.recipe import Method, Recipe
 
-__all__ = ["LayerLoss", "codable", "quantize_products"]
+__all__ = ["LayerLoss", "as_float", "codable", "hold_codes", "quantize_products", "row_coding"]
 
 _BITS = {"int8": 8, "int4": 4, "int3": 3, "int2": 2}
 _ROUND_HALF = 0x7FFF
+
+SMALL_TABLE = 1024
+"""Rows of a table that counts as small: positions or kinds of words, whose errors every row of
+activations takes, for a few bytes."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,10 @@ def codable(operator: Operator) -> bool:
 
 
 def quantize_products(
-    graph: Graph, recipe: Recipe, seen: Mapping[str, np.ndarray]
+    graph: Graph,
+    recipe: Recipe,
+    seen: Mapping[str, np.ndarray],
+    without: Collection[str] = (),
 ) -> tuple[Graph, list[LayerLoss]]:
     """Hold the weights of all products as a recipe says.
 
@@ -56,6 +63,8 @@ def quantize_products(
         For nets.
     seen : mapping of str to ndarray
         By name of a value: rows that linear layers have read there, (rows, inputs). May be empty.
+    without : collection of str
+        Names of values: operators that make them are left as they are.
 
     Returns
     -------
@@ -65,7 +74,9 @@ def quantize_products(
     operators, losses = [], []
     for operator in graph.operators:
         changed = operator
-        if isinstance(operator, Embedding) and codable(operator):
+        if without and set(operator.writes()) & set(without):
+            pass
+        elif isinstance(operator, Embedding) and codable(operator):
             changed = replace(operator, table=_table(operator.table, recipe))
             losses.append(LayerLoss(operator.place, _weight_error(operator.table, changed.table)))
         elif isinstance(operator, Linear) and codable(operator):
@@ -78,12 +89,17 @@ def quantize_products(
     return replace(graph, operators=tuple(operators)), losses
 
 
+def row_coding(recipe: Recipe) -> RowCoding:
+    """How rows that meet a linear layer's codes are coded."""
+    kind = recipe.activations or "float32"
+    if kind == "float32":
+        return RowCoding()
+    return RowCoding(kind, group_size=recipe.group_size or 0)
+
+
 def _rows(recipe: Recipe, weight: Any) -> RowCoding:
     """Code rows in the weights' own groups."""
-    kind = recipe.activations or "float32"
-    if not isinstance(weight, Quantized) or kind == "float32":
-        return RowCoding()
-    return RowCoding(kind, group_size=weight.group_size)
+    return row_coding(recipe) if isinstance(weight, Quantized) else RowCoding()
 
 
 def _images(recipe: Recipe, weight: Any) -> RowCoding:
@@ -128,6 +144,9 @@ def _conv(operator: Conv, recipe: Recipe) -> tuple[Product, LayerLoss]:
 
 def _table(table: Any, recipe: Recipe) -> Any:
     """Code an embedding table row by row, in groups where the recipe has them."""
+    small = recipe.small_tables
+    if small is not None and len(table) <= SMALL_TABLE:
+        recipe = replace(recipe, weights=small, group_size=None, activations="float32")
     return _weight(table, replace(recipe, activations="float32"), None)
 
 
@@ -139,17 +158,34 @@ def _weight(weight: np.ndarray, recipe: Recipe, seen: np.ndarray | None) -> Any:
         return weight.astype(np.float16)
     if kind == "bfloat16":
         return Bfloat16(_to_bfloat16(weight))
-    bits: Any = _BITS[kind]
     method = recipe.method or "rtn"
     if method == "gptq" and seen is None:
         method = "mse"
+    return hold_codes(weight, recipe, method, None if seen is None else ops.hessian(seen))
+
+
+def hold_codes(
+    weight: np.ndarray, recipe: Recipe, method: Method, moments: np.ndarray | None
+) -> Quantized:
+    """Return a matrix as codes of a recipe's type and groups, chosen by a method.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (outputs, inputs)
+    recipe : Recipe
+        With integer weights.
+    method : {"rtn", "mse", "gptq"}
+    moments : ndarray of shape (inputs, inputs), optional
+        Second moments of the inputs (`cordwood.ops.hessian`), which all but "rtn" look at.
+    """
+    bits: Any = _BITS[recipe.weights or ""]
     coded = ops.quantize(
         weight,
         bits=bits,
         group_size=recipe.group_size,
         method=method,
         scale_dtype="float32" if recipe.group_size is None else "float16",
-        inputs=None if method == "rtn" else seen,
+        hessian=None if method == "rtn" else moments,
     )
     return Quantized(
         codes=np.asarray(coded.codes),
