@@ -24,9 +24,11 @@ RANKING_BATCHES = 2
 
 
 class Quantize(Protocol):
-    """Quantise a net but for the operators that make some values, with or without refitting."""
+    """Quantise a net but for the operators that make some values; unfinished, each by itself."""
 
-    def __call__(self, without: Collection[str], refit: bool) -> tuple[Graph, list[LayerLoss]]: ...
+    def __call__(
+        self, without: Collection[str], finished: bool
+    ) -> tuple[Graph, list[LayerLoss]]: ...
 
 
 def keep_within(
@@ -34,7 +36,6 @@ def keep_within(
     most: float,
     batches: list[dict[str, np.ndarray]],
     quantize: Quantize,
-    refit: bool,
 ) -> tuple[Graph, list[LayerLoss], dict[str, float]]:
     """Quantise as many layers as the error of the answers permits.
 
@@ -52,25 +53,23 @@ def keep_within(
         Inputs by name.
     quantize : callable
         Of the net.
-    refit : bool
-        Whether the finished net's layers are fitted to each other.
 
     Returns
     -------
     Graph, list of LayerLoss, dict of str to float
         The net, the losses of its layers, and what each that stays would have cost alone.
     """
-    small, losses = quantize((), refit)
+    small, losses = quantize((), True)
     if output_error(graph, small, batches) <= most:
         return small, losses, {}
     plain, _ = quantize((), False)
     ranked = _ranked(graph, plain, batches[:RANKING_BATCHES])
     names = [name for name, _, _ in ranked]
     count = _fewest(graph, plain, names, most, batches)
-    small, losses = quantize(names[:count], refit)
+    small, losses = quantize(names[:count], True)
     while count < len(names) and output_error(graph, small, batches) > most:
         count += 1
-        small, losses = quantize(names[:count], refit)
+        small, losses = quantize(names[:count], True)
     return small, losses, {f"kept {place}": error for _, place, error in ranked[:count]}
 
 

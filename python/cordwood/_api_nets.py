@@ -8,12 +8,14 @@ import numpy as np
 
 from cordwood import _progress
 from cordwood._api_keep import keep_within
+from cordwood._api_observe import observe
 from cordwood._api_refit import refit_products, refittable
 from cordwood._api_watch import output_error, watch
 from cordwood._model_net import Net
 from cordwood.errors import InputError
 from cordwood.ir import Role
 from cordwood.pack import pack
+from cordwood.passes.code_images import code_images, static_inputs
 from cordwood.passes.quantize_products import quantize_products
 
 if TYPE_CHECKING:
@@ -54,8 +56,9 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
     batches = _batches(graph, calibration)
     if recipe.needs_calibration and not batches:
         message = (
-            f"method {recipe.method!r} looks at what layers have seen; pass calibration=, a list of"
-            " inputs like those to come, or take a Recipe with method='mse'"
+            f"method {recipe.method!r} with activations {recipe.activations!r} looks at what layers"
+            " have seen; pass calibration=, a list of inputs like those to come, or take a Recipe"
+            " with method='mse' and dynamic activations"
         )
         raise InputError(message)
     small, losses, kept = _quantized(graph, recipe, batches)
@@ -69,22 +72,26 @@ def _quantized(
     graph: Graph, recipe: Recipe, batches: list[dict[str, np.ndarray]]
 ) -> tuple[Graph, list[LayerLoss], dict[str, float]]:
     """Return the net as the recipe says, each layer's loss, and what stays in float32."""
-    refitting = bool(recipe.refit and recipe.in_integers and batches)
+    refitting = bool(recipe.refits and batches)
 
-    def quantize(without: Collection[str], refit: bool) -> tuple[Graph, list[LayerLoss]]:
-        later = refittable(graph, without) if refit else ()
+    def quantize(without: Collection[str], finished: bool) -> tuple[Graph, list[LayerLoss]]:
+        later = refittable(graph, without) if finished and refitting else ()
         _progress.reached(0.2, "watching layers")
-        seen = watch(graph, batches) if batches and not refit else {}
+        seen = watch(graph, batches) if batches and not later else {}
         _progress.reached(0.4, "choosing codes")
         small, losses = quantize_products(graph, recipe, seen, (*without, *later))
-        if refit:
+        if later:
             small, fitted = refit_products(graph, small, recipe, batches, later)
             losses += fitted
+        if finished and batches:
+            held = observe(graph, batches, static_inputs(small, recipe))
+            small, coded = code_images(small, recipe, held)
+            losses += coded
         return small, losses
 
     if recipe.max_error is None:
-        return *quantize((), refitting), {}
-    return keep_within(graph, recipe.max_error, batches, quantize, refitting)
+        return *quantize((), True), {}
+    return keep_within(graph, recipe.max_error, batches, quantize)
 
 
 def _batches(graph: Graph, calibration: Any) -> list[dict[str, np.ndarray]]:
