@@ -16,6 +16,7 @@ from cordwood.errors import InputError
 from cordwood.ir import Role
 from cordwood.pack import pack
 from cordwood.passes.code_images import code_images, static_inputs
+from cordwood.passes.equalize_layers import equalize_layers
 from cordwood.passes.quantize_products import quantize_products
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
             " with method='mse' and dynamic activations"
         )
         raise InputError(message)
+    if recipe.equalize:
+        graph, _ = equalize_layers(graph)
     small, losses, kept = _quantized(graph, recipe, batches)
     facts = {**_facts(losses), **kept}
     if batches:

@@ -54,7 +54,7 @@ KEEP = 0.77
 
 _GROUP_STEP = 32
 
-_CALIBRATED = ("refit", "small_tables", "max_error")
+_CALIBRATED = ("refit", "small_tables", "max_error", "equalize")
 
 
 @dataclass(frozen=True, repr=False)
@@ -92,7 +92,10 @@ optional
         may be; as `weights` when absent.
     max_error : float, optional
         Of nets, with calibration: the largest relative error of the answers over the calibration
-        batches. The linear layers that lose most stay in float32 until it is kept.
+        batches. The layers that lose most stay in float32 until it is kept.
+    equalize : bool, optional
+        Of nets: channels between two layers with nothing but relu between them are brought to
+        ranges of one size by powers of two, before codes are chosen.
 
     Raises
     ------
@@ -120,6 +123,7 @@ optional
     refit: bool | None = None
     small_tables: WeightType | None = None
     max_error: float | None = None
+    equalize: bool | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is not known; fill in what the preset says."""
@@ -220,9 +224,11 @@ optional
     def _check_calibrated(self) -> None:
         """Refuse options of calibration that are not listed."""
         types = (None, *get_args(WeightType))
-        if self.refit not in (None, True, False):
-            message = f"refit is {self.refit!r}, expected True or False"
-            raise InputError(message)
+        for name in ("refit", "equalize"):
+            chosen: object = getattr(self, name)
+            if chosen is not None and type(chosen) is not bool:
+                message = f"{name} is {chosen!r}, expected True or False"
+                raise InputError(message)
         if self.small_tables not in types:
             message = f"small_tables is {self.small_tables!r}, expected one of {types}"
             raise InputError(message)
