@@ -52,14 +52,18 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
     if recipe.lossless:
         return Net(pack(graph, recipe))
     if not recipe.for_nets:
-        message = f"recipe {recipe.name!r} is for tree models; nets take 'lossless', 'int8', 'int4'"
+        message = (
+            f"recipe {recipe.name!r} is for tree models; nets take 'lossless', 'int8', 'int8-auto',"
+            " 'int4'"
+        )
         raise InputError(message)
     batches = _batches(graph, calibration)
     if recipe.needs_calibration and not batches:
         message = (
-            f"method {recipe.method!r} with activations {recipe.activations!r} looks at what layers"
-            " have seen; pass calibration=, a list of inputs like those to come, or take a Recipe"
-            " with method='mse' and dynamic activations"
+            f"method {recipe.method!r}, activations {recipe.activations!r} and max_error"
+            f" {recipe.max_error!r} look at what layers have seen; pass calibration=, a list of"
+            " inputs like those to come, or take a Recipe with method='mse', dynamic activations"
+            " and no max_error"
         )
         raise InputError(message)
     if recipe.equalize:
