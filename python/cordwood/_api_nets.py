@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cordwood import _progress
+from cordwood._api_keep import keep_within
 from cordwood._api_observe import observe
 from cordwood._api_prune import prune_net
+from cordwood._api_refit import refit_products, refittable
+from cordwood._api_watch import output_error, watch
 from cordwood._model_net import Net
 from cordwood._model_row_net import RowNet, calibration_rows
 from cordwood.errors import InputError
-from cordwood.ir import Role, Value
-from cordwood.ir_nets import Linear
+from cordwood.ir import Role
 from cordwood.pack import pack
 from cordwood.passes.code_images import code_images, static_inputs
+from cordwood.passes.equalize_layers import equalize_layers
 from cordwood.passes.prune_products import hold_sparse
-from cordwood.passes.quantize_products import codable, quantize_products
+from cordwood.passes.quantize_products import quantize_products
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from cordwood.ir import Graph
     from cordwood.passes.quantize_products import LayerLoss
     from cordwood.recipe import Recipe
 
 __all__ = ["compress_net"]
-
-MOST_ROWS = 4096
-"""Rows that a layer is judged by: more change codes little and take memory."""
 
 DIGITS = 6
 
@@ -56,35 +57,60 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
     if recipe.lossless:
         return kind(pack(graph, recipe))
     if not recipe.for_nets:
-        message = f"recipe {recipe.name!r} is for tree models; nets take 'lossless', 'int8', 'int4'"
+        message = (
+            f"recipe {recipe.name!r} is for tree models; nets take 'lossless', 'int8', 'int8-auto',"
+            " 'int4'"
+        )
         raise InputError(message)
     if graph.form == "rows" and calibration is not None:
         calibration = calibration_rows(graph, calibration)
     batches = _batches(graph, calibration)
     if recipe.needs_calibration and not batches:
         message = (
-            f"method {recipe.method!r} with activations {recipe.activations!r} looks at what layers"
-            " have seen; pass calibration=, a list of inputs like those to come, or take a Recipe"
-            " with method='mse' and dynamic activations"
+            f"method {recipe.method!r}, activations {recipe.activations!r} and max_error"
+            f" {recipe.max_error!r} look at what layers have seen; pass calibration=, a list of"
+            " inputs like those to come, or take a Recipe with method='mse', dynamic activations"
+            " and no max_error"
         )
         raise InputError(message)
     _progress.reached(0.1, "pruning")
     lean, pruned = prune_net(graph, recipe, batches)
-    _progress.reached(0.2, "watching layers")
-    seen = _watch(lean, batches) if batches else {}
-    _progress.reached(0.4, "choosing codes")
-    small, losses = quantize_products(lean, recipe, seen)
-    if recipe.sparsity is not None:
-        small = hold_sparse(small, recipe.sparsity)
+    if recipe.equalize:
+        lean, _ = equalize_layers(lean)
+    small, losses, kept = _quantized(lean, recipe, batches)
+    facts = {**pruned, **_facts(losses), **kept}
     if batches:
-        held = observe(lean, batches, static_inputs(small, recipe))
-        small, coded = code_images(small, recipe, held)
-        losses += coded
-    facts = {**pruned, **_facts(losses)}
-    if batches:
-        exact, packed = Net(pack(graph)), Net(pack(small))
-        facts["output_error"] = _compare(exact, packed, batches)
+        facts["output_error"] = output_error(graph, small, batches)
     return kind(pack(small, recipe, {name: _short(value) for name, value in facts.items()}))
+
+
+def _quantized(
+    graph: Graph, recipe: Recipe, batches: list[dict[str, np.ndarray]]
+) -> tuple[Graph, list[LayerLoss], dict[str, float]]:
+    """Return the net as the recipe says, each layer's loss, and what stays in float32."""
+    # Fitting moves all weights of a layer, those that pruning has set to zero as well.
+    refitting = bool(recipe.refits and batches and recipe.sparsity is None)
+
+    def quantize(without: Collection[str], finished: bool) -> tuple[Graph, list[LayerLoss]]:
+        later = refittable(graph, without) if finished and refitting else ()
+        _progress.reached(0.2, "watching layers")
+        seen = watch(graph, batches) if batches and not later else {}
+        _progress.reached(0.4, "choosing codes")
+        small, losses = quantize_products(graph, recipe, seen, (*without, *later))
+        if later:
+            small, fitted = refit_products(graph, small, recipe, batches, later)
+            losses += fitted
+        if recipe.sparsity is not None:
+            small = hold_sparse(small, recipe.sparsity)
+        if finished and batches:
+            held = observe(graph, batches, static_inputs(small, recipe))
+            small, coded = code_images(small, recipe, held)
+            losses += coded
+        return small, losses
+
+    if recipe.max_error is None:
+        return *quantize((), True), {}
+    return keep_within(graph, recipe.max_error, batches, quantize)
 
 
 def _batches(graph: Graph, calibration: Any) -> list[dict[str, np.ndarray]]:
@@ -119,51 +145,10 @@ def _detached(array: Any) -> Any:
     return array.detach() if hasattr(array, "detach") else array
 
 
-def _watch(graph: Graph, batches: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Run the net with the inputs of its linear layers as answers, and keep rows of them."""
-    wanted = {op.inputs[0] for op in graph.operators if isinstance(op, Linear) and codable(op)}
-    outputs = {value.name for value in graph.values if value.role is not Role.NONE}
-    watched = sorted(wanted - outputs)
-    values = tuple(
-        Value(value.name, value.dtype, value.shape, Role.OUTPUT) if value.name in watched else value
-        for value in graph.values
-    )
-    net = Net(pack(replace(graph, values=values, form="dict", classes=None)))
-    rows: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
-    most = max(1, MOST_ROWS // len(batches))
-    generator = np.random.default_rng(0)
-    for batch in batches:
-        answers = {**batch, **net(batch)}
-        for name, kept in rows.items():
-            flat = answers[name].reshape(-1, answers[name].shape[-1])
-            if len(flat) > most:
-                flat = flat[np.sort(generator.choice(len(flat), most, replace=False))]
-            kept.append(np.array(flat, np.float32))
-    return {name: np.concatenate(kept) for name, kept in rows.items()}
-
-
 def _facts(losses: list[LayerLoss]) -> dict[str, float]:
     """Name the layers that lose most, with their errors."""
     worst = sorted(losses, key=lambda loss: -loss.error)[:8]
     return {f"layer {loss.place or 'without a name'}": loss.error for loss in worst}
-
-
-def _compare(exact: Net, packed: Net, batches: list[dict[str, np.ndarray]]) -> float:
-    """Relative error of the answers over all batches."""
-    error = size = 0.0
-    for batch in batches:
-        for one, other in zip(_floats(exact, batch), _floats(packed, batch), strict=True):
-            error += float(np.square(one - other, dtype=np.float64).sum())
-            size += float(np.square(one, dtype=np.float64).sum())
-    return 0.0 if size == 0.0 else (error / size) ** 0.5
-
-
-def _floats(net: Net, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
-    answers = net(batch)
-    if isinstance(answers, dict):
-        answers = tuple(answers.values())
-    every = answers if isinstance(answers, tuple) else (answers,)
-    return [np.asarray(answer) for answer in every if answer.dtype.kind == "f"]
 
 
 def _short(value: float) -> float:

@@ -17,6 +17,7 @@ PRESETS = {
     "trees-tiny": "leaves are rounded to 8 bits, splits that hardly matter go, within a bound",
     "int8": "products of nets in 8-bit integers: a scale for each output and each row",
     "int4": "weights of nets in 4 bits, a scale for each 64; products in integers",
+    "int8-auto": "as int8, but layers whose loss is too large stay in float, within a bound",
     "net": "what its options say",
 }
 """Name of each preset, and what it promises."""
@@ -26,13 +27,24 @@ RowType = Literal["float32", "int8-dynamic", "uint8-dynamic", "int8-static", "ui
 Observer = Literal["min-max", "percentile", "mse", "entropy"]
 Method = Literal["rtn", "mse", "gptq"]
 
+_INT8 = {
+    "weights": "int8",
+    "activations": "uint8-dynamic",
+    "method": "mse",
+    "refit": True,
+    "small_tables": "float16",
+}
+
 _NET_PRESETS: dict[str, dict[str, Any]] = {
-    "int8": {"weights": "int8", "activations": "uint8-dynamic", "method": "mse"},
+    "int8": _INT8,
+    "int8-auto": {**_INT8, "max_error": 0.03},
     "int4": {
         "weights": "int4",
         "activations": "uint8-dynamic",
         "method": "gptq",
         "group_size": 64,
+        "refit": True,
+        "small_tables": "float16",
     },
     "net": {"weights": "int8", "activations": "float32", "method": "rtn"},
 }
@@ -43,6 +55,8 @@ KEEP = 0.77
 
 _GROUP_STEP = 32
 
+_CALIBRATED = ("refit", "small_tables", "max_error", "equalize")
+
 
 @dataclass(frozen=True, repr=False)
 class Recipe:
@@ -52,7 +66,8 @@ class Recipe:
     ----------
     name : str
         A preset: ``"lossless"``; for tree models ``"trees-small"`` or ``"trees-tiny"``; for nets
-        ``"int8"`` or ``"int4"``. ``"net"``, which options below stand for where no name is given.
+        ``"int8"``, ``"int8-auto"`` or ``"int4"``. ``"net"``, which options below stand for where no
+        name is given.
     keep : float, optional
         For ``"trees-tiny"`` alone: about how much of the splits' bytes stays, above 0 and up to 1;
         0.77 when absent.
@@ -78,6 +93,18 @@ optional
     channels : float, optional
         Of nets: share of the channels inside that stays, above 0 and below 1. Weights are float32
         then where nothing is said.
+    refit : bool, optional
+        Of nets, with integer weights, calibration and activations that are not static: weights and
+        biases of linear layers are fitted to make good what layers before them lost.
+    small_tables : str, optional
+        Of nets: how embedding tables of at most 1024 rows are held, one of those that `weights`
+        may be; as `weights` when absent.
+    max_error : float, optional
+        Of nets, with calibration: the largest relative error of the answers over the calibration
+        batches. The layers that lose most stay in float32 until it is kept.
+    equalize : bool, optional
+        Of nets: channels between two layers with nothing but relu between them are brought to
+        ranges of one size by powers of two, before codes are chosen.
 
     Raises
     ------
@@ -104,6 +131,10 @@ optional
     observer: Observer | None = None
     sparsity: str | float | None = None
     channels: float | None = None
+    refit: bool | None = None
+    small_tables: WeightType | None = None
+    max_error: float | None = None
+    equalize: bool | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is not known; fill in what the preset says."""
@@ -161,9 +192,16 @@ optional
         return self.name in _NET_PRESETS
 
     @property
+    def refits(self) -> bool:
+        """Whether linear layers are fitted to each other, where there is calibration."""
+        rows_as_they_come = not str(self.activations).endswith("-static")
+        return bool(self.refit) and str(self.weights).startswith("int") and rows_as_they_come
+
+    @property
     def needs_calibration(self) -> bool:
         """Whether it looks at what layers have seen."""
-        return self.method == "gptq" or str(self.activations).endswith("-static")
+        static = str(self.activations).endswith("-static")
+        return self.method == "gptq" or static or self.max_error is not None
 
     def _fill_net(self) -> None:
         """Take from the preset what is left out; refuse what is not listed."""
@@ -182,6 +220,7 @@ optional
                 message = f"{name} is {getattr(self, name)!r}, expected one of {known}"
                 raise InputError(message)
         self._check_pruning()
+        self._check_calibrated()
         group: object = self.group_size
         if group is not None and (type(group) is not int or group < 1 or group % _GROUP_STEP):
             message = f"group_size is {group!r}, expected a multiple of {_GROUP_STEP} or None"
@@ -215,15 +254,29 @@ optional
             )
             raise InputError(message)
 
+    def _check_calibrated(self) -> None:
+        """Refuse options of calibration that are not listed."""
+        types = (None, *get_args(WeightType))
+        for name in ("refit", "equalize"):
+            chosen: object = getattr(self, name)
+            if chosen is not None and type(chosen) is not bool:
+                message = f"{name} is {chosen!r}, expected True or False"
+                raise InputError(message)
+        if self.small_tables not in types:
+            message = f"small_tables is {self.small_tables!r}, expected one of {types}"
+            raise InputError(message)
+        error: object = self.max_error
+        if error is None:
+            return
+        if isinstance(error, bool) or not isinstance(error, int | float) or not 0.0 < error < 1.0:
+            message = f"max_error is {error!r}, expected a relative error between 0 and 1"
+            raise InputError(message)
+        object.__setattr__(self, "max_error", float(error))
+
     def _net_options(self) -> dict[str, Any]:
         names = (
-            "weights",
-            "group_size",
-            "method",
-            "activations",
-            "observer",
-            "sparsity",
-            "channels",
+            *("weights", "group_size", "method", "activations", "observer", "sparsity", "channels"),
+            *_CALIBRATED,
         )
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 

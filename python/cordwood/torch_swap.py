@@ -230,7 +230,9 @@ def _packed(name: str, layer: Any, recipe: Recipe, seen: AnyArray | None) -> tup
         activations = "int8-dynamic"
     weights: Any = recipe.weights
     if str(weights).startswith("int"):
-        weight: Any = code_weight(matrix, recipe, None if spatial else seen, grouped=not spatial)
+        looks = seen is not None and not spatial and recipe.method != "rtn"
+        moments = ops.hessian(seen) if looks else None
+        weight: Any = code_weight(matrix, recipe, moments, grouped=not spatial)
     else:
         weight = ops.pack_dense(matrix, weights)
     make = _torch_swap_layers.conv_layer if spatial else _torch_swap_layers.linear_layer

@@ -15,16 +15,29 @@ from cordwood import ops
 from cordwood.ir_nets import Bfloat16, Conv, Embedding, Linear, Quantized, RowCoding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from cordwood.ir import Graph, Operator
     from cordwood.ir_nets import Product
     from cordwood.recipe import Recipe
 
-__all__ = ["LayerLoss", "codable", "code_weight", "quantize_products", "relative_error"]
+__all__ = [
+    "LayerLoss",
+    "as_float",
+    "codable",
+    "code_weight",
+    "hold_codes",
+    "quantize_products",
+    "relative_error",
+    "row_coding",
+]
 
 _BITS = {"int8": 8, "int4": 4, "int3": 3, "int2": 2}
 _ROUND_HALF = 0x7FFF
+
+SMALL_TABLE = 1024
+"""Rows of a table that counts as small: positions or kinds of words, whose errors every row of
+activations takes, for a few bytes."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +57,10 @@ def codable(operator: Operator) -> bool:
 
 
 def quantize_products(
-    graph: Graph, recipe: Recipe, seen: Mapping[str, np.ndarray]
+    graph: Graph,
+    recipe: Recipe,
+    seen: Mapping[str, np.ndarray],
+    without: Collection[str] = (),
 ) -> tuple[Graph, list[LayerLoss]]:
     """Hold the weights of all products as a recipe says.
 
@@ -56,6 +72,8 @@ def quantize_products(
         For nets.
     seen : mapping of str to ndarray
         By name of a value: rows that linear layers have read there, (rows, inputs). May be empty.
+    without : collection of str
+        Names of values: operators that make them are left as they are.
 
     Returns
     -------
@@ -65,7 +83,9 @@ def quantize_products(
     operators, losses = [], []
     for operator in graph.operators:
         changed = operator
-        if isinstance(operator, Embedding) and codable(operator):
+        if without and set(operator.writes()) & set(without):
+            pass
+        elif isinstance(operator, Embedding) and codable(operator):
             changed = replace(operator, table=_table(operator.table, recipe))
             losses.append(LayerLoss(operator.place, _weight_error(operator.table, changed.table)))
         elif isinstance(operator, Linear) and codable(operator):
@@ -78,12 +98,17 @@ def quantize_products(
     return replace(graph, operators=tuple(operators)), losses
 
 
+def row_coding(recipe: Recipe) -> RowCoding:
+    """How rows that meet a linear layer's codes are coded."""
+    kind = recipe.activations or "float32"
+    if kind == "float32":
+        return RowCoding()
+    return RowCoding(kind, group_size=recipe.group_size or 0)
+
+
 def _rows(recipe: Recipe, weight: Any) -> RowCoding:
     """Code rows in the weights' own groups."""
-    kind = recipe.activations or "float32"
-    if not isinstance(weight, Quantized) or kind == "float32":
-        return RowCoding()
-    return RowCoding(kind, group_size=weight.group_size)
+    return row_coding(recipe) if isinstance(weight, Quantized) else RowCoding()
 
 
 def _images(recipe: Recipe, weight: Any) -> RowCoding:
@@ -128,6 +153,9 @@ def _conv(operator: Conv, recipe: Recipe) -> tuple[Product, LayerLoss]:
 
 def _table(table: Any, recipe: Recipe) -> Any:
     """Code an embedding table row by row, in groups where the recipe has them."""
+    small = recipe.small_tables
+    if small is not None and len(table) <= SMALL_TABLE:
+        recipe = replace(recipe, weights=small, group_size=None, activations="float32")
     return _weight(table, replace(recipe, activations="float32"), None)
 
 
@@ -141,7 +169,15 @@ def _weight(
         return weight.astype(np.float16)
     if kind == "bfloat16":
         return Bfloat16(_to_bfloat16(weight))
-    coded = code_weight(weight, recipe, seen, grouped=grouped)
+    moments = None if seen is None or recipe.method == "rtn" else ops.hessian(seen)
+    return hold_codes(weight, recipe, moments, grouped=grouped)
+
+
+def hold_codes(
+    weight: np.ndarray, recipe: Recipe, moments: np.ndarray | None, *, grouped: bool = True
+) -> Quantized:
+    """Return a matrix as a net holds it: `code_weight` as a parameter."""
+    coded = code_weight(weight, recipe, moments, grouped=grouped)
     return Quantized(
         codes=np.asarray(coded.codes),
         scale=np.asarray(coded.scales),
@@ -152,30 +188,31 @@ def _weight(
 
 
 def code_weight(
-    weight: np.ndarray, recipe: Recipe, seen: np.ndarray | None, *, grouped: bool = True
+    weight: np.ndarray, recipe: Recipe, moments: np.ndarray | None, *, grouped: bool = True
 ) -> ops.QuantizedTensor:
-    """Choose codes for a matrix of weights.
+    """Choose codes for a matrix of weights by a recipe's method.
 
     Parameters
     ----------
     weight : ndarray of float32, shape (n_outputs, n_inputs)
     recipe : Recipe
-        With weights of integers.
-    seen : ndarray of float32, shape (n_rows, n_inputs), or None
-        Rows that the layer has read; without any, ``"gptq"`` falls back to ``"mse"``.
+        With weights of integers. Where it has a sparsity, zeros stay zeros.
+    moments : ndarray of shape (n_inputs, n_inputs), or None
+        Second moments of the rows that the layer has read (`cordwood.ops.hessian`); without any,
+        ``"gptq"`` falls back to ``"mse"``.
     grouped : bool
         Whether the recipe's groups count; else an output has one scale.
     """
     group_size = recipe.group_size if grouped else None
     method = recipe.method or "rtn"
-    if method == "gptq" and seen is None:
+    if method == "gptq" and moments is None:
         method = "mse"
     bits: Any = _BITS[recipe.weights or ""]
     scale_dtype: Any = "float32" if group_size is None else "float16"
     if method == "gptq" and recipe.sparsity is not None:
         return ops.gptq(
             weight,
-            inputs=seen,
+            hessian=moments,
             bits=bits,
             group_size=group_size,
             scale_dtype=scale_dtype,
@@ -187,7 +224,7 @@ def code_weight(
         group_size=group_size,
         method=method,
         scale_dtype=scale_dtype,
-        inputs=None if method == "rtn" else seen,
+        hessian=None if method == "rtn" else moments,
     )
 
 

