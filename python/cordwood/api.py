@@ -14,7 +14,7 @@ from cordwood.recipe import Recipe
 if TYPE_CHECKING:
     from cordwood._model_packed import Check, Device
 
-__all__ = ["compress", "expect_rows", "load"]
+__all__ = ["compress", "load"]
 
 
 def compress(
@@ -23,6 +23,7 @@ def compress(
     *,
     calibration: Any = None,
     example_inputs: Any = None,
+    dynamic_shapes: Any = None,
 ) -> Model | Net:
     """Turn a trained model into a packed one.
 
@@ -40,6 +41,9 @@ def compress(
     example_inputs : tuple of tensors, or dict of tensors by name, optional
         For torch modules, which are read by running them once; refused elsewhere. Axis 0 is the
         batch, and axis 1 of integers and bools the sequence: both may have any size later.
+    dynamic_shapes : tuple or dict, optional
+        For torch modules: which axes may have any size, in the form of ``torch.export.export``,
+        instead of those.
 
     Returns
     -------
@@ -89,13 +93,13 @@ def compress(
         raise UnsupportedModelError(message)
     chosen = Recipe.of(recipe)
     if frontends.is_module(source) or (isinstance(source, Graph) and source.is_net):
-        return _compress_net(source, chosen, calibration, example_inputs)
+        return _compress_net(source, chosen, calibration, example_inputs, dynamic_shapes)
     if chosen.for_nets:
         message = (
             f"recipe {chosen.name!r} is for nets; tree models take 'trees-small' or 'trees-tiny'"
         )
         raise InputError(message)
-    unused = {"example_inputs": example_inputs}
+    unused = {"example_inputs": example_inputs, "dynamic_shapes": dynamic_shapes}
     _refuse_unused(chosen, **unused, **({"calibration": calibration} if chosen.lossless else {}))
     with _progress.bar():
         _progress.reached(0.0, "reading the model")
@@ -109,7 +113,9 @@ def compress(
         return Model(packed)
 
 
-def _compress_net(source: Any, recipe: Recipe, calibration: Any, example_inputs: Any) -> Net:
+def _compress_net(
+    source: Any, recipe: Recipe, calibration: Any, example_inputs: Any, dynamic_shapes: Any
+) -> Net:
     from cordwood import frontends
     from cordwood._api_nets import compress_net
     from cordwood.ir import Graph
@@ -121,7 +127,7 @@ def _compress_net(source: Any, recipe: Recipe, calibration: Any, example_inputs:
     with _progress.bar():
         _progress.reached(0.0, "reading the module")
         if isinstance(source, Graph):
-            _refuse_unused(recipe, example_inputs=example_inputs)
+            _refuse_unused(recipe, example_inputs=example_inputs, dynamic_shapes=dynamic_shapes)
             return compress_net(source, recipe, calibration)
         if example_inputs is None:
             message = (
@@ -129,7 +135,7 @@ def _compress_net(source: Any, recipe: Recipe, calibration: Any, example_inputs:
                 " tensors or a dict of them by name"
             )
             raise InputError(message)
-        graph = simplify_net(frontends.read_module(source, example_inputs))
+        graph = simplify_net(frontends.read_module(source, example_inputs, dynamic_shapes))
         return compress_net(graph, recipe, calibration)
 
 
@@ -175,20 +181,6 @@ def load(
 def _open(data: bytes, **options: Any) -> Model | Net:
     """Load a file as what it holds: values with the role of an input make it a net."""
     return Net(data, **options) if _core.is_net(data) else Model(data, **options)
-
-
-def expect_rows(model: Model | Net, purpose: str) -> Model:
-    """Return a model of rows as it is.
-
-    Raises
-    ------
-    UnsupportedModelError
-        It is a net, which has no rows.
-    """
-    if isinstance(model, Model):
-        return model
-    message = f"{purpose} takes a model of rows, and this file holds a net: {model!r}"
-    raise UnsupportedModelError(message)
 
 
 def _bytes_of(path_or_bytes: object) -> bytes:
