@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 import minilm  # noqa: E402 - of the tests' folder
-from torch_zoo import Bert, resnet, settled  # noqa: E402
+from torch_zoo import Bert, Residual, resnet, settled  # noqa: E402
 
 LEAST_COSINE = 0.9
 
@@ -57,6 +57,18 @@ def cnn() -> tuple[Any, list[tuple[np.ndarray, ...]]]:
     return settled(resnet()).eval(), [(rng.random((n, 3, 32, 32), np.float32),) for n in (1, 64)]
 
 
+def resnet8() -> tuple[Any, list[tuple[np.ndarray, ...]]]:
+    """Return a residual net of 49 million multiply-adds an image, and its batches."""
+    layers = torch.nn
+    net = layers.Sequential(
+        *(layers.Conv2d(3, 32, 3, padding=1, bias=False), layers.BatchNorm2d(32), layers.ReLU()),
+        *(Residual(32, 32, 1), Residual(32, 64, 2), Residual(64, 128, 2)),
+        *(layers.AdaptiveAvgPool2d(1), layers.Flatten(), layers.Linear(128, 10)),
+    )
+    rng = np.random.default_rng(0)
+    return settled(net).eval(), [(rng.random((n, 3, 32, 32), np.float32),) for n in (1, 64)]
+
+
 def encoder() -> tuple[Any, list[tuple[np.ndarray, ...]]]:
     """Return MiniLM with its own weights, and batches of tokens."""
     known = minilm.MiniLM(minilm.folder())
@@ -69,7 +81,7 @@ def encoder() -> tuple[Any, list[tuple[np.ndarray, ...]]]:
     return net, [(ids, np.ones_like(ids)) for ids in drawn]
 
 
-MODELS = {"mlp": mlp, "cnn": cnn, "minilm": encoder}
+MODELS = {"mlp": mlp, "cnn": cnn, "resnet8": resnet8, "minilm": encoder}
 
 
 def last(answer: Any) -> np.ndarray:
@@ -86,13 +98,14 @@ def runtimes(net: Any, batches: list[tuple[np.ndarray, ...]], folder: Path) -> d
     tensors = tuple(torch.tensor(x) for x in batches[1])
     found: dict[str, Any] = {}
 
-    def ours(name: str, recipe: Any) -> None:
-        made = cw.compress(net, recipe, example_inputs=tensors)
+    def ours(name: str, recipe: Any, **more: Any) -> None:
+        made = cw.compress(net, recipe, example_inputs=tensors, **more)
         one = cw.load(made.to_bytes(), threads=1)
         found[name] = lambda *x: last(one(*x))
 
     ours("cordwood float32", "lossless")
     ours("cordwood int8", "int8")
+    ours("cordwood int8 calibrated", "int8", calibration=[batches[1]])
     ours("cordwood int8 g64", cw.Recipe(weights="int8", group_size=64, activations="uint8-dynamic"))
 
     def eager(*x: np.ndarray) -> np.ndarray:

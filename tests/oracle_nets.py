@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cordwood.ir import Graph, Role
+from cordwood.ir import Coding, Graph, Role
 from cordwood.ir_nets import Bfloat16, NetOperator, Quantized
 from oracle_nets_arrays import ARRAYS
 from oracle_nets_layers import LAYERS
@@ -46,6 +46,13 @@ def evaluate(operator: NetOperator, inputs: list[np.ndarray | None], dtypes: lis
     return list(found) if isinstance(found, tuple) else [found]
 
 
+def coded(array: np.ndarray, coding: Coding) -> np.ndarray:
+    """Return what is left of numbers that are held as codes."""
+    scale = np.float32(coding.scale)
+    codes = np.clip(np.rint(array * (np.float32(1) / scale)), -coding.zero, 255 - coding.zero)
+    return codes * scale
+
+
 def run(graph: Graph, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return the outputs of a net, by name.
 
@@ -62,8 +69,12 @@ def run(graph: Graph, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     for operator in graph.operators:
         read = [known[name] if name else None for name in operator.inputs]
         values = [graph.value(name) for name in operator.outputs]
-        made = evaluate(operator, read, [value.dtype for value in values])
+        types = ["float32" if value.coding else value.dtype for value in values]
+        made = evaluate(operator, read, types)
         for value, array in zip(values, made, strict=True):
+            if value.coding is not None:
+                known[value.name] = coded(array, value.coding)
+                continue
             place = f"{type(operator).__name__} {value.name} of {operator.place}"
             assert array.dtype.name == value.dtype, f"{place}: {array.dtype}, not {value.dtype}"
             assert array.shape == _shape(value.shape, symbols), f"{place}: {array.shape}"

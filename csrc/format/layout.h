@@ -110,7 +110,8 @@ struct cordwood_value {
   uint8_t dtype;
   uint8_t role;
   uint8_t rank;
-  uint8_t reserved[5];
+  uint8_t code_zero;     /* of a coded value: uint8 codes that stand for (code - zero) * scale */
+  float code_scale;      /* 0: not coded */
   uint8_t symbol_of[8];  /* per dimension: 0 a constant, 1 the batch, 2 the sequence, 3... others */
   uint64_t dimension[6]; /* size, or the symbol's declared maximum (0: none) */
 }; /* 64 bytes */

@@ -221,6 +221,7 @@ Status check_recurrence(const Judge& judge, uint32_t gates, uint32_t tensors) no
 Status check_net_operator(const FileView& file, const cordwood_operator& op,
                           uint32_t index) noexcept {
   const Judge judge{file, op, index};
+  CORDWOOD_RETURN_IF_FAILED(check_codings(judge));
   switch (op.opcode) {
     case CORDWOOD_OP_LINEAR:
       return check_linear(judge);

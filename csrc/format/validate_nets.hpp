@@ -24,6 +24,9 @@ struct Judge {
   [[nodiscard]] cordwood_value input(uint32_t operand) const noexcept {
     return file.values[file.input(op, operand)];
   }
+  [[nodiscard]] cordwood_value output(uint32_t operand) const noexcept {
+    return file.values[file.output(op, operand)];
+  }
 
   Status need(bool good, const char* expected) const noexcept {
     if (good) return {};
@@ -62,5 +65,8 @@ inline Status check_axis(const Judge& judge, uint32_t axis) noexcept {
 
 /// Operators that work on arrays, without parameters of a layer.
 Status check_array_operator(const Judge& judge) noexcept;
+
+/// Values held as codes stand only where an operator of images reads or writes them.
+Status check_codings(const Judge& judge) noexcept;
 
 }  // namespace cordwood::format

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "format/codec.hpp"
+#include "format/net_operators.h"
 #include "format/validate_parts.hpp"
 
 namespace cordwood::format {
@@ -19,6 +20,9 @@ constexpr std::array<const char*, kDtypes> kDtypeNames{
     "int32",   "uint32", "int64", "uint64", "float16", "bfloat16", "float32", "float64"};
 
 constexpr uint8_t kSymbolBatch = 1;
+/// Codes can be made by a scale whose reciprocal is a normal number.
+constexpr float kLeastCodeScale = 0x1p-100f;
+constexpr float kMostCodeScale = 0x1p100f;
 
 template <class T>
 bool all_zero(const T& array, std::size_t first) noexcept {
@@ -35,7 +39,7 @@ bool count_elements(const uint64_t* dimension, uint32_t rank, uint64_t& count) n
 }
 
 Status check_value_shape(const cordwood_value& value, uint32_t index) noexcept {
-  bool good = value.rank <= CORDWOOD_MAX_RANK && all_zero(value.reserved, 0) &&
+  bool good = value.rank <= CORDWOOD_MAX_RANK &&
               all_zero(value.symbol_of, std::min<std::size_t>(value.rank, 8)) &&
               all_zero(value.dimension, std::min<std::size_t>(value.rank, 6));
   uint64_t constants = 1;
@@ -52,6 +56,20 @@ Status check_value_shape(const cordwood_value& value, uint32_t index) noexcept {
               "value {} has rank {}, expected at most 6 axes, each a symbol or a size of at least "
               "1, at most 2^48 elements, and zero in what is unused",
               index, value.rank);
+}
+
+/// Images between convolutions may be codes: their scale is one that codes can be made by.
+Status check_value_coding(const cordwood_value& value, uint32_t index) noexcept {
+  const bool image = value.dtype == CORDWOOD_DTYPE_UINT8 && value.role == CORDWOOD_ROLE_NONE &&
+                     value.rank >= 3 && value.rank <= CORDWOOD_MAX_SPACE + 2;
+  const bool good = value.code_scale == 0.0f ? value.code_zero == 0
+                                             : image && value.code_scale >= kLeastCodeScale &&
+                                                   value.code_scale <= kMostCodeScale;
+  if (good) return {};
+  return fail(CORDWOOD_STATUS_value_shape_invalid, "section values",
+              "value {} has a scale of codes, expected none, or one from 2^-100 to 2^100 and "
+              "uint8 images of no role",
+              index);
 }
 
 /// Whether a tensor of this type and size may have its encoding.
@@ -230,6 +248,7 @@ Status check_values(const FileView& file) noexcept {
     }
     taken[value.role] = true;
     CORDWOOD_RETURN_IF_FAILED(check_value_shape(value, index));
+    CORDWOOD_RETURN_IF_FAILED(check_value_coding(value, index));
     if (value.role == CORDWOOD_ROLE_ROWS &&
         (value.rank != 2 || value.symbol_of[0] != kSymbolBatch || value.symbol_of[1] != 0)) {
       return fail(CORDWOOD_STATUS_value_shape_invalid, place,

@@ -31,37 +31,36 @@ Status check_ending(const ConvCall& call) noexcept {
       (call.out.zero < lowest || call.out.zero > lowest + 255)) {
     return fail(CORDWOOD_STATUS_shape_mismatch, "out", "a zero point that is no code of its type");
   }
-  const bool both = first(call.residual) || call.residual.data == nullptr;
-  if (first(call.out) && !(both && call.out.kind == ImageKind::float32 &&
-                           (call.residual.data == nullptr || kind == ImageKind::float32))) {
+  if ((first(call.out) && call.out.kind != ImageKind::float32) ||
+      (first(call.residual) && kind != ImageKind::float32)) {
     return fail(CORDWOOD_STATUS_shape_mismatch, "out",
-                "channels first; expected float32, and a residual alike");
-  }
-  if (first(call.residual) && !first(call.out)) {
-    return fail(CORDWOOD_STATUS_shape_mismatch, "residual",
-                "channels first; expected channels last as the answer");
+                "codes with channels first; expected float32, or channels last");
   }
   return {};
 }
 
-ConvEnding::ConvEnding(const ConvCall& call, const Space& output, uint64_t outputs) noexcept
-    : call_(call), output_(output), outputs_(outputs) {
+ConvEnding::ConvEnding(const ConvCall& call, const Space& output, uint64_t outputs,
+                       const ArrayKernels& kernels) noexcept
+    : call_(call), kernels_(kernels), output_(output), outputs_(outputs) {
+  const bool codes = call.out.kind != ImageKind::float32;
   const uint64_t row = output[2] * outputs;
-  if (first(call.out)) {
+  out_in_room_ = first(call.out) || (codes && call.activation.wanted);
+  residual_in_room_ = first(call.residual);
+  if (out_in_room_ || residual_in_room_ || call.activation.wanted) {
     block_rows_ = std::max<uint64_t>(1, kBlockBytes / (row * sizeof(float)));
     block_bytes_ = whole_lines(std::min(block_rows_, output[1]) * row * sizeof(float));
-    room_bytes_ = block_bytes_ * (call.residual.data != nullptr ? 2 : 1);
+    room_bytes_ = block_bytes_ * 2;
   }
   end_.bias = call.bias;
   end_.position_stride = outputs;
-  end_.row_stride = first(call.out) ? row : call.out.row_stride;
-  end_.residual_row_stride = first(call.out) ? row : call.residual.row_stride;
+  end_.row_stride = out_in_room_ ? row : call.out.row_stride;
+  end_.residual_row_stride = residual_in_room_ ? row : call.residual.row_stride;
   end_.residual_scale = call.residual.scale;
   end_.residual_zero = call.residual.zero;
   end_.cut = call.cut ? 1 : 0;
   end_.low = call.low;
   end_.high = call.high;
-  if (call.out.kind == ImageKind::float32) return;
+  if (!codes) return;
   // Multiplying by a positive number keeps the order: both cuts become one, of what is rounded.
   const int32_t lowest = call.out.kind == ImageKind::int8 ? -128 : 0;
   const auto least = static_cast<float>(lowest - call.out.zero);
@@ -70,7 +69,7 @@ ConvEnding::ConvEnding(const ConvCall& call, const Space& output, uint64_t outpu
   end_.zero = call.out.zero;
   end_.least = call.cut ? std::clamp(call.low * end_.inverse, least, most) : least;
   end_.most = call.cut ? std::clamp(call.high * end_.inverse, least, most) : most;
-  end_.cut = 0;
+  if (!out_in_room_) end_.cut = 0;
 }
 
 uint64_t ConvEnding::place(const Images& images, uint64_t image, RowRange rows) const noexcept {
@@ -83,12 +82,11 @@ uint64_t ConvEnding::place(const Images& images, uint64_t image, RowRange rows) 
 
 kernels::ConvEnd ConvEnding::begin(uint64_t image, RowRange rows, std::byte* room) const noexcept {
   kernels::ConvEnd end = end_;
-  const bool by_way = first(call_.out);
   if (call_.residual.data != nullptr) {
     const uint64_t at = place(call_.residual, image, rows);
     if (call_.residual.kind != ImageKind::float32) {
       end.residual_codes = static_cast<const uint8_t*>(call_.residual.data) + at;
-    } else if (by_way) {
+    } else if (residual_in_room_) {
       auto* kept = reinterpret_cast<float*>(room + block_bytes_);
       gather_channels(static_cast<const float*>(call_.residual.data) + at, rows.count * output_[2],
                       outputs_, count(output_), kept);
@@ -97,7 +95,7 @@ kernels::ConvEnd ConvEnding::begin(uint64_t image, RowRange rows, std::byte* roo
       end.residual = static_cast<const float*>(call_.residual.data) + at;
     }
   }
-  if (by_way) {
+  if (out_in_room_) {
     end.out = reinterpret_cast<float*>(room);
   } else if (call_.out.kind == ImageKind::float32) {
     end.out = static_cast<float*>(call_.out.data) + place(call_.out, image, rows);
@@ -107,11 +105,28 @@ kernels::ConvEnd ConvEnding::begin(uint64_t image, RowRange rows, std::byte* roo
   return end;
 }
 
-void ConvEnding::finish(uint64_t image, RowRange rows, const std::byte* room) const noexcept {
-  if (!first(call_.out)) return;
-  scatter_channels(reinterpret_cast<const float*>(room), rows.count * output_[2], outputs_,
-                   count(output_),
-                   static_cast<float*>(call_.out.data) + place(call_.out, image, rows));
+void ConvEnding::finish(uint64_t image, RowRange rows, std::byte* room) const noexcept {
+  if (!out_in_room_ && !call_.activation.wanted) return;
+  const uint64_t at = place(call_.out, image, rows);
+  const uint64_t row = output_[2] * outputs_;
+  float* block =
+      out_in_room_ ? reinterpret_cast<float*>(room) : static_cast<float*>(call_.out.data) + at;
+  activate_block(kernels_, call_.activation, block, end_.row_stride, rows.count, row);
+  if (!out_in_room_) return;
+  if (call_.out.kind == ImageKind::float32) {
+    return scatter_channels(block, rows.count * output_[2], outputs_, count(output_),
+                            static_cast<float*>(call_.out.data) + at);
+  }
+  for (uint64_t i = 0; i < rows.count; ++i) {
+    kernels_.image_codes_f32(
+        {.x = block + i * row,
+         .codes = static_cast<uint8_t*>(call_.out.data) + at + i * call_.out.row_stride,
+         .n = row,
+         .factor = end_.inverse,
+         .least = end_.least,
+         .most = end_.most,
+         .zero = end_.zero});
+  }
 }
 
 void join_rows(kernels::ConvWindows& windows, kernels::ConvEnd& end) noexcept {

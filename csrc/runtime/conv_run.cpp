@@ -166,7 +166,7 @@ Status run_conv(ConvContext& context, const ConvPlan& plan, const ConvCall& call
   if (!output.ok()) return output.status();
   if (call.n_images == 0) return {};
   const Padded padded = plan_padded(plan, call.x, call.bordered, call.size, *output);
-  const ConvEnding ending(call, *output, plan.outputs());
+  const ConvEnding ending(call, *output, plan.outputs(), kernels);
   CORDWOOD_RETURN_IF_FAILED(context.segments.reserve(plan.n_segments() * sizeof(uint64_t)));
   auto* segments = reinterpret_cast<uint64_t*>(context.segments.bytes().data());
   plan.lay_segments(padded.row_stride, padded.plane_stride, segments);

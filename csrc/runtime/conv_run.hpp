@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/result.hpp"
+#include "runtime/activation.hpp"
 #include "runtime/context.hpp"
 #include "runtime/conv_plan.hpp"
 #include "runtime/dispatch_arrays.hpp"
@@ -24,7 +25,8 @@ struct ConvCall {
   float low = 0.0f;  ///< the answer is cut to low and high
   float high = 0.0f;
   bool cut = false;
-  unsigned threads = 1;  ///< most that may work
+  Activation activation{};  ///< of the answer, in place of a cut
+  unsigned threads = 1;     ///< most that may work
 };
 
 /// Scratch of one caller at a time. Once warm, a convolution allocates nothing.

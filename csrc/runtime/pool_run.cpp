@@ -45,7 +45,7 @@ struct Batch {
     const uint64_t image = index / image_pieces;
     const uint64_t first = index % image_pieces * piece_rows;
     const uint64_t end = std::min(first + piece_rows, output[0] * output[1]);
-    if (call.x.channels_first) return run_planes(image, scratch.arena(slot).data());
+    if (call.in_planes()) return run_planes(image, scratch.arena(slot).data());
     if (call.x.kind == ImageKind::float32) return run_rows<float>(image, first, end);
     run_rows<uint8_t>(image, first, end);
   }
@@ -89,31 +89,43 @@ struct Batch {
     }
   }
 
-  /// An image with channels first, by way of channels last.
+  /// An image with channels first on one side or both, by way of channels last.
   void run_planes(uint64_t image, std::byte* room) const noexcept {
     const uint64_t plane = count(call.size);
     const uint64_t out_plane = count(output);
+    const auto* from = static_cast<const float*>(call.x.data);
+    auto* to = static_cast<float*>(call.out.data) + image * call.channels * out_plane;
     auto* kept = reinterpret_cast<float*>(room);
     auto* answer = kept + whole_lines(plane * call.channels * sizeof(float)) / sizeof(float);
-    Images images{};
-    pack(images, call.size, call.channels);
-    gather_channels(static_cast<const float*>(call.x.data) + image * call.channels * plane, plane,
-                    call.channels, plane, kept);
-    for (uint64_t row = 0; row < output[0] * output[1]; ++row) {
-      run_row(kept, answer + row * output[2] * call.channels, windows(row, images));
+    Images images = call.x;
+    if (call.x.channels_first) {
+      pack(images, call.size, call.channels);
+      gather_channels(from + image * call.channels * plane, plane, call.channels, plane, kept);
+      from = kept;
+    } else {
+      from += image * call.x.image_stride;
     }
-    scatter_channels(answer, out_plane, call.channels, out_plane,
-                     static_cast<float*>(call.out.data) + image * call.channels * out_plane);
+    if (!call.out.channels_first) {
+      to = answer = static_cast<float*>(call.out.data) + image * call.out.image_stride;
+    }
+    for (uint64_t row = 0; row < output[0] * output[1]; ++row) {
+      const uint64_t at = call.out.channels_first ? row * output[2] * call.channels
+                                                  : row / output[1] * call.out.plane_stride +
+                                                        row % output[1] * call.out.row_stride;
+      run_row(from, answer + at, windows(row, images));
+    }
+    if (call.out.channels_first) {
+      scatter_channels(answer, out_plane, call.channels, out_plane, to);
+    }
   }
 };
 
 Status check(const PoolCall& call) noexcept {
   const bool floats = call.x.kind == ImageKind::float32;
   const bool mean = call.attributes.kind == CORDWOOD_POOL_AVERAGE;
-  if (call.x.kind != call.out.kind || call.x.channels_first != call.out.channels_first ||
-      call.x.kind == ImageKind::int8 || (!floats && (mean || call.x.channels_first)) ||
-      call.attributes.kind > CORDWOOD_POOL_AVERAGE || call.channels == 0 ||
-      call.channels > INT32_MAX) {
+  if (call.x.kind != call.out.kind || call.x.kind == ImageKind::int8 ||
+      (!floats && (mean || call.in_planes())) || call.attributes.kind > CORDWOOD_POOL_AVERAGE ||
+      call.channels == 0 || call.channels > INT32_MAX) {
     return fail(CORDWOOD_STATUS_shape_mismatch, "pool",
                 "images in and out are of one kind: float32, or with channels last for a maximum "
                 "codes as unsigned bytes");
@@ -159,9 +171,9 @@ Status run_pool(Context& scratch, const PoolCall& call, const ArrayKernels& kern
       static_cast<double>(call.n_images * call.channels) * static_cast<double>(count(call.size));
   const unsigned threads = product_threads(numbers / kNumbersPerMicrosecond, call.threads);
   const uint64_t rows = (*output)[0] * (*output)[1];
-  const bool whole = call.x.channels_first || threads == 1 || call.n_images >= threads;
+  const bool whole = call.in_planes() || threads == 1 || call.n_images >= threads;
   const uint64_t piece_rows = whole ? rows : divide_up(rows, threads);
-  if (call.x.channels_first) {
+  if (call.in_planes()) {
     CORDWOOD_RETURN_IF_FAILED(
         scratch.reserve(threads, whole_lines(count(call.size) * call.channels * sizeof(float)) +
                                      count(*output) * call.channels * sizeof(float)));

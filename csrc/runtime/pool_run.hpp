@@ -19,6 +19,8 @@ struct PoolCall {
   uint64_t n_images = 0;
   uint64_t channels = 0;
   unsigned threads = 1;  ///< most that may work
+
+  [[nodiscard]] bool in_planes() const noexcept { return x.channels_first || out.channels_first; }
 };
 
 /// Sizes of the answer: with ceil_mode a last window that begins inside the image or its padding before

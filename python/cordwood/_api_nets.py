@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cordwood import _progress
+from cordwood._api_observe import observe
 from cordwood._model_net import Net
 from cordwood.errors import InputError
 from cordwood.ir import Role, Value
 from cordwood.ir_nets import Linear
 from cordwood.pack import pack
+from cordwood.passes.code_images import code_images, static_inputs
 from cordwood.passes.quantize_products import codable, quantize_products
 
 if TYPE_CHECKING:
@@ -54,14 +56,24 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
     batches = _batches(graph, calibration)
     if recipe.needs_calibration and not batches:
         message = (
-            f"method {recipe.method!r} looks at what layers have seen; pass calibration=, a list of"
-            " inputs like those to come, or take a Recipe with method='mse'"
+            f"method {recipe.method!r} with activations {recipe.activations!r} looks at what layers"
+            " have seen; pass calibration=, a list of inputs like those to come, or take a Recipe"
+            " with method='mse' and dynamic activations"
         )
         raise InputError(message)
     _progress.reached(0.2, "watching layers")
     seen = _watch(graph, batches) if batches else {}
     _progress.reached(0.4, "choosing codes")
     small, losses = quantize_products(graph, recipe, seen)
+    if batches:
+        held = observe(graph, batches, static_inputs(small, recipe))
+        small, coded = code_images(small, recipe, held)
+        losses += coded
+    if batches:
+        small, coded = code_images(
+            small, recipe, observe(graph, batches, static_inputs(small, recipe))
+        )
+        losses += coded
     facts = _facts(losses)
     if batches:
         exact, packed = Net(pack(graph)), Net(pack(small))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from cordwood.errors import GraphError
-from cordwood.ir_base import Opcode, Operator, Role, RowOperator, Value
+from cordwood.ir_base import Coding, Opcode, Operator, Role, RowOperator, Value
 from cordwood.ir_trees import MAX_DEPTH, TreeEnsemble
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_DEPTH",
+    "Coding",
     "Decide",
     "Graph",
     "Link",

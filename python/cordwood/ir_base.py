@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import ClassVar
 
-__all__ = ["Opcode", "Operator", "Role", "RowOperator", "Value"]
+__all__ = ["Coding", "Opcode", "Operator", "Role", "RowOperator", "Value"]
 
 
 class Opcode(enum.IntEnum):
@@ -79,6 +79,14 @@ class Role(enum.IntEnum):
 
 
 @dataclass(frozen=True)
+class Coding:
+    """What the codes of a value stand for: ``(code - zero) * scale``, codes from 0 to 255."""
+
+    scale: float
+    zero: int
+
+
+@dataclass(frozen=True)
 class Value:
     """A named array that flows between operators.
 
@@ -92,12 +100,15 @@ class Value:
         Dimensions; a string is a symbol such as ``"batch"``.
     role : Role
         What the value means to the caller.
+    coding : Coding, optional
+        Of images between convolutions, of type uint8: they are held as codes.
     """
 
     name: str
     dtype: str
     shape: tuple[int | str, ...]
     role: Role = Role.NONE
+    coding: Coding | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -13,10 +13,14 @@ from cordwood.ir_nets import NetOperator, Product, Quantized
 
 if TYPE_CHECKING:
     from cordwood.ir import Graph
+    from cordwood.ir_base import Value
 
 __all__ = ["check_net"]
 
 MAX_RANK = 6
+IMAGE_RANKS = (3, 4, 5)
+LEAST_SCALE = 2.0**-100
+CODES = 256
 ROLES = (Role.NONE, Role.INPUT, Role.OUTPUT)
 DTYPES = (
     *("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"),
@@ -71,6 +75,8 @@ def _check_values(graph: Graph) -> None:
             _fail(f"value {value.name!r} has dtype {value.dtype!r}, expected one of {DTYPES}")
         if len(value.shape) > MAX_RANK:
             _fail(f"value {value.name!r} has {len(value.shape)} axes, expected at most {MAX_RANK}")
+        if value.coding is not None:
+            _check_coding(value)
         for size in value.shape:
             if isinstance(size, int) and size < 1:
                 _fail(f"value {value.name!r} has shape {value.shape}, expected sizes of 1 or more")
@@ -78,6 +84,15 @@ def _check_values(graph: Graph) -> None:
     for symbol, most in graph.maxima.items():
         if symbol not in symbols or most < 1:
             _fail(f"maximum {most} of symbol {symbol!r}, expected 1 or more of one of {symbols}")
+
+
+def _check_coding(value: Value) -> None:
+    scale, zero = value.coding.scale, value.coding.zero  # type: ignore[union-attr]
+    image = value.dtype == "uint8" and value.role is Role.NONE and len(value.shape) in IMAGE_RANKS
+    if not image or not LEAST_SCALE <= scale <= 1 / LEAST_SCALE or not 0 <= zero < CODES:
+        _fail(f"value {value.name!r} of type {value.dtype} is held as codes of scale {scale} and "
+              f"zero point {zero}, expected uint8 images of no role, a scale from 2^-100 to "
+              f"2^100, a zero point from 0 to 255")  # fmt: skip
 
 
 def _check_order(graph: Graph) -> None:

@@ -43,7 +43,7 @@ _DENSE = 0
 _HEADER = struct.Struct("<8sHHIQII32x")
 _SECTION = struct.Struct("<IHHIIQQ")
 _OPERATOR = struct.Struct("<HHHHIIII")
-_VALUE = struct.Struct("<BBB5x8B6Q")
+_VALUE = struct.Struct("<BBBBf8B6Q")
 _TENSOR = struct.Struct("<BBBBIIIII6QQQ")
 _LINK = struct.Struct("<IIdd")
 _DECIDE = struct.Struct("<IId")
@@ -238,7 +238,8 @@ def _value(value: Value, known: Mapping[str, int], maxima: Mapping[str, int]) ->
             symbols[axis] = known[size]
             dimensions[axis] = maxima.get(size, 0)
     dtype = Dtype["BIT" if value.dtype == "bool" else value.dtype.upper()]
-    return _VALUE.pack(dtype, value.role, len(value.shape), *symbols, *dimensions)
+    scale, zero = (0.0, 0) if value.coding is None else (value.coding.scale, value.coding.zero)
+    return _VALUE.pack(dtype, value.role, len(value.shape), zero, scale, *symbols, *dimensions)
 
 
 def _quantisation(tensor: Tensor, index: int) -> tuple[int, int, int, int]:

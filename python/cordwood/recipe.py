@@ -21,7 +21,8 @@ PRESETS = {
 """Name of each preset, and what it promises."""
 
 WeightType = Literal["float32", "float16", "bfloat16", "int8", "int4", "int3", "int2"]
-RowType = Literal["float32", "int8-dynamic", "uint8-dynamic"]
+RowType = Literal["float32", "int8-dynamic", "uint8-dynamic", "int8-static", "uint8-static"]
+Observer = Literal["min-max", "percentile", "mse", "entropy"]
 Method = Literal["rtn", "mse", "gptq"]
 
 _NET_PRESETS: dict[str, dict[str, Any]] = {
@@ -61,8 +62,13 @@ class Recipe:
     method : {"rtn", "mse", "gptq"}, optional
         Of nets: how codes of weights are chosen (``docs/quantization.md``). The last one needs
         calibration.
-    activations : {"float32", "int8-dynamic", "uint8-dynamic"}, optional
-        Of nets: how the rows that meet coded weights are coded.
+    activations : {"float32", "int8-dynamic", "uint8-dynamic", "int8-static", "uint8-static"}, \
+optional
+        Of nets: how the rows that meet coded weights are coded: by each row's own range, or by one
+        that calibration shows. Images of convolutions have fixed codes, unsigned, wherever there
+        is calibration, and a scale for each image without.
+    observer : {"min-max", "percentile", "mse", "entropy"}, optional
+        Of nets: how calibration chooses the range of fixed codes; ``"mse"`` when absent.
 
     Raises
     ------
@@ -86,6 +92,7 @@ class Recipe:
     group_size: int | None = None
     method: Method | None = None
     activations: RowType | None = None
+    observer: Observer | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is not known; fill in what the preset says."""
@@ -145,7 +152,7 @@ class Recipe:
     @property
     def needs_calibration(self) -> bool:
         """Whether it looks at what layers have seen."""
-        return self.method == "gptq"
+        return self.method == "gptq" or str(self.activations).endswith("-static")
 
     def _fill_net(self) -> None:
         """Take from the preset what is left out; refuse what is not listed."""
@@ -153,13 +160,20 @@ class Recipe:
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
         choices = {"weights": WeightType, "activations": RowType, "method": Method}
-        for name, literal in choices.items():
-            if getattr(self, name) not in get_args(literal):
-                message = f"{name} is {getattr(self, name)!r}, expected one of {get_args(literal)}"
+        for name, literal in {**choices, "observer": Observer}.items():
+            known = get_args(literal) if name in choices else (*get_args(literal), None)
+            if getattr(self, name) not in known:
+                message = f"{name} is {getattr(self, name)!r}, expected one of {known}"
                 raise InputError(message)
         group: object = self.group_size
         if group is not None and (type(group) is not int or group < 1 or group % _GROUP_STEP):
             message = f"group_size is {group!r}, expected a multiple of {_GROUP_STEP} or None"
+            raise InputError(message)
+        if group is not None and str(self.activations).endswith("-static"):
+            message = (
+                f"group_size is {group} with activations {self.activations!r}: fixed codes have one"
+                " scale for a whole row; take dynamic ones, or no groups"
+            )
             raise InputError(message)
         if str(self.weights).startswith(("float", "bfloat")) and self.activations != "float32":
             message = (
@@ -169,7 +183,7 @@ class Recipe:
             raise InputError(message)
 
     def _net_options(self) -> dict[str, Any]:
-        names = ("weights", "group_size", "method", "activations")
+        names = ("weights", "group_size", "method", "activations", "observer")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def _options(self) -> dict[str, Any]:

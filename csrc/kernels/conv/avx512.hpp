@@ -34,6 +34,13 @@ struct Avx512 {
     return reinterpret_cast<Ints>(
         _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes))));
   }
+  [[gnu::always_inline]] static Floats some_floats(const float* from, uint64_t count) noexcept {
+    return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), from);
+  }
+  [[gnu::always_inline]] static Ints widen_some(const uint8_t* from, uint64_t count) noexcept {
+    const auto lanes = static_cast<__mmask16>((1u << count) - 1);
+    return reinterpret_cast<Ints>(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(lanes, from)));
+  }
   [[gnu::always_inline]] static void store_low_bytes(uint8_t* to, Ints numbers) noexcept {
     __m128i bytes = _mm512_cvtepi32_epi8(reinterpret_cast<__m512i>(numbers));
     asm("" : "+x"(bytes));  // GCC would join the store to it: twice as slow

@@ -20,27 +20,20 @@ struct ChannelCodes : Isa {
   static constexpr bool kIntegers = true;
   static constexpr uint32_t kLanes = Isa::kBytes / 4;
 
-  /// `count` bytes are there.
-  template <class T>
-  [[gnu::always_inline]] static const T* whole(const T* from, uint32_t count,
-                                               T (&some)[kLanes]) noexcept {
-    if (count >= kLanes) return from;
-    std::memcpy(some, from, count);
-    return some;
-  }
   [[gnu::always_inline]] static Sums start(const Task& task, uint32_t channel,
                                            uint32_t count) noexcept {
-    return load_some<Sums>(task.starts + channel, count);
+    return load_some<Isa>(task.starts + channel, count);
   }
   [[gnu::always_inline]] static Sums weights(const Task& task, uint64_t at,
                                              uint32_t count) noexcept {
+    if (count >= kLanes) return Isa::widen_signed(task.panels + at);
     int8_t some[kLanes] = {};
-    return Isa::widen_signed(whole(task.panels + at, count, some));
+    copy_some(some, task.panels + at, count);
+    return Isa::widen_signed(some);
   }
   [[gnu::always_inline]] static Sums add(Sums sum, const uint8_t* x, Sums weights,
                                          uint32_t count) noexcept {
-    uint8_t some[kLanes] = {};
-    return Isa::add_small(sum, Isa::widen(whole(x, count, some)), weights);
+    return Isa::add_small(sum, widen_some<Isa>(x, count), weights);
   }
   static const float* scales(const Task& task, uint32_t channel) noexcept {
     return task.scales + channel;
@@ -57,11 +50,11 @@ struct ChannelNumbers : Isa {
   static Sums start(const Task&, uint32_t, uint32_t) noexcept { return Sums{}; }
   [[gnu::always_inline]] static Sums weights(const Task& task, uint64_t at,
                                              uint32_t count) noexcept {
-    return load_some<Sums>(task.panels + at, count);
+    return load_some<Isa>(task.panels + at, count);
   }
   [[gnu::always_inline]] static Sums add(Sums sum, const float* x, Sums weights,
                                          uint32_t count) noexcept {
-    return Isa::fma(load_some<Sums>(x, count), weights, sum);
+    return Isa::fma(load_some<Isa>(x, count), weights, sum);
   }
   static const float* scales(const Task&, uint32_t) noexcept { return nullptr; }
   static float x_scale(const Task&) noexcept { return 0.0f; }

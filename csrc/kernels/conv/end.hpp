@@ -28,14 +28,55 @@ template <class Vector>
   std::memcpy(to, &vector, sizeof vector);
 }
 
-/// Up to `count` numbers; the rest is zero.
-template <class Vector, class T>
-[[gnu::always_inline]] inline Vector load_some(const T* from, uint64_t count) noexcept {
-  constexpr uint64_t kAll = sizeof(Vector) / sizeof(T);
-  if (count >= kAll) return load<Vector>(from);
-  Vector some{};
-  std::memcpy(&some, from, count * sizeof(T));
-  return some;
+/// Fewer than 64 bytes, by powers of two: a call of memcpy for each position would take longer than the
+/// ending around it.
+[[gnu::always_inline]] inline void copy_some(void* to, const void* from, uint64_t bytes) noexcept {
+  auto* target = static_cast<char*>(to);
+  const auto* source = static_cast<const char*>(from);
+#pragma GCC unroll 6
+  for (uint64_t part = 32; part != 0; part /= 2) {
+    if ((bytes & part) == 0) continue;
+    __builtin_memcpy(target, source, part);
+    target += part;
+    source += part;
+  }
+}
+
+/// Up to `count` floats; the rest is zero.
+template <class Isa>
+[[gnu::always_inline]] inline typename Isa::Floats load_some(const float* from,
+                                                             uint64_t count) noexcept {
+  using Floats = typename Isa::Floats;
+  if (count >= Isa::kBytes / 4) return load<Floats>(from);
+  if constexpr (requires { Isa::some_floats(from, count); }) {
+    return Isa::some_floats(from, count);
+  } else {
+    Floats some{};
+    copy_some(&some, from, count * sizeof(float));
+    return some;
+  }
+}
+
+template <class Isa>
+[[gnu::always_inline]] inline typename Isa::Ints load_some(const int32_t* from,
+                                                           uint64_t count) noexcept {
+  return reinterpret_cast<typename Isa::Ints>(
+      load_some<Isa>(reinterpret_cast<const float*>(from), count));
+}
+
+/// Up to `count` bytes as numbers; the rest is zero.
+template <class Isa>
+[[gnu::always_inline]] inline typename Isa::Ints widen_some(const uint8_t* from,
+                                                            uint64_t count) noexcept {
+  constexpr uint64_t kLanes = Isa::kBytes / 4;
+  if (count >= kLanes) return Isa::widen(from);
+  if constexpr (requires { Isa::widen_some(from, count); }) {
+    return Isa::widen_some(from, count);
+  } else {
+    uint8_t some[kLanes] = {};
+    copy_some(some, from, count);
+    return Isa::widen(some);
+  }
 }
 
 /// Finished sums of `n_positions` of a row by one vector of outputs, and where they belong.
@@ -55,13 +96,7 @@ enum class Residual { none, floats, codes };
 template <class Isa>
 [[gnu::always_inline]] inline typename Isa::Floats residual_of(const uint8_t* codes, uint64_t count,
                                                                const ConvEnd& end) noexcept {
-  constexpr uint64_t kLanes = Isa::kBytes / 4;
-  uint8_t some[kLanes] = {};
-  if (count < kLanes) {
-    std::memcpy(some, codes, count);
-    codes = some;
-  }
-  const typename Isa::Ints whole = Isa::widen(codes) - end.residual_zero;
+  const typename Isa::Ints whole = widen_some<Isa>(codes, count) - end.residual_zero;
   return __builtin_convertvector(whole, typename Isa::Floats) * end.residual_scale;
 }
 
@@ -75,10 +110,10 @@ template <class Isa, bool kCodes>
     if (count >= kLanes) return Isa::store_low_bytes(end.codes + at, code);
     uint8_t some[kLanes];
     Isa::store_low_bytes(some, code);
-    std::memcpy(end.codes + at, some, count);
+    copy_some(end.codes + at, some, count);
   } else {
     if (count >= kLanes) return store(end.out + at, y);
-    std::memcpy(end.out + at, &y, count * sizeof(float));
+    copy_some(end.out + at, &y, count * sizeof(float));
   }
 }
 
@@ -92,8 +127,8 @@ template <class Isa, bool kIntegers, bool kCodes, Residual kResidual>
   const ConvEnd end = given;
   const Column column = given_column;
   const bool has_bias = end.bias != nullptr;
-  const Floats bias = has_bias ? load_some<Floats>(end.bias + column.output, count) : Floats{};
-  const Floats scale = kIntegers ? load_some<Floats>(column.scales, count) : Floats{};
+  const Floats bias = has_bias ? load_some<Isa>(end.bias + column.output, count) : Floats{};
+  const Floats scale = kIntegers ? load_some<Isa>(column.scales, count) : Floats{};
   const Floats x_scale = Isa::spread(column.x_scale);
   const uint64_t step = end.position_stride;
   uint64_t at = column.row * end.row_stride + column.position * step + column.output;
@@ -110,7 +145,7 @@ template <class Isa, bool kIntegers, bool kCodes, Residual kResidual>
       if (kCodes || has_bias) y += bias;
     }
     if constexpr (kResidual == Residual::floats) {
-      y += load_some<Floats>(end.residual + residual_at, count);
+      y += load_some<Isa>(end.residual + residual_at, count);
     }
     if constexpr (kResidual == Residual::codes) {
       y += residual_of<Isa>(end.residual_codes + residual_at, count, end);

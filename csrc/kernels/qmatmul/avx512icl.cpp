@@ -11,6 +11,7 @@
 
 #include <cstring>
 
+#include "kernels/qmatmul/avx512icl_end.hpp"
 #include "kernels/qmatmul/avx512icl_expand.hpp"
 #include "kernels/qmatmul/qmatmul.hpp"
 
@@ -22,14 +23,6 @@ constexpr uint32_t kWholeRows = 12;
 constexpr uint32_t kGroupRows = 6;
 /// The processor's own streams end with a page; 16 KiB ahead push activations out of L1.
 constexpr uint64_t kAheadBytes = 8192;
-
-/// Sums carry their lanes' type: held as __m512i, GCC 12 keeps each of them twice in a loop.
-using i32x16 = int32_t __attribute__((vector_size(64)));
-
-struct Pair {
-  i32x16 low;   // outputs 0 to 15
-  i32x16 high;  // outputs 16 to 31
-};
 
 i32x16 add_products(i32x16 sum, __m512i codes, __m512i inputs) noexcept {
   return reinterpret_cast<i32x16>(
@@ -108,11 +101,6 @@ template <uint32_t R>
   }
 }
 
-struct FloatPair {
-  __m512 low;
-  __m512 high;
-};
-
 /// Consecutive groups of a panel whose weights are at hand.
 struct Chunk {
   const uint8_t* steps;  ///< expanded, or as stored where `nibbles`
@@ -163,79 +151,6 @@ FloatPair scales_of(const QmatmulRows& rows, uint32_t n_groups, uint32_t row, ui
   return scale;
 }
 
-/// Scaled integers added to floats; the first group's begin them.
-FloatPair add_scaled(FloatPair sum, Pair whole, FloatPair scale, bool first) noexcept {
-  const FloatPair numbers{_mm512_cvtepi32_ps(reinterpret_cast<__m512i>(whole.low)),
-                          _mm512_cvtepi32_ps(reinterpret_cast<__m512i>(whole.high))};
-  if (first)
-    return {_mm512_mul_ps(numbers.low, scale.low), _mm512_mul_ps(numbers.high, scale.high)};
-  return {_mm512_fmadd_ps(numbers.low, scale.low, sum.low),
-          _mm512_fmadd_ps(numbers.high, scale.high, sum.high)};
-}
-
-/// A panel's place in the answer.
-struct Columns {
-  uint64_t first;
-  __mmask16 low;
-  __mmask16 high;
-};
-
-[[gnu::always_inline]] inline __m512 finish_half(const Qmatmul& task, __m512 y, uint32_t row,
-                                                 uint64_t at, __mmask16 lanes) noexcept {
-  const QmatmulEnd& end = task.end;
-  if (task.rows.group_scales == 0) {
-    const __m512 scale = _mm512_set1_ps(task.rows.scales[row]);
-    y = end.bias != nullptr ? _mm512_fmadd_ps(y, scale, _mm512_maskz_loadu_ps(lanes, end.bias + at))
-                            : _mm512_mul_ps(y, scale);
-  } else if (end.bias != nullptr) {
-    y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(lanes, end.bias + at));
-  }
-  if (end.residual != nullptr) {
-    y = _mm512_add_ps(y,
-                      _mm512_maskz_loadu_ps(lanes, end.residual + row * end.residual_stride + at));
-  }
-  if (end.cut != 0) {
-    y = _mm512_max_ps(y, _mm512_set1_ps(end.low));
-    y = _mm512_min_ps(y, _mm512_set1_ps(end.high));
-  }
-  return y;
-}
-
-/// Scales, bias, residual, cut, for the columns of a panel that there are.
-[[gnu::always_inline]] inline void finish(const Qmatmul& task, FloatPair sum, uint32_t row,
-                                          const Columns& columns) noexcept {
-  float* out = task.end.out + row * task.end.out_stride + columns.first;
-  _mm512_mask_storeu_ps(out, columns.low,
-                        finish_half(task, sum.low, row, columns.first, columns.low));
-  if (columns.high == 0) return;
-  _mm512_mask_storeu_ps(out + 16, columns.high,
-                        finish_half(task, sum.high, row, columns.first + 16, columns.high));
-}
-
-/// Sums of a panel's earlier groups, [row][output].
-class Sums {
- public:
-  Sums(float* scratch, bool first, bool last) noexcept
-      : scratch_(scratch), first_(first), last_(last) {}
-  [[nodiscard]] FloatPair get(uint32_t row) const noexcept {
-    const float* sums = scratch_ + uint64_t{row} * kPanelOutputs;
-    return first_ ? FloatPair{} : FloatPair{_mm512_load_ps(sums), _mm512_load_ps(sums + 16)};
-  }
-  [[gnu::always_inline]] inline void put(const Qmatmul& task, FloatPair sum, uint32_t row,
-                                         const Columns& columns) const noexcept {
-    if (last_) return finish(task, sum, row, columns);
-    float* sums = scratch_ + uint64_t{row} * kPanelOutputs;
-    _mm512_store_ps(sums, sum.low);
-    _mm512_store_ps(sums + 16, sum.high);
-  }
-  [[nodiscard]] bool first() const noexcept { return first_; }
-
- private:
-  float* scratch_;
-  bool first_;
-  bool last_;
-};
-
 template <uint32_t R>
 [[gnu::always_inline]] inline void add_group(const Chunk& chunk, const uint8_t* steps,
                                              uint32_t n_steps, const int8_t* codes, uint64_t stride,
@@ -260,6 +175,12 @@ void run_whole(const Qmatmul& task, const Chunk& chunk, const Sums& sums, const 
   }
   const int8_t* codes = rows.codes + row * rows.code_stride + chunk.first_input;
   add_group<R>(chunk, chunk.steps, chunk.last_steps, codes, rows.code_stride, whole);
+  if (sums.all() && columns.full() && rows.group_scales == 0) {
+    if (task.end.bias != nullptr) {
+      return finish_rows<R, true>(task, chunk.scales, whole, columns.first, row);
+    }
+    return finish_rows<R, false>(task, chunk.scales, whole, columns.first, row);
+  }
 #pragma GCC unroll 12
   for (uint32_t r = 0; r < R; ++r) {
     const FloatPair scale = scales_of(rows, n_groups, row + r, chunk.first_group, chunk.scales);

@@ -1,4 +1,4 @@
-// Arrays as nets pass them on: a shape, a type, C-ordered elements.
+// Arrays as nets pass them on: a shape, a type, elements in C order, of images also channels last.
 #pragma once
 
 #include <array>
@@ -54,6 +54,8 @@ struct ArrayForm {
 struct Array {
   std::byte* data = nullptr;
   ArrayForm form;
+  bool channels_last =
+      false;  ///< elements lie as (batch, space..., channels); the shape is as declared
 
   template <class T>
   [[nodiscard]] T* as() const noexcept {

@@ -5,6 +5,7 @@
 #include "runtime/nets/element_types.hpp"
 #include "runtime/nets/float_tasks.hpp"
 #include "runtime/nets/tensor_numbers.hpp"
+#include "runtime/pool_run.hpp"
 
 namespace cordwood::runtime {
 namespace {
@@ -54,6 +55,10 @@ class ActivationNode final : public Node {
   }
 
   [[nodiscard]] bool row_wise() const noexcept override { return slopes_.size() < 2; }
+  [[nodiscard]] Order order(uint32_t) const noexcept override {
+    return slopes_.size() < 2 ? Order::alike : Order::declared;
+  }
+  [[nodiscard]] bool image_wise() const noexcept override { return true; }
 
  private:
   void activate(const ArrayKernels& kernels, const float* x, float* out, uint64_t count,
@@ -280,18 +285,20 @@ class BatchNormNode final : public Node {
 
   Status run(const NodeCall& call) const noexcept override {
     const Shape& shape = call.inputs[0].shape();
-    const uint64_t positions = shape.elements(2, shape.rank);
-    const float* x = call.inputs[0].as<const float>();
-    float* out = call.outputs[0].as<float>();
-    for (uint64_t line = 0; line < shape.elements(0, 2); ++line) {
-      const float factor = factor_[line % factor_.size()];
-      const float offset = offset_[line % factor_.size()];
-      for (uint64_t at = line * positions; at < (line + 1) * positions; ++at) {
-        out[at] = std::fma(x[at], factor, offset);
-      }
-    }
-    return {};
+    const BatchNormCall norm{.x = call.inputs[0].as<const float>(),
+                             .out = call.outputs[0].as<float>(),
+                             .factor = factor_.data(),
+                             .offset = offset_.data(),
+                             .n_images = shape.size[0],
+                             .positions = shape.elements(2, shape.rank),
+                             .channels = shape.size[1],
+                             .channels_first = !call.inputs[0].channels_last,
+                             .threads = call.threads};
+    return run_batch_norm(norm, call.kernels);
   }
+
+  [[nodiscard]] Order order(uint32_t) const noexcept override { return Order::alike; }
+  [[nodiscard]] bool image_wise() const noexcept override { return true; }
 
  private:
   AlignedVector<float> factor_;

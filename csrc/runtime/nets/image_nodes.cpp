@@ -1,4 +1,4 @@
-// conv and pool: images with channels first, as nets pass them on.
+// conv and pool: images as nets pass them on, with channels first, or last as numbers or codes.
 #include <algorithm>
 
 #include "runtime/conv_run.hpp"
@@ -25,29 +25,54 @@ void put_space(const Space& space, uint32_t axes, Shape& shape) noexcept {
   }
 }
 
-/// float32 images with channels first.
-Images images_of(const Array& array) noexcept {
+/// What the codes of a value stand for; of scale 0 where it holds numbers.
+struct ImageCoding {
+  float scale = 0.0f;
+  int32_t zero = 0;
+
+  explicit ImageCoding(const cordwood_value& value) noexcept
+      : scale(value.code_scale), zero(value.code_zero) {}
+  ImageCoding() noexcept = default;
+  [[nodiscard]] uint8_t dtype() const noexcept {
+    return scale == 0.0f ? uint8_t{CORDWOOD_DTYPE_FLOAT32} : uint8_t{CORDWOOD_DTYPE_UINT8};
+  }
+};
+
+/// Images as an array holds them.
+Images images_of(const Array& array, uint32_t axes, const ImageCoding& coding) noexcept {
   Images images;
   images.data = array.data;
-  images.channels_first = true;
+  images.channels_first = !array.channels_last;
+  images.kind = coding.scale == 0.0f ? ImageKind::float32 : ImageKind::uint8;
+  images.scale = coding.scale;
+  images.zero = coding.zero;
+  pack(images, space_of(array.shape(), axes), array.shape().size[1]);
   return images;
 }
 
-bool is_image(const ArrayForm& form, uint32_t axes) noexcept {
-  return form.dtype == CORDWOOD_DTYPE_FLOAT32 && form.shape.rank == axes + 2;
+bool is_image(const ArrayForm& form, uint32_t axes, const ImageCoding& coding) noexcept {
+  return form.dtype == coding.dtype() && form.shape.rank == axes + 2;
 }
 
 class ConvNode final : public Node {
  public:
-  ConvNode(ConvPlan plan, AlignedVector<float> bias,
-           const cordwood_conv_attributes& attributes) noexcept
-      : plan_(std::move(plan)), bias_(std::move(bias)), attributes_(attributes) {}
+  ConvNode(ConvPlan plan, AlignedVector<float> bias, const Source& source) noexcept
+      : plan_(std::move(plan)),
+        bias_(std::move(bias)),
+        attributes_(source.attributes<cordwood_conv_attributes>()),
+        coding_(source.input(0)),
+        out_coding_(source.output(0)) {
+    if (source.op.input_count > 1) residual_coding_ = ImageCoding(source.input(1));
+  }
 
   Status infer(std::span<const ArrayForm> inputs,
                std::span<ArrayForm> outputs) const noexcept override {
     const uint32_t axes = attributes_.axes;
-    if (!is_image(inputs[0], axes) || inputs[0].shape.size[1] != plan_.channels()) {
-      return misfit("conv", "an input of type {}, {} axes and {} channels, expected float32 and {}",
+    if (!is_image(inputs[0], axes, coding_) || inputs[0].shape.size[1] != plan_.channels() ||
+        outputs[0].dtype != out_coding_.dtype()) {
+      return misfit("conv",
+                    "an input of type {}, {} axes and {} channels, expected float32, or codes of a "
+                    "known scale, and {}",
                     inputs[0].dtype, inputs[0].shape.rank, inputs[0].shape.size[1],
                     plan_.channels());
     }
@@ -57,7 +82,8 @@ class ConvNode final : public Node {
     shape = inputs[0].shape;
     shape.size[1] = plan_.outputs();
     put_space(*size, axes, shape);
-    if (inputs.size() > 1 && inputs[1] != outputs[0]) {
+    if (inputs.size() > 1 &&
+        (inputs[1].shape != shape || inputs[1].dtype != residual_coding_.dtype())) {
       return misfit("conv", "a residual of {} elements, expected the output's shape",
                     inputs[1].shape.elements());
     }
@@ -67,42 +93,43 @@ class ConvNode final : public Node {
   Status run(const NodeCall& call) const noexcept override {
     const Ending ending(attributes_.product);
     ConvCall conv;
-    conv.x = images_of(call.inputs[0]);
-    conv.size = space_of(call.inputs[0].shape(), attributes_.axes);
+    const uint32_t axes = attributes_.axes;
+    conv.x = images_of(call.inputs[0], axes, coding_);
+    conv.size = space_of(call.inputs[0].shape(), axes);
     conv.n_images = call.inputs[0].shape().size[0];
     conv.bias = bias_.empty() ? nullptr : bias_.data();
-    if (call.inputs.size() > 1) conv.residual = images_of(call.inputs[1]);
-    conv.out = images_of(call.outputs[0]);
+    if (call.inputs.size() > 1) conv.residual = images_of(call.inputs[1], axes, residual_coding_);
+    conv.out = images_of(call.outputs[0], axes, out_coding_);
     conv.low = ending.low;
     conv.high = ending.high;
     conv.cut = ending.cut != 0;
+    conv.activation = ending.activation;
     conv.threads = call.threads;
-    CORDWOOD_RETURN_IF_FAILED(run_conv(call.images, plan_, conv, call.kernels));
-    if (!ending.activation.wanted) return {};
-    float* out = call.outputs[0].as<float>();
-    const uint64_t count = call.outputs[0].shape().elements();
-    return each_stretch(call.threads, count, [&](uint64_t first, uint64_t stretch) {
-      activate_block(call.kernels, ending.activation, out + first, stretch, 1, stretch);
-    });
+    return run_conv(call.images, plan_, conv, call.kernels);
   }
 
+  [[nodiscard]] Order order(uint32_t) const noexcept override { return Order::either; }
+  [[nodiscard]] bool image_wise() const noexcept override { return true; }
   [[nodiscard]] uint64_t resident_bytes() const noexcept override { return plan_.n_bytes(); }
 
  private:
   ConvPlan plan_;
   AlignedVector<float> bias_;
   cordwood_conv_attributes attributes_;
+  ImageCoding coding_;
+  ImageCoding residual_coding_;
+  ImageCoding out_coding_;
 };
 
 class PoolNode final : public Node {
  public:
-  explicit PoolNode(const cordwood_pool_attributes& attributes) noexcept
-      : attributes_(attributes) {}
+  explicit PoolNode(const Source& source) noexcept
+      : attributes_(source.attributes<cordwood_pool_attributes>()), coding_(source.input(0)) {}
 
   Status infer(std::span<const ArrayForm> inputs,
                std::span<ArrayForm> outputs) const noexcept override {
     const uint32_t axes = attributes_.axes;
-    if (!is_image(inputs[0], axes) || outputs[0].dtype != CORDWOOD_DTYPE_FLOAT32) {
+    if (!is_image(inputs[0], axes, coding_) || outputs[0].dtype != coding_.dtype()) {
       return misfit("pool", "an input of type {} and {} axes, expected float32 and {}",
                     inputs[0].dtype, inputs[0].shape.rank, axes + 2);
     }
@@ -116,8 +143,8 @@ class PoolNode final : public Node {
   Status run(const NodeCall& call) const noexcept override {
     PoolCall pool;
     pool.attributes = attributes_;
-    pool.x = images_of(call.inputs[0]);
-    pool.out = images_of(call.outputs[0]);
+    pool.x = images_of(call.inputs[0], attributes_.axes, coding_);
+    pool.out = images_of(call.outputs[0], attributes_.axes, coding_);
     pool.size = space_of(call.inputs[0].shape(), attributes_.axes);
     pool.n_images = call.inputs[0].shape().size[0];
     pool.channels = call.inputs[0].shape().size[1];
@@ -125,8 +152,12 @@ class PoolNode final : public Node {
     return run_pool(call.products.scratch, pool, call.kernels);
   }
 
+  [[nodiscard]] Order order(uint32_t) const noexcept override { return Order::either; }
+  [[nodiscard]] bool image_wise() const noexcept override { return true; }
+
  private:
   cordwood_pool_attributes attributes_;
+  ImageCoding coding_;
 };
 
 Space kernel_of(const cordwood_tensor& weight, uint32_t axes) noexcept {
@@ -161,14 +192,14 @@ Result<ConvPlan> plan_conv(const Source& source, const cordwood_conv_attributes&
 
 Result<NodePointer> make_image(const Source& source) {
   if (source.op.opcode == CORDWOOD_OP_POOL) {
-    return NodePointer(std::make_unique<PoolNode>(source.attributes<cordwood_pool_attributes>()));
+    return NodePointer(std::make_unique<PoolNode>(source));
   }
   const auto attributes = source.attributes<cordwood_conv_attributes>();
   Result<ConvPlan> plan = plan_conv(source, attributes);
   if (!plan) return plan.status();
   Result<AlignedVector<float>> bias = optional_floats(source, 1);
   if (!bias) return bias.status();
-  return NodePointer(std::make_unique<ConvNode>(std::move(*plan), std::move(*bias), attributes));
+  return NodePointer(std::make_unique<ConvNode>(std::move(*plan), std::move(*bias), source));
 }
 
 }  // namespace cordwood::runtime

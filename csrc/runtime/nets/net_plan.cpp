@@ -28,8 +28,8 @@ uint64_t block_bytes(const NetPlan& plan, std::size_t index, uint64_t whole) noe
   const auto chain = std::ranges::find_if(plan.chains, [&](const NetChain& candidate) {
     return candidate.first <= index && index < candidate.last;
   });
-  const uint64_t most = chain->block_rows * NetChain::kMostThreads;
-  return most >= chain->rows ? whole : whole / chain->rows * most;
+  const uint64_t most = chain->block_parts * NetChain::kMostThreads;
+  return most >= chain->parts ? whole : whole / chain->parts * most;
 }
 
 }  // namespace
@@ -155,6 +155,7 @@ void NetProgram::place(NetPlan& plan) const {
   }
   for (std::size_t i = 0; i < operands_.size(); ++i) {
     plan.operands[i].form = plan.forms[operands_[i]];
+    plan.operands[i].channels_last = values_[operands_[i]].channels_last;
   }
 }
 

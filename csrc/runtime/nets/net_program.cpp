@@ -42,6 +42,7 @@ Result<NetProgram> NetProgram::build(const format::FileView& file,
       }
       program.steps_.push_back(std::move(step));
     }
+    program.choose_orders();
     return program;
   });
 }

@@ -15,6 +15,7 @@ namespace cordwood::runtime {
 /// A value as the file declares it.
 struct NetValue {
   cordwood_value record;
+  bool channels_last = false;  ///< between operators of images
   [[nodiscard]] bool is_input() const noexcept { return record.role == CORDWOOD_ROLE_INPUT; }
   [[nodiscard]] bool is_output() const noexcept { return record.role == CORDWOOD_ROLE_OUTPUT; }
 };
@@ -31,12 +32,13 @@ struct NetStep {
 /// Where a value lies.
 enum class NetPlace : uint8_t { kArena, kInput, kOutput, kConstant };
 
-/// Steps `first` to `last` - 1, which run through blocks of rows.
+/// Steps `first` to `last` - 1, which run through blocks of rows, or of images.
 struct NetChain {
-  uint32_t first;
-  uint32_t last;
-  uint64_t rows;
-  uint64_t block_rows;  ///< of one thread
+  uint32_t first = 0;
+  uint32_t last = 0;
+  uint64_t parts = 0;        ///< rows or images in all
+  uint64_t block_parts = 0;  ///< of one thread
+  bool images = false;
 
   /// Threads that a block is made for at most: bounds what blocks take.
   static constexpr unsigned kMostThreads = 8;
@@ -50,7 +52,7 @@ struct NetPlan {
   std::vector<Array> operands;    ///< [operands] with the addresses of the last run
   std::vector<Array> constants;   ///< [values]
   std::vector<NetChain> chains;   ///< ascending
-  std::vector<uint8_t> in_block;  ///< [values] whether memory holds one block of rows alone
+  std::vector<uint8_t> in_block;  ///< [values] whether memory holds one block of a chain alone
   std::vector<ArrayForm> inputs;  ///< what the plan is for
   uint64_t program = 0;           ///< serial number of its program
   uint64_t arena_bytes = 0;
@@ -91,12 +93,16 @@ class NetProgram {
   [[nodiscard]] uint64_t resident_bytes() const noexcept;
 
  private:
+  void choose_orders();
   Status bind_inputs(std::span<const ArrayForm> inputs, NetPlan& plan) const;
   Status infer(NetPlan& plan) const;
   Status infer_step(const NetStep& step, NetPlan& plan) const;
   void place(NetPlan& plan) const;
   void find_chains(std::span<const uint32_t> root, std::span<uint64_t> last, NetPlan& plan) const;
-  [[nodiscard]] bool joins(const NetStep& step, uint64_t rows, const NetPlan& plan) const noexcept;
+  [[nodiscard]] bool joins(const NetStep& step, const NetChain& chain,
+                           const NetPlan& plan) const noexcept;
+  [[nodiscard]] NetChain longest_chain(uint32_t first, bool images,
+                                       const NetPlan& plan) const noexcept;
   Status run_step(const NetStep& step, std::span<const Array> operands, NetContext& context,
                   unsigned threads) const noexcept;
   Status run_chain(const NetChain& chain, NetContext& context, const NetPlan& plan,
@@ -110,8 +116,8 @@ class NetProgram {
     return {operands_.data() + step.first_operand + step.inputs, step.outputs};
   }
 
-  /// Operands of a step that answers row by row: x, a residual, the answer.
-  static constexpr std::size_t kMostRowOperands = 3;
+  /// Operands of a step that joins a chain: x, a residual, the answer.
+  static constexpr std::size_t kMostChainOperands = 3;
 
   const KernelRow* kernels_ = nullptr;
   std::vector<NetValue> values_;

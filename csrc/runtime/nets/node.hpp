@@ -23,6 +23,13 @@ struct NodeCall {
   unsigned threads;
 };
 
+/// How an operand may lie.
+enum class Order : uint8_t {
+  declared,  ///< in C order of its shape
+  either,    ///< channels last as well
+  alike      ///< channels last as well, where all operands that say so are
+};
+
 class Node {
  public:
   Node() noexcept = default;
@@ -47,9 +54,13 @@ class Node {
   [[nodiscard]] virtual const std::byte* constant() const noexcept { return nullptr; }
   /// Whether this input is there for its shape alone.
   [[nodiscard]] virtual bool reads_shape_only(uint32_t) const noexcept { return false; }
+  /// How an operand, inputs before outputs, may lie.
+  [[nodiscard]] virtual Order order(uint32_t) const noexcept { return Order::declared; }
   /// Whether each row of the outputs, all axes but the last, is made of the same row of the inputs; such
   /// nodes run on any matrix of rows.
   [[nodiscard]] virtual bool row_wise() const noexcept { return false; }
+  /// Whether each entry of the outputs' first axis is made of the same entry of the inputs.
+  [[nodiscard]] virtual bool image_wise() const noexcept { return false; }
   /// Private tables.
   [[nodiscard]] virtual uint64_t resident_bytes() const noexcept { return 0; }
 };
@@ -70,6 +81,9 @@ struct Source {
   }
   [[nodiscard]] cordwood_tensor tensor(uint32_t operand) const noexcept {
     return file.tensors[file.tensor(op, operand)];
+  }
+  [[nodiscard]] cordwood_value input(uint32_t operand) const noexcept {
+    return file.values[file.input(op, operand)];
   }
   [[nodiscard]] cordwood_value output(uint32_t operand) const noexcept {
     return file.values[file.output(op, operand)];

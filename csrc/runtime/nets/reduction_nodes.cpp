@@ -16,8 +16,9 @@ struct Axes {
   Strides kept_strides{};
   Strides gone_strides{};
 
-  Axes(const Shape& shape, uint32_t mask) noexcept {
-    const Strides own = c_strides(shape);
+  Axes(const Array& array, uint32_t mask) noexcept {
+    const Shape& shape = array.shape();
+    const Strides own = strides_of(array);
     for (uint32_t axis = 0; axis < shape.rank; ++axis) {
       const bool goes = (mask >> axis & 1u) != 0;
       Shape& part = goes ? gone : kept;
@@ -115,8 +116,11 @@ T highest() noexcept {
 
 class ReduceNode final : public Node {
  public:
-  explicit ReduceNode(const cordwood_reduce_attributes& attributes) noexcept
-      : attributes_(attributes) {}
+  explicit ReduceNode(const Source& source) noexcept
+      : attributes_(source.attributes<cordwood_reduce_attributes>()) {
+    const uint32_t rank = source.input(0).rank;
+    over_space_ = rank > 2 && attributes_.axes == (1u << rank) - 4;
+  }
 
   Status infer(std::span<const ArrayForm> inputs,
                std::span<ArrayForm> outputs) const noexcept override {
@@ -135,10 +139,19 @@ class ReduceNode final : public Node {
     return {};
   }
 
+  [[nodiscard]] Order order(uint32_t operand) const noexcept override {
+    return operand == 0 ? Order::either : Order::declared;
+  }
+  [[nodiscard]] bool image_wise() const noexcept override { return (attributes_.axes & 1u) == 0; }
+
   Status run(const NodeCall& call) const noexcept override {
     const Array& x = call.inputs[0];
     const Array& out = call.outputs[0];
     if (attributes_.kind == CORDWOOD_REDUCE_LOG_SUM_EXP) return log_sum_exp(call), Status{};
+    if (x.channels_last && over_space_ && attributes_.kind <= CORDWOOD_REDUCE_MEAN) {
+      add_space(x, out.as<float>());
+      return {};
+    }
     with_type(x.form.dtype, [&]<class T>(T) {
       if constexpr (std::is_same_v<T, Bool>) {
         reduce<uint8_t>(x, out);
@@ -154,7 +167,7 @@ class ReduceNode final : public Node {
   void reduce(const Array& x, const Array& out) const noexcept {
     const T* from = x.as<const T>();
     T* to = out.as<T>();
-    const Axes axes(x.shape(), attributes_.axes);
+    const Axes axes(x, attributes_.axes);
     const uint64_t count = axes.gone.elements();
     const auto fold = [&](T start, auto step) {
       axes.each_output([&](int64_t first, uint64_t place) {
@@ -192,7 +205,7 @@ class ReduceNode final : public Node {
   void log_sum_exp(const NodeCall& call) const noexcept {
     const float* from = call.inputs[0].as<const float>();
     float* to = call.outputs[0].as<float>();
-    const Axes axes(call.inputs[0].shape(), attributes_.axes);
+    const Axes axes(call.inputs[0], attributes_.axes);
     std::array<float, 256> some;
     const auto unary = [&](uint32_t kind, uint64_t count) {
       call.kernels.unary_f32({.x = some.data(), .out = some.data(), .n = count, .kind = kind});
@@ -220,7 +233,39 @@ class ReduceNode final : public Node {
     });
   }
 
+  /// Sums or means over all positions of images with channels last: the lane sums of several channels
+  /// side by side.
+  void add_space(const Array& x, float* out) const noexcept {
+    const Shape& shape = x.shape();
+    const uint64_t channels = shape.size[1];
+    const uint64_t positions = shape.elements(2, shape.rank);
+    const bool mean = attributes_.kind == CORDWOOD_REDUCE_MEAN;
+    const auto* from = x.as<const float>();
+    for (uint64_t image = 0; image < shape.size[0]; ++image, from += positions * channels) {
+      for (uint64_t first = 0; first < channels; first += kSideChannels) {
+        const uint64_t n = std::min(kSideChannels, channels - first);
+        std::array<std::array<float, kSideChannels>, 16> lanes{};
+        for (uint64_t at = 0; at < positions; ++at) {
+          auto& lane = lanes[at % lanes.size()];
+          const float* row = from + at * channels + first;
+          for (uint64_t i = 0; i < n; ++i) lane[i] += row[i];
+        }
+        for (std::size_t half = 8; half != 0; half /= 2) {
+          for (std::size_t lane = 0; lane < half; ++lane) {
+            for (uint64_t i = 0; i < n; ++i) lanes[lane][i] += lanes[lane + half][i];
+          }
+        }
+        for (uint64_t i = 0; i < n; ++i) {
+          *out++ = mean ? lanes[0][i] / static_cast<float>(positions) : lanes[0][i];
+        }
+      }
+    }
+  }
+
+  static constexpr uint64_t kSideChannels = 16;
+
   cordwood_reduce_attributes attributes_;
+  bool over_space_ = false;
 };
 
 class ArgReduceNode final : public Node {
@@ -243,7 +288,7 @@ class ArgReduceNode final : public Node {
   Status run(const NodeCall& call) const noexcept override {
     const Array& x = call.inputs[0];
     int64_t* to = call.outputs[0].as<int64_t>();
-    const Axes axes(x.shape(), 1u << attributes_.axis);
+    const Axes axes(x, 1u << attributes_.axis);
     with_type(x.form.dtype, [&]<class T>(T) {
       const T* from = x.as<const T>();
       axes.each_output([&](int64_t first, uint64_t place) {
@@ -275,7 +320,7 @@ Result<NodePointer> make_reduction(const Source& source) {
     return NodePointer(
         std::make_unique<ArgReduceNode>(source.attributes<cordwood_arg_reduce_attributes>()));
   }
-  return NodePointer(std::make_unique<ReduceNode>(source.attributes<cordwood_reduce_attributes>()));
+  return NodePointer(std::make_unique<ReduceNode>(source));
 }
 
 }  // namespace cordwood::runtime

@@ -20,6 +20,19 @@ using Strides = std::array<int64_t, CORDWOOD_MAX_RANK>;
   return strides;
 }
 
+/// Elements from one entry of an axis to the next, as the array lies.
+[[nodiscard]] inline Strides strides_of(const Array& array) noexcept {
+  const Shape& shape = array.shape();
+  Strides strides = c_strides(shape);
+  if (!array.channels_last) return strides;
+  const auto channels = static_cast<int64_t>(shape.size[1]);
+  const auto positions = static_cast<int64_t>(shape.elements(2, shape.rank));
+  for (uint32_t axis = 2; axis < shape.rank; ++axis) strides[axis] *= channels;
+  strides[0] = positions * channels;
+  strides[1] = 1;
+  return strides;
+}
+
 /// Strides of `shape` as an operand of `whole`, aligned at the right; axes of size 1 repeat.
 [[nodiscard]] inline Strides broadcast_strides(const Shape& shape, const Shape& whole) noexcept {
   const Strides own = c_strides(shape);
