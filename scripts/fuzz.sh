@@ -24,7 +24,7 @@ cmake --build "$build" --target fuzz_load --parallel "$(nproc)"
 
 # The fuzzer adds what it finds to its own corpus; the golden files are only read.
 mkdir -p build/fuzz-corpus build/fuzz-seeds
-cp tests/golden/*.cord build/fuzz-seeds/
+cp tests/golden/*.cord tests/golden_nets/*.cord build/fuzz-seeds/
 options=(-max_total_time="$seconds" -artifact_prefix=build/)
 if [ "$kind" = clang ]; then
   options+=(-max_len=65536 -rss_limit_mb=4096 -timeout=10 -print_final_stats=1)

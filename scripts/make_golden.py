@@ -16,9 +16,12 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"
+GOLDEN_NETS = ROOT / "tests" / "golden_nets"
 sys.path.insert(0, str(ROOT / "tests"))
 
-import oracle  # noqa: E402 - found through the line above
+import net_graphs  # noqa: E402 - found through the line above
+import oracle  # noqa: E402
+import oracle_nets  # noqa: E402
 from cordwood.ir import Role  # noqa: E402
 from cordwood.pack import pack  # noqa: E402
 from drawn import LIGHTGBM_ZERO, Shape, make_graph, make_rows  # noqa: E402
@@ -113,6 +116,16 @@ AROUND: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """What a model has besides its shape."""
 
+NETS = {
+    "coded_rows": (net_graphs.everything, net_graphs.given),
+    "tokens_and_images": (lambda: net_graphs.everything("float32"), net_graphs.given),
+    "functions": (
+        net_graphs.functions,
+        lambda: {"x": np.random.default_rng(4).normal(size=(2, 5, 6)).astype(np.float32)},
+    ),
+}
+"""The nets by file name: their Graph and inputs; answers have ``answer_`` before their names."""
+
 N_ROWS = 60
 
 
@@ -135,6 +148,17 @@ def main() -> None:
             continue
         graph = dataclasses.replace(make_graph(shape), **AROUND.get(name, {}))
         np.savez_compressed(path.with_suffix(".npz"), **answers(graph, shape.seed))
+        path.write_bytes(pack(graph))
+        print(f"wrote {path.relative_to(ROOT)} and its answers")
+    GOLDEN_NETS.mkdir(exist_ok=True)
+    for name, (make, given) in NETS.items():
+        path = GOLDEN_NETS / f"{name}.cord"
+        if path.exists():
+            continue
+        graph, inputs = make(), given()
+        found = oracle_nets.run(graph, inputs)
+        found = {f"answer_{output}": answer for output, answer in found.items()}
+        np.savez_compressed(path.with_suffix(".npz"), **inputs, **found)
         path.write_bytes(pack(graph))
         print(f"wrote {path.relative_to(ROOT)} and its answers")
 

@@ -114,3 +114,39 @@ def given(batch: int = 2, length: int = 5) -> dict[str, np.ndarray]:
         "ids": rng.integers(0, 50, (batch, length)),
         "x": rng.normal(size=(batch, 4, 9)).astype(np.float32),
     }
+
+
+def functions() -> Graph:
+    """Draw a small net of what `everything` lacks: gates, powers, holes between elements."""
+    rng = np.random.default_rng(3)
+
+    def draw(*shape: int) -> np.ndarray:
+        return rng.normal(size=shape).astype(np.float32)
+
+    values = [Value("x", "float32", (B, 5, 6), Role.INPUT)]
+    steps: list[nets.NetOperator] = []
+
+    def add(operator: type, out: str, told: tuple, *inputs: str, **more: object) -> str:
+        role = Role.OUTPUT if out.startswith("out") else Role.NONE
+        values.append(Value(out, "float32", told, role))
+        steps.append(operator(inputs=inputs, outputs=(out,), **more))
+        return out
+
+    values += [Value("h", "float32", (B, 5, 8)), Value("last", "float32", (2, B, 4))]
+    gates = nets.Gru(
+        inputs=("x",), outputs=("h", "last"), direction="both",
+        weight_x=(draw(12, 6), draw(12, 6)), weight_h=(draw(12, 4), draw(12, 4)),
+        bias_x=(draw(12), draw(12)), bias_h=(draw(12), None),
+    )  # fmt: skip
+    steps.append(gates)
+    add(arrays.Reduce, "out_last", (2, B), "last", kind="log_sum_exp", axes=(2,))
+    wide = add(
+        nets.Conv, "wide", (B, 3, 10), "h", weight=draw(5, 3, 3), bias=draw(3), transposed=True,
+        stride=(2,), dilation=(1,), pad_before=(4,), pad_after=(4,), output_padding=(1,),
+    )  # fmt: skip
+    wide = add(nets.Activation, "bent", (B, 3, 10), wide, kind="prelu", slope=draw(3))
+    base = add(arrays.Unary, "base", (B, 3, 10), wide, kind="absolute")
+    exponent = add(arrays.Constant, "exponent", (), tensor=np.float32(1.5))
+    raised = add(arrays.Binary, "raised", (B, 3, 10), base, exponent, kind="power")
+    add(nets.Softmax, "out_shares", (B, 3, 10), raised, axis=1, log=True)
+    return Graph(values=tuple(values), operators=tuple(steps), form="dict")

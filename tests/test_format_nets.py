@@ -173,11 +173,7 @@ def test_inspect_tells_of_a_net(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert '"name": "lstm"' in capsys.readouterr().out
 
 
-def test_what_is_for_rows_refuses_a_net_by_name(tmp_path: Path) -> None:
-    path = tmp_path / "net.cord"
-    path.write_bytes(DATA)
-    with pytest.raises(UnsupportedModelError, match="verify takes a model of rows"):
-        cw.verify(object(), path)
+def test_what_is_for_rows_refuses_a_net_by_name() -> None:
     with pytest.raises(UnsupportedModelError, match="load gives a Net"):
         cw.Model(DATA)
 

@@ -121,3 +121,10 @@ def test_batches_of_two_inputs_are_one() -> None:
     assert [value.shape[0] for value in graph.values[:2]] == ["batch", "batch"]
     graph = agree(lambda x, y: (x * 2, y * 3), (draw(3, 4), draw(6, 5)), (draw(2, 4), draw(9, 5)))
     assert [value.shape[0] for value in graph.values[:2]] == ["batch", "given_1_0"]
+
+
+def test_one_tensor_for_two_inputs() -> None:
+    """Examples may be the same object: the inputs stay two."""
+    x = draw(2, 3)
+    graph = agree(lambda one, other: one - 2 * other, (x, x), (draw(2, 3), draw(2, 3, seed=1)))
+    assert len(graph.operators[-1].inputs) == 2

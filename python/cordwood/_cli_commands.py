@@ -11,6 +11,8 @@ from cordwood import _core, api
 from cordwood._cli_operators import operator_lines
 from cordwood._cli_sources import read_rows, read_source, source_beside, source_to_compress
 from cordwood._files import read_bytes
+from cordwood._model_net import Net
+from cordwood._model_net_inputs import read_arrays
 from cordwood._pack_sizes import tree_sizes
 from cordwood.errors import InputError
 
@@ -134,8 +136,11 @@ def verify(arguments: argparse.Namespace) -> Outcome:
     """Prove that a packed file equals its source."""
     from cordwood.verify import verify as verify_model
 
-    rows = None if arguments.data is None else read_rows(arguments.data)
     model = api.load(arguments.file, threads=1)
+    rows: Any = None
+    if arguments.data is not None:
+        net = isinstance(model, Net)
+        rows = [read_arrays(arguments.data)] if net else read_rows(arguments.data)
     read_bytes(arguments.source)
     source = source_to_compress(arguments.source, trust_pickle=arguments.trust_pickle)
     report = verify_model(source, model, rows)
@@ -149,11 +154,16 @@ def bench(arguments: argparse.Namespace) -> Outcome:
     from cordwood.bench.report import render
     from cordwood.bench.run import BATCHES, fresh, library_of, run
 
-    if arguments.file is None or arguments.data is None:
+    if arguments.file is None:
         message = "bench needs a packed file and --data with rows for it, or --ops"
         raise InputError(message)
-    rows = read_rows(arguments.data)
-    model = api.expect_rows(api.load(arguments.file, threads=arguments.threads), "bench")
+    packed = api.load(arguments.file, threads=arguments.threads)
+    if isinstance(packed, Net):
+        return _bench_net(arguments, packed)
+    if arguments.data is None:
+        message = "bench of a model of rows needs --data with rows for it, or --ops"
+        raise InputError(message)
+    model, rows = packed, read_rows(arguments.data)
     peers = tuple(arguments.vs or ())
     source, source_path = None, arguments.source
     races = any(peer != "cordwood" for peer in peers)
@@ -183,6 +193,24 @@ def bench(arguments: argparse.Namespace) -> Outcome:
         cold=cold,
     )
     return Outcome(result.to_dict(), render(result), passed=result.passed)
+
+
+def _bench_net(arguments: argparse.Namespace, net: Net) -> Outcome:
+    """Time a packed net."""
+    from cordwood.bench.nets import render_net, run_net
+
+    if arguments.vs or arguments.source:
+        message = "bench times a net by itself; leave --vs and --source out"
+        raise InputError(message)
+    result = run_net(
+        net,
+        data=None if arguments.data is None else read_arrays(arguments.data),
+        batches=arguments.batch,
+        sequences=arguments.sequence,
+        threads=arguments.threads,
+        budget_s=arguments.seconds,
+    )
+    return Outcome(result.to_dict(), render_net(result))
 
 
 def _bench_ops(arguments: argparse.Namespace) -> Outcome:

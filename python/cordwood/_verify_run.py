@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cordwood import _core, api, frontends
+from cordwood._model_net import Net
 from cordwood._rows import RowsDoor
 from cordwood._verify_compare import prove_refusals, prove_rows
 from cordwood._verify_head import compare_head
@@ -25,6 +26,7 @@ from cordwood.model import Model
 
 if TYPE_CHECKING:
     from cordwood._typing import AnyArray, Float64Array
+    from cordwood._verify_net_report import NetReport
 
 __all__ = ["prove"]
 
@@ -35,12 +37,16 @@ MOST_BASE_ROWS = 10_000
 """About how many of the caller's rows probes start from."""
 
 
-def prove(source: Any, model: Any, X: Any, *, probes: int, seed: int) -> Report:
+def prove(source: Any, model: Any, X: Any, *, probes: int, seed: int) -> Report | NetReport:
     """Do the work of `cordwood.verify.verify`, which explains the parameters."""
     if probes < 0:
         message = f"probes is {probes}, expected 0 or more rows"
         raise InputError(message)
     packed = _load(model)
+    if isinstance(packed, Net):
+        from cordwood._verify_nets import prove_net
+
+        return prove_net(source, packed, X, seed=seed)
     graph = source if isinstance(source, Graph) else frontends.read(source)
     allowance = Allowance.of(packed, graph)
     structure = _prove_structure(graph, packed, allowance)
@@ -112,11 +118,11 @@ def _prove_structure(graph: Graph, model: Model, allowance: Allowance | None) ->
     )
 
 
-def _load(model: Any) -> Model:
-    if isinstance(model, Model):
+def _load(model: Any) -> Model | Net:
+    if isinstance(model, Model | Net):
         return model
     if isinstance(model, str | os.PathLike):
-        return api.expect_rows(api.load(Path(model)), "verify")
+        return api.load(Path(model))
     message = f"model is a {type(model).__name__}, expected a cordwood.Model or a .cord file's path"
     raise InputTypeError(message)
 

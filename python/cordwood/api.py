@@ -15,7 +15,7 @@ from cordwood.recipe import Recipe
 if TYPE_CHECKING:
     from cordwood._model_packed import Check, Device
 
-__all__ = ["compress", "expect_rows", "load"]
+__all__ = ["compress", "load"]
 
 
 def compress(
@@ -24,6 +24,7 @@ def compress(
     *,
     calibration: Any = None,
     example_inputs: Any = None,
+    dynamic_shapes: Any = None,
 ) -> Model | Net:
     """Turn a trained model into a packed one.
 
@@ -41,6 +42,9 @@ def compress(
     example_inputs : tuple of tensors, or dict of tensors by name, optional
         For torch modules, which are read by running them once; refused elsewhere. Axis 0 is the
         batch, and axis 1 of integers and bools the sequence: both may have any size later.
+    dynamic_shapes : tuple or dict, optional
+        For torch modules: which axes may have any size, in the form of ``torch.export.export``,
+        instead of those.
 
     Returns
     -------
@@ -91,12 +95,12 @@ def compress(
         raise UnsupportedModelError(message)
     chosen = Recipe.of(recipe)
     module = frontends.is_module(source)
-    unused = {} if module else {"example_inputs": example_inputs}
+    unused = {} if module else {"example_inputs": example_inputs, "dynamic_shapes": dynamic_shapes}
     _refuse_unused(chosen, **unused, **({"calibration": calibration} if chosen.lossless else {}))
     with _progress.bar():
         _progress.reached(0.0, "reading the model")
         if module:
-            return _compress_module(source, chosen, calibration, example_inputs)
+            return _compress_module(source, chosen, calibration, example_inputs, dynamic_shapes)
         graph = source if isinstance(source, Graph) else frontends.read(source)
         if graph.is_net:
             from cordwood._api_nets import compress_net
@@ -117,7 +121,9 @@ def compress(
         return Model(packed)
 
 
-def _compress_module(source: Any, recipe: Recipe, calibration: Any, example_inputs: Any) -> Net:
+def _compress_module(
+    source: Any, recipe: Recipe, calibration: Any, example_inputs: Any, dynamic_shapes: Any
+) -> Net:
     from cordwood import frontends
     from cordwood._api_nets import compress_net
     from cordwood.passes.simplify_net import simplify_net
@@ -128,7 +134,7 @@ def _compress_module(source: Any, recipe: Recipe, calibration: Any, example_inpu
             " tensors or a dict of them by name"
         )
         raise InputError(message)
-    graph = simplify_net(frontends.read_module(source, example_inputs))
+    graph = simplify_net(frontends.read_module(source, example_inputs, dynamic_shapes))
     return compress_net(graph, recipe, calibration)
 
 
@@ -177,20 +183,6 @@ def _open(data: bytes, **options: Any) -> Model | Net:
     if provenance is None:
         return Model(data, **options)
     return open_net(data, provenance, **options)
-
-
-def expect_rows(model: Model | Net, purpose: str) -> Model:
-    """Return a model of rows as it is.
-
-    Raises
-    ------
-    UnsupportedModelError
-        It is a net, which has no rows.
-    """
-    if isinstance(model, Model):
-        return model
-    message = f"{purpose} takes a model of rows, and this file holds a net: {model!r}"
-    raise UnsupportedModelError(message)
 
 
 def _bytes_of(path_or_bytes: object) -> bytes:

@@ -161,9 +161,15 @@ def _add_verify(subparsers: _Subparsers) -> None:
     parser = _command(
         subparsers, "verify", commands.verify, "prove that a packed model equals its source"
     )
-    parser.add_argument("source", metavar="SOURCE", help=SOURCE)
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help=f"{SOURCE}; for a net a pickled module, or an .npz of inputs and answers by name",
+    )
     parser.add_argument("file", metavar="FILE", help="packed model")
-    parser.add_argument("--data", metavar="X.npy", help="rows to compare answers on as well")
+    parser.add_argument(
+        "--data", metavar="X.npy", help="rows to compare answers on as well; .npz for a net"
+    )
     _add_trust(parser)
 
 
@@ -172,7 +178,17 @@ def _add_bench(subparsers: _Subparsers) -> None:
         subparsers, "bench", commands.bench, "time a packed model or products, and others with it"
     )
     parser.add_argument("file", nargs="?", metavar="FILE", help="packed model; none with --ops")
-    parser.add_argument("--data", metavar="X.npy", help="real rows, for a packed model")
+    parser.add_argument(
+        "--data",
+        metavar="X.npy",
+        help="real rows, for a packed model; for a net an .npz of inputs by name, or none to draw",
+    )
+    parser.add_argument(
+        "--sequence",
+        type=_counts,
+        metavar="SIZES",
+        help="for a net: comma-separated sizes of the other axes that vary (default: 16)",
+    )
     parser.add_argument(
         "--ops", action="store_true", help="time products with int8 and int4 weights instead"
     )

@@ -230,8 +230,8 @@ def _packed(name: str, layer: Any, recipe: Recipe, seen: AnyArray | None) -> tup
         activations = "int8-dynamic"
     weights: Any = recipe.weights
     if str(weights).startswith("int"):
-        looks = seen is not None and not spatial and recipe.method != "rtn"
-        moments = ops.hessian(seen) if looks else None
+        blind = seen is None or spatial or recipe.method == "rtn"
+        moments = None if blind or seen is None else ops.hessian(seen)
         weight: Any = code_weight(matrix, recipe, moments, grouped=not spatial)
     else:
         weight = ops.pack_dense(matrix, weights)

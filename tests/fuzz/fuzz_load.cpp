@@ -17,6 +17,7 @@
 #include "base/result.hpp"
 #include "format/trees.hpp"
 #include "format/view.hpp"
+#include "fuzz_nets.hpp"
 #include "mend.hpp"
 #include "runtime/dispatch.hpp"
 #include "runtime/memory.hpp"
@@ -185,6 +186,19 @@ void run_everywhere(const format::FileView& file) {
   }
 }
 
+/// The same for a net. Which of two NaNs a sum keeps is not said, so bits are not compared.
+void run_net_everywhere(const format::FileView& file) {
+  for (const runtime::KernelRow& kernels : runtime::all_rows()) {
+    if (!runtime::row_available(kernels)) continue;
+    const auto net = runtime::NetProgram::build(file, kernels);
+    if (!net.ok()) {
+      check_failure(net.status());
+      return;
+    }
+    fuzz::run_net(*net, [](const Status& status) { check_failure(status); });
+  }
+}
+
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -204,7 +218,11 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     check_trees(*trees);
   }
-  run_everywhere(*file);
+  if (file->is_net()) {
+    run_net_everywhere(*file);
+  } else {
+    run_everywhere(*file);
+  }
   return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "runtime/nets/element_types.hpp"
+#include "runtime/nets/power.hpp"
 #include "runtime/nets/strides.hpp"
 
 namespace cordwood::runtime {
@@ -95,6 +96,9 @@ struct Remainder {
     }
   }
 };
+struct Power {
+  static float of(float a, float b) noexcept { return power(a, b); }
+};
 struct And {
   template <class T>
   static T of(T a, T b) noexcept {
@@ -133,6 +137,8 @@ bool with_binary(uint32_t kind, Body&& body) noexcept {
       return body(Remainder{}), true;
     case CORDWOOD_BINARY_FLOOR_DIVIDE:
       return body(FloorDivide{}), true;
+    case CORDWOOD_BINARY_POWER:
+      return body(Power{}), true;
     case CORDWOOD_BINARY_AND:
       return body(And{}), true;
     case CORDWOOD_BINARY_OR:
@@ -144,11 +150,13 @@ bool with_binary(uint32_t kind, Body&& body) noexcept {
   }
 }
 
-/// Whether an operation is defined for a type: bits are for integers and bools, division for floats.
+/// Whether an operation is defined for a type: bits are for integers and bools, division for floats, powers
+/// for float32.
 template <class Operation, class T>
 constexpr bool kDefined = [] {
   constexpr bool bits = std::is_same_v<Operation, And> || std::is_same_v<Operation, Or> ||
                         std::is_same_v<Operation, Xor>;
+  if constexpr (std::is_same_v<Operation, Power>) return std::is_same_v<T, float>;
   if constexpr (std::is_floating_point_v<T>) return !bits;
   return !std::is_same_v<Operation, Divide>;
 }();
@@ -216,8 +224,8 @@ class BinaryNode final : public Node {
       with_binary(kind_, [&]<class Operation>(Operation) {
         using Number = Computed<T>;
         if constexpr (kDefined<Operation, Number>) {
-          run_broadcast<Number, Number>(
-              call, [](Number a, Number b) { return Operation::template of<Number>(a, b); });
+          run_broadcast<Number, Number>(call,
+                                        [](Number a, Number b) { return Operation::of(a, b); });
         }
       });
     });

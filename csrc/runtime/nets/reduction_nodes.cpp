@@ -1,5 +1,6 @@
 // reduce and arg_reduce: along axes, in the orders that docs/graph.md fixes.
 #include <array>
+#include <cmath>
 #include <limits>
 
 #include "runtime/nets/element_types.hpp"
@@ -128,8 +129,9 @@ class ReduceNode final : public Node {
         attributes_.kind == CORDWOOD_REDUCE_ANY || attributes_.kind == CORDWOOD_REDUCE_ALL;
     const bool floats = dtype == CORDWOOD_DTYPE_FLOAT32 || dtype == CORDWOOD_DTYPE_FLOAT64;
     const bool mean = attributes_.kind == CORDWOOD_REDUCE_MEAN;
+    const bool narrow = attributes_.kind == CORDWOOD_REDUCE_LOG_SUM_EXP;
     if (outputs[0].dtype != dtype || (dtype == CORDWOOD_DTYPE_BIT) != truth || (mean && !floats) ||
-        !with_type(dtype, [](auto) {})) {
+        (narrow && dtype != CORDWOOD_DTYPE_FLOAT32) || !with_type(dtype, [](auto) {})) {
       return misfit("reduce", "kind {} of type {} to {}, expected one type that it takes",
                     attributes_.kind, dtype, outputs[0].dtype);
     }
@@ -147,6 +149,7 @@ class ReduceNode final : public Node {
   Status run(const NodeCall& call) const noexcept override {
     const Array& x = call.inputs[0];
     const Array& out = call.outputs[0];
+    if (attributes_.kind == CORDWOOD_REDUCE_LOG_SUM_EXP) return log_sum_exp(call), Status{};
     if (x.channels_last && over_space_ && attributes_.kind <= CORDWOOD_REDUCE_MEAN) {
       add_space(x, out.as<float>());
       return {};
@@ -196,6 +199,39 @@ class ReduceNode final : public Node {
       axes.each_element(
           first, [&](int64_t at) { sum.add(square ? times(from[at], from[at]) : from[at]); });
       to[place] = mean ? static_cast<T>(sum.total() / static_cast<T>(count)) : sum.total();
+    });
+  }
+
+  /// max + log(sum(exp(x - max))); the exponentials are taken by the row's kernel, a few at a time. An
+  /// infinite maximum is not subtracted: it would make NaN of itself.
+  void log_sum_exp(const NodeCall& call) const noexcept {
+    const float* from = call.inputs[0].as<const float>();
+    float* to = call.outputs[0].as<float>();
+    const Axes axes(call.inputs[0], attributes_.axes);
+    std::array<float, 256> some;
+    const auto unary = [&](uint32_t kind, uint64_t count) {
+      call.kernels.unary_f32({.x = some.data(), .out = some.data(), .n = count, .kind = kind});
+    };
+    axes.each_output([&](int64_t first, uint64_t place) {
+      float most = lowest<float>();
+      axes.each_element(
+          first, [&](int64_t at) { most = is_nan(most) || most > from[at] ? most : from[at]; });
+      const float base = std::isinf(most) ? 0.0f : most;
+      LaneSum<float> sum;
+      uint64_t held = 0;
+      const auto add = [&] {
+        unary(CORDWOOD_UNARY_EXP, held);
+        for (uint64_t i = 0; i < held; ++i) sum.add(some[i]);
+        held = 0;
+      };
+      axes.each_element(first, [&](int64_t at) {
+        some[held++] = from[at] - base;
+        if (held == some.size()) add();
+      });
+      add();
+      some[0] = sum.total();
+      unary(CORDWOOD_UNARY_LOG, 1);
+      to[place] = base + some[0];
     });
   }
 
@@ -285,11 +321,6 @@ Result<NodePointer> make_reduction(const Source& source) {
   if (source.op.opcode == CORDWOOD_OP_ARG_REDUCE) {
     return NodePointer(
         std::make_unique<ArgReduceNode>(source.attributes<cordwood_arg_reduce_attributes>()));
-  }
-  const auto attributes = source.attributes<cordwood_reduce_attributes>();
-  if (attributes.kind == CORDWOOD_REDUCE_LOG_SUM_EXP) {
-    return fail(CORDWOOD_STATUS_operator_unknown, "reduce", "kind {} is none that it runs",
-                attributes.kind);
   }
   return NodePointer(std::make_unique<ReduceNode>(source));
 }

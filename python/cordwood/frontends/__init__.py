@@ -82,9 +82,9 @@ def is_module(source: object) -> bool:
     )
 
 
-def read_module(module: Any, example_inputs: Any) -> Graph:
+def read_module(module: Any, example_inputs: Any, dynamic_shapes: Any = None) -> Graph:
     """Read a torch module in evaluation mode (`cordwood.frontends.torch`)."""
-    graph: Graph = _front_end("torch").read_module(module, example_inputs)
+    graph: Graph = _front_end("torch").read_module(module, example_inputs, dynamic_shapes)
     return graph
 
 

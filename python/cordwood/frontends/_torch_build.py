@@ -15,7 +15,7 @@ from cordwood.errors import UnsupportedModelError
 from cordwood.frontends._torch_constants import Constants
 from cordwood.frontends._torch_sizes import difference
 from cordwood.ir import Value
-from cordwood.ir_arrays import Cast, Constant, Dimension, Expand, Reduce, Reshape
+from cordwood.ir_arrays import Cast, Concat, Constant, Dimension, Expand, Reduce, Reshape
 from cordwood.ir_nets import NetOperator
 
 if TYPE_CHECKING:
@@ -126,6 +126,23 @@ class Build:
                             inputs.append(name)
                         return Dimension(inputs.index(name), axis, plus)
         return None
+
+    def refer_sum(self, inputs: list[str], size: Any) -> Size:
+        """Return a size as `refer` does; where no value has it, join values whose sizes add up."""
+        found = self.refer(inputs, size)
+        terms = None if found is not None else size.as_coefficients_dict()
+        if terms is None or not all(count.is_Integer and count > 0 for count in terms.values()):
+            return found
+        parts = []
+        for term, count in terms.items():
+            ones = self.constant(np.ones(1, bool))
+            own = int(count) if term.is_Integer else term
+            if not isinstance(own, int) and self.refer([], own) is None:
+                return None
+            parts += [self.expand(ones, (own,))] * (1 if isinstance(own, int) else int(count))
+        joined = self.add("length", "bool", (size,))
+        inputs.append(self.emit(Concat, parts, (joined,), axis=0))
+        return Dimension(len(inputs) - 1, 0, 0)
 
     def reshape(self, source: str, shape: Sequence[Any], name: str = "reshape") -> str:
         """Return the value in another shape."""

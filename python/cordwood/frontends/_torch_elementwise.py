@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -171,16 +172,60 @@ def _prelu(step: Step) -> None:
 def _softplus(step: Step) -> None:
     float32_only(step)
     sharpness, threshold = float(step["beta"]), float(step["threshold"])
-    if threshold < SOFT_LIMIT:
-        refuse(f"threshold is {threshold}, expected {SOFT_LIMIT} or more, where softplus is x")
-    x = step.name("self")
-    if sharpness == 1.0:
-        step.write(Activation, (x,), kind="softplus")
-        return
+    x = wide = step.name("self")
     factor = operand(step, sharpness, "float32")
-    wide = step.step(Binary, (x, factor), kind="multiply")
+    if sharpness != 1.0:
+        wide = step.step(Binary, (x, factor), kind="multiply")
     soft = step.step(Activation, (wide,), kind="softplus")
-    step.write(Binary, (soft, factor), kind="divide")
+    if sharpness != 1.0:
+        soft = step.step(Binary, (soft, factor), kind="divide")
+    if threshold < SOFT_LIMIT:
+        limit = operand(step, threshold, "float32")
+        above = step.step(Compare, (wide, limit), dtype="bool", kind="greater")
+        soft = step.step(Where, (above, x, soft))
+    step.alias(soft)
+
+
+@reads("aten.rrelu_with_noise_functional", "aten.rrelu_with_noise", "aten.rrelu")
+def _drawn_slope(step: Step) -> None:
+    """Read what draws a slope in training and takes the middle one in evaluation."""
+    float32_only(step)
+    if step.get("training"):
+        refuse("it draws slopes at random; call .eval() on the module")
+    middle = (float(step["lower"]) + float(step["upper"])) / 2
+    step.write(Activation, (step.name("self"),), kind="leaky_relu", alpha=middle)
+    step.build.made[step.node] = [step.build.made[step.node]]
+
+
+@reads("aten.log2", "aten.log10", "aten.exp2")
+def _other_base(step: Step) -> None:
+    float32_only(step)
+    name = str(step.node.target).split(".")[1]
+    x = step.build.cast(step.name("self"), "float32")
+    if name == "exp2":
+        step.write(Binary, (operand(step, 2.0, "float32"), x), kind="power")
+        return
+    factor = 1.0 / math.log(2.0 if name == "log2" else 10.0)
+    natural = step.step(Unary, (x,), kind="log")
+    step.write(Binary, (natural, operand(step, factor, "float32")), kind="multiply")
+
+
+@reads("aten.tan", "aten.sinh", "aten.cosh")
+def _halves(step: Step) -> None:
+    """Read what is made of two functions: a tangent, and halves of sums of exponentials."""
+    float32_only(step)
+    name = str(step.node.target).split(".")[1]
+    x = step.build.cast(step.name("self"), "float32")
+    if name == "tan":
+        above, below = (step.step(Unary, (x,), kind=kind) for kind in ("sin", "cos"))
+        step.write(Binary, (above, below), kind="divide")
+        return
+    # expm1 keeps what is small in a hyperbolic sine.
+    kind, joined = ("expm1", "subtract") if name == "sinh" else ("exp", "add")
+    minus = step.step(Unary, (x,), kind="negative")
+    one, other = (step.step(Unary, (value,), kind=kind) for value in (x, minus))
+    both = step.step(Binary, (one, other), kind=joined)
+    step.write(Binary, (both, operand(step, 0.5, "float32")), kind="multiply")
 
 
 @reads("aten.log_sigmoid", "aten.log_sigmoid_forward")
@@ -244,7 +289,21 @@ def _divide(step: Step) -> None:
         whole = step.step(Binary, names, step.shape, kind="divide")
         step.write(Unary, (whole,), kind="truncate")
     else:
-        refuse("integers are divided towards zero, expected rounding_mode='floor'")
+        _divide_towards_zero(step, names)
+
+
+def _divide_towards_zero(step: Step, names: tuple[str, str]) -> None:
+    """Divide integers: one more than the floor where that left a rest below zero."""
+    zero = operand(step, 0, step.dtype)
+    floor = step.step(Binary, names, step.shape, kind="floor_divide")
+    rest = step.step(Binary, names, step.shape, kind="remainder")
+    signs = [step.step(Compare, (value, zero), dtype="bool", kind="less") for value in names]
+    tests = [
+        step.step(Binary, signs, step.shape, kind="xor"),
+        step.step(Compare, (rest, zero), dtype="bool", kind="not_equal"),
+    ]
+    more = step.build.cast(step.step(Binary, tests, kind="and"), step.dtype)
+    step.write(Binary, (floor, more), kind="add")
 
 
 @reads("aten.pow")
@@ -258,13 +317,15 @@ def _power(step: Step) -> None:
         elif exponent == 3:  # noqa: PLR2004  # the cube, as torch takes it
             wide = step.step(Binary, (x, x), kind="multiply")
             step.write(Binary, (wide, x), kind="multiply")
-        elif step.dtype.startswith("float"):
+        elif step.dtype == "float32":
             step.write(Unary, (x,), kind=simple[exponent])
+        elif exponent != 2:  # noqa: PLR2004  # the square
+            refuse(f"it is a power of {step.dtype} to {exponent}, expected float32")
         else:
             step.write(Binary, (x, x), kind="multiply")
         return
-    if not step.dtype.startswith("float"):
-        refuse(f"it is a power of {step.dtype}, expected floats, or an exponent of 1, 2 or 3")
+    if step.dtype != "float32":
+        refuse(f"it is a power of {step.dtype}, expected float32, or an exponent of 1, 2 or 3")
     step.write(Binary, (x, operand(step, exponent, step.dtype)), kind="power")
 
 

@@ -81,6 +81,9 @@ def export(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], shapes
     UnsupportedModelError
         torch cannot follow the module without running it, as where a branch depends on values.
     """
+    seen: set[int] = set()
+    args = tuple(_own(value, seen) for value in args)
+    kwargs = {name: _own(value, seen) for name, value in kwargs.items()}
     if shapes is not None:
         return _decomposed(module, args, kwargs, shapes)
     longer = _Longer()
@@ -92,6 +95,21 @@ def export(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], shapes
             if not _has_length(program, SHORT):
                 return program
     return _decomposed(module, args, kwargs, _default_shapes(module, args, kwargs))
+
+
+def _own(value: Any, seen: set[int]) -> Any:
+    """Copy a tensor that came before: torch.export would take both inputs for one."""
+    import torch
+
+    if isinstance(value, list | tuple):
+        return type(value)(_own(part, seen) for part in value)
+    if isinstance(value, dict):
+        return {name: _own(part, seen) for name, part in value.items()}
+    if not isinstance(value, torch.Tensor):
+        return value
+    again = id(value) in seen
+    seen.add(id(value))
+    return value.clone() if again else value
 
 
 def _default_shapes(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

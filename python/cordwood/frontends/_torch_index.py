@@ -11,12 +11,12 @@ from cordwood.frontends._torch_build import Refused, Step, refuse
 from cordwood.frontends._torch_elementwise import operand
 from cordwood.frontends._torch_registry import reads
 from cordwood.frontends._torch_shapes import part
-from cordwood.ir_arrays import Binary, Compare, Gather, Where
+from cordwood.ir_arrays import Binary, Compare, Gather, Transpose, Where
 
-__all__: list[str] = []
+__all__ = ["counted", "from_front"]
 
 
-def _range(step: Step, size: Any, dtype: str, start: Any = 0) -> str:
+def counted(step: Step, size: Any, dtype: str, start: Any = 0) -> str:
     """Return start, start + 1, ...: a part of a constant that is as long as it may have to be."""
     build = step.build
     first, most = start, size
@@ -45,12 +45,14 @@ def _largest(step: Step, size: Any) -> int:
 def _arange(step: Step) -> None:
     start = step.size(step.get("start", 0) or 0)
     pace = step.size(step.get("step", 1) or 1)
+    # Some uses of a range need no numbers: see `_each_its_own`, and bags of indices.
     if pace != 1 or not step.dtype.startswith("int"):
-        refuse(f"it counts by {pace} in {step.dtype}, expected integers by 1")
+        told = f"it counts by {pace} in {step.dtype}, expected integers by 1"
+        step.build.late[step.node] = told
+        return
     try:
-        step.alias(_range(step, step.shape[0], step.dtype, start))
+        step.alias(counted(step, step.shape[0], step.dtype, start))
     except Refused as error:
-        # Some uses of a range need no numbers: see `_each_its_own`.
         step.build.late[step.node] = str(error)
 
 
@@ -59,13 +61,50 @@ def _triangle(step: Step) -> None:
     """Keep what is on one side of a diagonal: where column - row is on that side of its number."""
     build, x = step.build, step.name("self")
     rows, columns = build.shape(x)[-2:]
-    row = build.reshape(_range(step, rows, "int64"), (rows, 1))
-    column = build.reshape(_range(step, columns, "int64"), (1, columns))
+    row = build.reshape(counted(step, rows, "int64"), (rows, 1))
+    column = build.reshape(counted(step, columns, "int64"), (1, columns))
     apart = step.step(Binary, (column, row), (rows, columns), kind="subtract")
     limit = operand(step, int(step["diagonal"]), "int64")
     kind = "less_equal" if "tril" in str(step.node.target) else "greater_equal"
     keep = step.step(Compare, (apart, limit), dtype="bool", kind=kind)
     step.write(Where, (keep, x, operand(step, 0, step.dtype)))
+
+
+@reads("aten.unfold")
+def _windows(step: Step) -> None:
+    """Read windows along an axis: positions by window and place, the places then moved last."""
+    build, x = step.build, step.name("self")
+    shape, axis = build.shape(x), step.axis("dimension", len(build.shape(x)))
+    size, pace = int(step["size"]), int(step["step"])
+    if not isinstance(shape[axis], int):
+        refuse(f"its axis has {shape[axis]} positions, expected a constant number")
+    count = (shape[axis] - size) // pace + 1
+    places = np.arange(count)[:, None] * pace + np.arange(size)
+    wide = (*shape[:axis], count, size, *shape[axis + 1 :])
+    found = step.step(Gather, (x, build.constant(places)), wide, dtype=step.dtype, axis=axis)
+    order = [number for number in range(len(wide)) if number != axis + 1] + [axis + 1]
+    if order == list(range(len(wide))):
+        step.alias(found)
+    else:
+        step.write(Transpose, (found,), axes=tuple(order))
+
+
+@reads("aten.diagonal")
+def _diagonal(step: Step) -> None:
+    """Read the elements of a diagonal of two constant axes, which become the last one."""
+    build, x = step.build, step.name("self")
+    rank = len(build.shape(x))
+    pair = [step.axis("dim1", rank), step.axis("dim2", rank)]
+    order = [axis for axis in range(rank) if axis not in pair] + pair
+    *rest, rows, columns = (build.shape(x)[axis] for axis in order)
+    if not isinstance(rows, int) or not isinstance(columns, int):
+        refuse(f"its axes have {rows} and {columns} positions, expected constant numbers")
+    moved = x
+    if order != list(range(rank)):
+        moved = step.step(Transpose, (x,), (*rest, rows, columns), axes=tuple(order))
+    flat = build.reshape(moved, (*rest, rows * columns))
+    places = np.diagonal(np.arange(rows * columns).reshape(rows, columns), int(step["offset"]))
+    step.write(Gather, (flat, build.constant(places.copy())), axis=len(rest))
 
 
 @reads("aten.index_select")
@@ -96,7 +135,12 @@ def _index(step: Step) -> None:
     ):
         refuse("its indices are a mask, whose number of elements is known at run time only")
     if axes != list(range(axes[0], axes[0] + len(axes))):
-        refuse("its indices are of axes that are not next to each other")
+        # The axes of the answer that indices make come first then: so do the axes indexed.
+        order = axes + [axis for axis in range(len(build.shape(x))) if axis not in axes]
+        moved = tuple(build.shape(x)[axis] for axis in order)
+        x = step.step(Transpose, (x,), moved, axes=tuple(order))
+        given = [given[axis] for axis in axes]
+        axes = list(range(len(axes)))
     shape = build.shape(x)
     if _is_range(step, given[axes[0]], shape[axes[0]]):
         _each_its_own(step, x, axes, given)
@@ -107,12 +151,12 @@ def _index(step: Step) -> None:
         return
     sizes = [shape[axis] for axis in axes]
     flat = build.reshape(x, (*shape[: axes[0]], math.prod(sizes), *shape[axes[-1] + 1 :]))
-    place = _from_front(step, index, sizes[0])
+    place = from_front(step, index, sizes[0])
     for axis, size in zip(axes[1:], sizes[1:], strict=True):
         own = build.cast(step.name_of(given[axis]), "int64")
         wide = step.step(Binary, (place, _length(step, size)), kind="multiply")
         joined = _joined(build.shape(wide), build.shape(own))
-        place = step.step(Binary, (wide, _from_front(step, own, size)), joined, kind="add")
+        place = step.step(Binary, (wide, from_front(step, own, size)), joined, kind="add")
     step.write(Gather, (flat, place), axis=axes[0])
 
 
@@ -148,7 +192,7 @@ def _length(step: Step, size: Any) -> str:
     return step.build.size_value(size, "int64")
 
 
-def _from_front(step: Step, index: str, size: Any) -> str:
+def from_front(step: Step, index: str, size: Any) -> str:
     """Return an index whose negative positions count from the front instead of the end."""
     zero = operand(step, 0, "int64")
     negative = step.step(Compare, (index, zero), dtype="bool", kind="less")

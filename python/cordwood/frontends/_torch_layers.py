@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import Any
 
 import numpy as np
 
-from cordwood.frontends._torch_build import refuse
+from cordwood.frontends._torch_build import Step, refuse
 from cordwood.frontends._torch_registry import reads
 from cordwood.ir_arrays import Binary, Transpose
 from cordwood.ir_nets import (
@@ -21,9 +22,6 @@ from cordwood.ir_nets import (
     RmsNorm,
     Softmax,
 )
-
-if TYPE_CHECKING:
-    from cordwood.frontends._torch_build import Step
 
 __all__: list[str] = []
 
@@ -55,18 +53,23 @@ def _linear(step: Step) -> None:
 @reads("aten.addmm", "aten.baddbmm")
 def _addmm(step: Step) -> None:
     float32_only(step)
-    if step.number("beta") != 1 or step.number("alpha") != 1:
-        refuse("alpha or beta is not 1, expected a plain sum")
+    weights = (step.number("alpha"), step.number("beta"))
     first, second = ("mat1", "mat2") if "mat1" in step.arguments else ("batch1", "batch2")
     bias = step["self"]
-    if step[second] in step.build.constants and bias in step.build.constants:
+    plain = weights == (1, 1)
+    if plain and step[second] in step.build.constants and bias in step.build.constants:
         vector = step.parameter("self")
-        weight = step.build.constants.float32(step[second], second)
-        if vector.ndim == 1 and weight.ndim == MATRIX:
-            step.write(Linear, (step.name(first),), weight=_turned(weight), bias=vector)
+        matrix = step.build.constants.float32(step[second], second)
+        if vector.ndim == 1 and matrix.ndim == MATRIX:
+            step.write(Linear, (step.name(first),), weight=_turned(matrix), bias=vector)
             return
     product = step.step(Matmul, (step.name(first), step.name(second)), step.shape)
-    step.write(Binary, (product, step.name("self")), kind="add")
+    parts = [product, step.name("self")]
+    for number, weight in enumerate(weights):
+        if weight != 1:
+            factor = step.build.constant(np.array(weight, np.float32))
+            parts[number] = step.step(Binary, (parts[number], factor), kind="multiply")
+    step.write(Binary, parts, kind="add")
 
 
 def _turned(weight: np.ndarray) -> np.ndarray:
@@ -190,12 +193,17 @@ def _layer_norm(step: Step) -> None:
 @reads("aten.rms_norm")
 def _rms_norm(step: Step) -> None:
     float32_only(step)
-    if len(step["normalized_shape"]) != 1:
-        refuse(f"it is over the axes {step['normalized_shape']}, expected the last one alone")
-    epsilon = np.finfo(np.float32).eps if step["eps"] is None else step["eps"]
-    step.write(
-        RmsNorm, (step.name("input"),), epsilon=float(epsilon), weight=step.parameter("weight")
-    )
+    build, x, count = step.build, step.name("input"), len(step["normalized_shape"])
+    epsilon = float(np.finfo(np.float32).eps if step["eps"] is None else step["eps"])
+    weight = step.parameter("weight")
+    if count == 1:
+        step.write(RmsNorm, (x,), epsilon=epsilon, weight=weight)
+        return
+    # Several axes are one, whose elements lie in the same order.
+    joined = (*step.shape[:-count], math.prod(step.shape[-count:]))
+    flat = None if weight is None else weight.reshape(-1)
+    found = step.step(RmsNorm, (build.reshape(x, joined),), joined, epsilon=epsilon, weight=flat)
+    step.alias(build.reshape(found, step.shape, step.node.name))
 
 
 @reads("aten.softmax", "aten._softmax", "aten.log_softmax", "aten._log_softmax")
@@ -213,8 +221,21 @@ def _embedding(step: Step) -> None:
 
 
 @reads("aten.embedding_bag")
-def _embedding_bag(_: Step) -> None:
-    refuse("bags of indices are not read; use an Embedding and a mean or sum over its axis")
+def _embedding_bag(step: Step) -> None:
+    """Read bags of one size, which torch makes of a matrix: offsets that count by that size."""
+    float32_only(step)
+    offsets = step["offsets"]
+    by = Step(step.build, offsets)
+    if "arange" not in str(offsets.target) or step.build.sizes.of(by.get("start") or 0) != 0:
+        refuse("its bags are of sizes that vary; give a matrix of indices, a row for each bag")
+    if step["per_sample_weights"] is not None or step.get("padding_idx") not in (None, -1):
+        refuse("it weighs or leaves out indices; use an Embedding and a sum over its axis")
+    size = by.size(by.get("step", 1))
+    table = step.array("weight")
+    rows = step.build.reshape(step.name("indices"), (step.shape[0], size))
+    combine = ("sum", "mean", "max")[step["mode"]]
+    step.write(Embedding, (rows,), table=table, combine=combine)
+    step.build.made[step.node] = [step.build.made[step.node]]
 
 
 @reads("aten.t", "aten.transpose", "aten.permute", "aten.numpy_T")

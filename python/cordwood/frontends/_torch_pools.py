@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cordwood.frontends._torch_build import refuse
 from cordwood.frontends._torch_layers import float32_only
 from cordwood.frontends._torch_registry import reads
+from cordwood.frontends._torch_resample import average_unevenly, maximum_unevenly
 from cordwood.ir_arrays import Reduce, Resize
 from cordwood.ir_nets import Pool
 
@@ -99,8 +100,12 @@ def _adaptive(step: Step) -> None:
         named = "max" if kind == "max" else "mean"
         step.write(Reduce, (x,), kind=named, axes=axes, keep_axes=True)
     else:
-        if not all(isinstance(b, int) and b % a == 0 for b, a in zip(before, after, strict=True)):
-            refuse(f"it brings {before} to {after}, expected constant sizes that divide")
+        if not all(isinstance(size, int) for size in (*before, *after)):
+            refuse(f"it brings {before} to {after} positions, expected constant numbers")
+        if any(b % a for b, a in zip(before, after, strict=True)):
+            (maximum_unevenly if kind == "max" else average_unevenly)(step, x)
+            step.build.made[step.node] = [step.build.made[step.node]]
+            return
         kernel = tuple(b // a for b, a in zip(before, after, strict=True))
         none, one = (0,) * count, (1,) * count
         step.write(Pool, (x,), kind=kind, kernel=kernel, stride=kernel, dilation=one,

@@ -9,7 +9,7 @@ import numpy as np
 
 from cordwood.frontends._torch_build import refuse
 from cordwood.frontends._torch_registry import READERS, reads
-from cordwood.ir_arrays import ArgReduce, Binary, Reduce, Unary
+from cordwood.ir_arrays import ArgReduce, Binary, Compare, Reduce, Unary
 
 if TYPE_CHECKING:
     from cordwood.frontends._torch_build import Step
@@ -138,9 +138,44 @@ def _norm(step: Step) -> None:
         x = step.step(Unary, (x,), kind="absolute")
         kind = {1: "sum", math.inf: "max", -math.inf: "min"}.get(order, "")
     if not kind:
-        refuse(f"its order is {order}, expected 1, 2, inf or -inf")
+        _norm_of_order(step, x, axes, float(order))
+        return
     if kind != "sum_square":
         step.write(Reduce, (x,), kind=kind, axes=axes, keep_axes=keep)
         return
     total = step.step(Reduce, (x,), step.shape, kind=kind, axes=axes, keep_axes=keep)
+    step.write(Unary, (total,), kind="sqrt")
+
+
+def _norm_of_order(step: Step, x: str, axes: tuple[int, ...], order: float) -> None:
+    """Sum powers of distances and take the root; of order 0, count what is not zero."""
+    build, keep = step.build, bool(step.get("keepdim", False))
+    if order == 0:
+        zero = build.constant(np.array(0, build.dtype(x)))
+        other = step.step(Compare, (x, zero), dtype="bool", kind="not_equal")
+        step.write(Reduce, (build.cast(other, step.dtype),), kind="sum", axes=axes, keep_axes=keep)
+        return
+    exponent, root = (build.constant(np.array(p, np.float32)) for p in (order, 1 / order))
+    powers = step.step(Binary, (x, exponent), kind="power")
+    total = step.step(Reduce, (powers,), step.shape, kind="sum", axes=axes, keep_axes=keep)
+    step.write(Binary, (total, root), kind="power")
+
+
+@reads("aten._cdist_forward", "aten.cdist", "aten._euclidean_dist")
+def _distances(step: Step) -> None:
+    """Read the distance of each row of one matrix from each of another."""
+    build, order = step.build, float(step.get("p", 2.0))
+    if order not in (1.0, 2.0):
+        refuse(f"its order is {order}, expected 1 or 2")
+    one, two = step.name("x1"), step.name("x2")
+    rows, others = build.shape(one), build.shape(two)
+    one = build.reshape(one, (*rows[:-1], 1, rows[-1]))
+    two = build.reshape(two, (*others[:-2], 1, *others[-2:]))
+    wide = (*step.shape, rows[-1])
+    apart = step.step(Binary, (one, two), wide, kind="subtract")
+    last = (len(wide) - 1,)
+    if order == 1.0:
+        step.write(Reduce, (step.step(Unary, (apart,), kind="absolute"),), kind="sum", axes=last)
+        return
+    total = step.step(Reduce, (apart,), step.shape, kind="sum_square", axes=last)
     step.write(Unary, (total,), kind="sqrt")

@@ -116,6 +116,8 @@ def part(step: Step, x: str, axis: int, start: Any, stop: Any, pace: int, length
                 # From the end: what is left is a size that another value may have.
                 found = build.refer(inputs, shape[axis] + end)
             if found is None:
+                found = build.refer_sum(inputs, end)
+            if found is None:
                 refuse(f"it ends at {end}, a size that no other value has")
         ends.append(found)
     rank = len(shape)

@@ -11,10 +11,13 @@ from cordwood.frontends import (  # noqa: F401  # importing them registers their
     _torch_elementwise,
     _torch_index,
     _torch_layers,
+    _torch_order,
     _torch_pools,
     _torch_reduce,
+    _torch_resample,
     _torch_sequence,
     _torch_shapes,
+    _torch_writes,
 )
 from cordwood.frontends._torch_build import (
     Build,
@@ -88,7 +91,10 @@ def read_module(module: Any, example_inputs: Any, dynamic_shapes: Any = None) ->
     build = Build(program, Sizes(program, axis_names(module, args, kwargs, dynamic_shapes)))
     roles = _inputs(build, program)
     _read(module, build, program)
-    operators, names, form = name_outputs(build, program)
+    try:
+        operators, names, form = name_outputs(build, program)
+    except Refused as error:
+        raise unsupported(module, [f"an output: {error}"]) from error
     roles.update(dict.fromkeys(names, ir.Role.OUTPUT))
     values = build.graph_values(roles)
     known = {size for value in values for size in value.shape}
@@ -158,8 +164,8 @@ def _check_operators(module: Any, program: Any) -> None:
 
 def _hint(node: Any) -> str:
     name = str(node.target)
-    if "index_put" in name or "scatter" in name:
-        return "pass a cache as an input and join it with torch.cat, or use torch.where"
+    if "scatter" in name:
+        return "write a slice, use torch.where, or a sum of products"
     if "_local_scalar_dense" in name or "nonzero" in name:
         return "what follows depends on values, not on shapes alone"
     return "no operator of a Graph has its meaning"
@@ -219,6 +225,8 @@ def _pick(build: Build, node: Any) -> None:
         names = names if isinstance(names, list) else [names]
         if number < len(names):
             build.made[node] = names[number]
+        else:
+            build.late[node] = f"no operator has the answer {number} of {source.target}"
 
 
 def _provenance(module: Any) -> Mapping[str, Any]:
