@@ -81,8 +81,8 @@ class Recipe:
     activations : {"float32", "int8-dynamic", "uint8-dynamic", "int8-static", "uint8-static"}, \
 optional
         Of nets: how the rows that meet coded weights are coded: by each row's own range, or by one
-        that calibration shows. Images of convolutions have fixed codes, unsigned, wherever there
-        is calibration, and a scale for each image without.
+        that calibration shows. Images of convolutions have fixed codes, unsigned, where there is
+        calibration and images are of like size, else a scale for each image.
     observer : {"min-max", "percentile", "mse", "entropy"}, optional
         Of nets: how calibration chooses the range of fixed codes; ``"mse"`` when absent.
     sparsity : str or float, optional
