@@ -180,8 +180,8 @@ assert cordwood.load(data, device="echo").device == "echo"
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"abi_version": 5}, "its ABI version is 5, this build has 4; build it against"),
-        ({"abi_version": 3}, "its ABI version is 3, this build has 4; build it against"),
+        ({"abi_version": 6}, "its ABI version is 6, this build has 5; build it against"),
+        ({"abi_version": 3}, "its ABI version is 3, this build has 5; build it against"),
         ({"struct_bytes": 80}, "its table has 80 bytes, expected 112; build it against"),
         ({"struct_bytes": 120}, "its table has 120 bytes, expected 112; build it against"),
         ({"name": b"cpu"}, "backend cpu: a device of this name is registered already"),

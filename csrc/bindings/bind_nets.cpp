@@ -159,7 +159,7 @@ py::list run(const LoadedNet& self, const py::tuple& given, const py::object& pr
   }
   {
     const Unlocked unlocked(true);
-    code = self.model->run_net(context, inputs, outputs, threads, why);
+    code = self.model->run_net(context, inputs, outputs, threads, nullptr, why);
   }
   if (code != CORDWOOD_STATUS_ok) throw_message(code, why.text);
   return answers;

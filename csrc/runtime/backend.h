@@ -17,7 +17,7 @@ extern "C" {
 #endif
 
 /* Grows with every change of a struct or a rule below; a table of another version is refused. */
-#define CORDWOOD_BACKEND_ABI 4u
+#define CORDWOOD_BACKEND_ABI 5u
 
 /* Name of the Python capsule that carries a `const struct cordwood_backend *`. */
 #define CORDWOOD_BACKEND_CAPSULE "cordwood.backend"
@@ -178,11 +178,13 @@ struct cordwood_backend {
                        struct cordwood_array* outputs, uint32_t n_outputs,
                        struct cordwood_message* why) CORDWOOD_NOEXCEPT;
 
-  /* Runs a net. Outputs have the forms that `shape_net` gave, and memory of the caller's. */
+  /* Runs a net. Outputs have the forms that `shape_net` gave, and memory of the caller's. `seconds`, where
+   * it is not NULL, has one entry for each operator of the file; the time that it took is added. */
   int32_t (*run_net)(const struct cordwood_backend_model* model,
                      struct cordwood_backend_context* context, const struct cordwood_array* inputs,
                      uint32_t n_inputs, const struct cordwood_array* outputs, uint32_t n_outputs,
-                     uint32_t threads, struct cordwood_message* why) CORDWOOD_NOEXCEPT;
+                     uint32_t threads, double* seconds,
+                     struct cordwood_message* why) CORDWOOD_NOEXCEPT;
 };
 
 #ifdef __cplusplus

@@ -80,14 +80,14 @@ class DeviceModel {
                                       static_cast<uint32_t>(outputs.size()), &why);
   }
 
-  /// Runs a net.
+  /// Runs a net; adds to `seconds`, where it is not null, the time of each operator.
   [[nodiscard]] int32_t run_net(cordwood_backend_context* context,
                                 std::span<const cordwood_array> inputs,
                                 std::span<const cordwood_array> outputs, unsigned threads,
-                                cordwood_message& why) const noexcept {
+                                double* seconds, cordwood_message& why) const noexcept {
     return device_.backend->run_net(model_, context, inputs.data(),
                                     static_cast<uint32_t>(inputs.size()), outputs.data(),
-                                    static_cast<uint32_t>(outputs.size()), threads, &why);
+                                    static_cast<uint32_t>(outputs.size()), threads, seconds, &why);
   }
 
   [[nodiscard]] const Device& device() const noexcept { return device_; }

@@ -253,7 +253,8 @@ int32_t shape_net(const cordwood_backend_model* model, cordwood_backend_context*
 
 int32_t run_net(const cordwood_backend_model* model, cordwood_backend_context* context,
                 const cordwood_array* inputs, uint32_t n_inputs, const cordwood_array* outputs,
-                uint32_t n_outputs, uint32_t threads, cordwood_message* why) noexcept {
+                uint32_t n_outputs, uint32_t threads, double* seconds,
+                cordwood_message* why) noexcept {
   const CpuModel& self = reveal(model);
   NetContext& scratch = reveal(context)->net;
   const Result<NetPlan*> plan = plan_for(self, scratch, {inputs, n_inputs});
@@ -263,6 +264,7 @@ int32_t run_net(const cordwood_backend_model* model, cordwood_backend_context* c
       return fail(CORDWOOD_STATUS_shape_mismatch, "net", "{} outputs, expected {}", n_outputs,
                   self.net->outputs().size());
     }
+    scratch.seconds = seconds;
     return self.net->run(scratch, **plan, scratch.inputs, scratch.outputs, threads);
   });
   return status.ok() ? CORDWOOD_STATUS_ok : explain(status, *why);

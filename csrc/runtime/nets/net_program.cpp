@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 
 #include "runtime/float_mode.hpp"
@@ -60,15 +61,21 @@ uint64_t NetProgram::resident_bytes() const noexcept {
 
 Status NetProgram::run_step(const NetStep& step, std::span<const Array> operands,
                             NetContext& context, unsigned threads) const noexcept {
-  return step.node->run({.inputs = operands.first(step.inputs),
-                         .outputs = operands.subspan(step.inputs),
-                         .scratch = context.scratch.bytes(),
-                         .products = context.products,
-                         .sparse = context.sparse,
-                         .images = context.images,
-                         .kernels = *kernels_->arrays,
-                         .threads = threads,
-                         .same_input = step.same_input});
+  const NodeCall call{.inputs = operands.first(step.inputs),
+                      .outputs = operands.subspan(step.inputs),
+                      .scratch = context.scratch.bytes(),
+                      .products = context.products,
+                      .sparse = context.sparse,
+                      .images = context.images,
+                      .kernels = *kernels_->arrays,
+                      .threads = threads,
+                      .same_input = step.same_input};
+  if (context.seconds == nullptr) return step.node->run(call);
+  const auto start = std::chrono::steady_clock::now();
+  const Status status = step.node->run(call);
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+  context.seconds[&step - steps_.data()] += taken.count();
+  return status;
 }
 
 Status NetProgram::run(NetContext& context, NetPlan& plan, std::span<const Array> inputs,

@@ -78,6 +78,8 @@ struct NetContext {
   std::vector<Array> inputs;                    ///< of the call
   std::vector<Array> outputs;
   std::vector<ArrayForm> forms;
+  double* seconds =
+      nullptr;  ///< [steps] that a run adds the time of each to; null where none is asked
 };
 
 class NetProgram {
