@@ -9,9 +9,7 @@ __version__: str
 @final
 class Net:
     def __init__(self, data: bytes, *, device: str = "cpu", check_all: bool = True) -> None: ...
-    def run(
-        self, inputs: tuple[Any, ...], prepare: Callable[[Any, int], np.ndarray], *, threads: int
-    ) -> list[np.ndarray]: ...
+    def caller(self, order: Any, prepare: Any, *, form: str, threads: int) -> Any: ...
     @property
     def inputs(
         self,
