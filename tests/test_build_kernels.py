@@ -6,6 +6,7 @@ machine runs would stop on an illegal instruction.
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,3 +32,15 @@ def test_kernel_objects_have_no_weak_symbol(kernel_objects: list[Path]) -> None:
     assert any("/scalar.cpp" in str(path) for path in kernel_objects)
     for path in kernel_objects:
         native_build.check_symbols(nm, path)
+
+
+def test_weights_are_asked_for_ahead(kernel_objects: list[Path], root: Path) -> None:
+    """GCC drops calls of what does nothing but prefetch, unless it is inlined by order."""
+    objdump = native_build.tool("objdump")
+    for path in kernel_objects:
+        source = root / "csrc" / str(path).split("/csrc/")[1].removesuffix(".o")
+        if "_mm_prefetch(" in source.read_text():
+            listing = subprocess.run(
+                [objdump, "-d", path], check=True, capture_output=True, text=True
+            ).stdout
+            assert "prefetch" in listing, source

@@ -1,9 +1,7 @@
-// What Python sees of nets: a loaded one, what it reads and writes, and a call.
+// What Python sees of nets: a loaded one, what it reads and writes, and what makes its calls.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
-#include <algorithm>
-#include <array>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,9 +9,8 @@
 #include "bindings/errors.hpp"
 #include "bindings/file_buffer.hpp"
 #include "bindings/labels.hpp"
-#include "bindings/method.hpp"
+#include "bindings/loaded_net.hpp"
 #include "bindings/rooms.hpp"
-#include "bindings/rows.hpp"
 #include "runtime/backends.hpp"
 
 namespace cordwood::bindings {
@@ -33,23 +30,6 @@ const char* numpy_name(uint8_t dtype) noexcept {
       return format::dtype_bits(dtype) < 8 ? nullptr : format::dtype_name(dtype);
   }
 }
-
-/// An input or output as its file declares it.
-struct Port {
-  std::string name;
-  py::dtype dtype;
-  uint8_t dtype_code = 0;
-  py::tuple shape;  ///< sizes, or None where they vary
-  py::tuple most;   ///< largest sizes, or None where there is no bound
-};
-
-struct LoadedNet {
-  std::shared_ptr<const DeviceModel> model;
-  std::vector<Port> inputs;
-  std::vector<Port> outputs;
-  py::object classes;  ///< labels of the first output's columns, or None
-  py::str provenance;
-};
 
 Port make_port(const cordwood_value& value, std::string name) {
   const char* type = numpy_name(value.dtype);
@@ -100,69 +80,46 @@ LoadedNet load_net(const py::bytes& data, std::string_view device_name, bool che
                                                  std::to_string(ports.size())));
     }
   }
+  loaded.n_operators = file.operators.size();
   loaded.classes = label_arrays(file.classes);
   loaded.provenance = py::str(file.provenance.data(), file.provenance.size());
   return loaded;
 }
 
-cordwood_array describe(const py::array& array, uint8_t dtype) {
-  cordwood_array given{};
-  given.data = py::detail::array_proxy(array.ptr())->data;
-  given.dtype = dtype;
-  given.rank = static_cast<uint8_t>(std::min<py::ssize_t>(array.ndim(), 255));
-  for (py::ssize_t axis = 0; axis < std::min<py::ssize_t>(array.ndim(), CORDWOOD_MAX_RANK);
-       ++axis) {
-    given.size[axis] = static_cast<uint64_t>(array.shape(axis));
-  }
-  return given;
+AnswerForm answer_form(std::string_view name) {
+  if (name == "single") return AnswerForm::single;
+  if (name == "tuple") return AnswerForm::tuple;
+  if (name == "dict") return AnswerForm::dict;
+  throw py::value_error("the form of answers is 'single', 'tuple' or 'dict'");
 }
 
-/// Whether an array can be read where it lies: its type, C order, whole elements.
-bool readable(const py::handle& given, const Port& port) {
-  if (!py::isinstance<py::array>(given)) return false;
-  const auto array = py::reinterpret_borrow<py::array>(given);
-  constexpr int flags = int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_};
-  return (array.flags() & flags) == flags && array.dtype().equal(port.dtype);
-}
-
-/// Answers one call. `prepare(given, place)` makes an array of what cannot be read where it lies.
-py::list run(const LoadedNet& self, const py::tuple& given, const py::object& prepare,
-             unsigned threads) {
-  if (given.size() != self.inputs.size()) {
-    throw_status(fail(CORDWOOD_STATUS_shape_mismatch, "net", "{} inputs were given, expected {}",
-                      given.size(), self.inputs.size()));
+/// The builtin that answers calls of a net.
+py::object caller(const py::object& self, const py::object& order, const py::object& prepare,
+                  std::string_view form, unsigned threads, const py::object& seconds) {
+  const auto& net = self.cast<const LoadedNet&>();
+  const AnswerForm answers = answer_form(form);
+  if (answers == AnswerForm::single && net.outputs.size() != 1) {
+    throw py::value_error("a net has the form 'single' where it has one output");
   }
-  std::vector<py::array> arrays;
-  std::vector<cordwood_array> inputs;
-  for (std::size_t i = 0; i < given.size(); ++i) {
-    py::object array = given[i];
-    if (!readable(array, self.inputs[i])) array = prepare(array, i);
-    if (!readable(array, self.inputs[i])) throw py::type_error("inputs must be arrays");
-    arrays.push_back(py::reinterpret_borrow<py::array>(array));
-    inputs.push_back(describe(arrays.back(), self.inputs[i].dtype_code));
+  double* times = nullptr;
+  if (!seconds.is_none()) {
+    auto array = seconds.cast<py::array_t<double, py::array::c_style>>();
+    if (array.ptr() != seconds.ptr() || static_cast<std::size_t>(array.size()) != net.n_operators) {
+      throw py::value_error("seconds is an array of float64 with an entry for each operator");
+    }
+    times = array.mutable_data();
   }
-  cordwood_message why;
-  cordwood_backend_context* context = nullptr;
-  int32_t code = thread_contexts().prepare(self.model->device(), context, why);
-  std::vector<cordwood_array> outputs(self.outputs.size());
-  if (code == CORDWOOD_STATUS_ok) code = self.model->shape_net(context, inputs, outputs, why);
-  if (code != CORDWOOD_STATUS_ok) throw_message(code, why.text);
-  py::list answers(outputs.size());
-  for (std::size_t i = 0; i < outputs.size(); ++i) {
-    std::array<Py_intptr_t, CORDWOOD_MAX_RANK> shape{};
-    std::copy_n(outputs[i].size, CORDWOOD_MAX_RANK, shape.begin());
-    PyObject* array =
-        new_array(py::dtype(self.outputs[i].dtype).release().ptr(), outputs[i].rank, shape.data());
-    if (array == nullptr) throw py::error_already_set();
-    outputs[i].data = array_data(array);
-    answers[i] = py::reinterpret_steal<py::object>(array);
-  }
-  {
-    const Unlocked unlocked(true);
-    code = self.model->run_net(context, inputs, outputs, threads, nullptr, why);
-  }
-  if (code != CORDWOOD_STATUS_ok) throw_message(code, why.text);
-  return answers;
+  py::tuple names(net.outputs.size());
+  for (std::size_t i = 0; i < net.outputs.size(); ++i) names[i] = py::str(net.outputs[i].name);
+  return make_net_call({.owner = self,
+                        .net = &net,
+                        .order = order,
+                        .prepare = prepare,
+                        .names = std::move(names),
+                        .form = answers,
+                        .threads = threads,
+                        .times = seconds,
+                        .seconds = times});
 }
 
 py::list ports(const std::vector<Port>& all) {
@@ -193,8 +150,10 @@ void register_nets(py::module_& m) {
                         "A packed net ready to run on a device.")
       .def(py::init(&load_net), py::arg("data"), py::kw_only(), py::arg("device") = "cpu",
            py::arg("check_all") = true)
-      .def("run", &run, py::arg("inputs"), py::arg("prepare"), py::kw_only(), py::arg("threads"),
-           "Answers inputs with a list of fresh arrays.")
+      .def("caller", &caller, py::arg("order"), py::arg("prepare"), py::kw_only(), py::arg("form"),
+           py::arg("threads"), py::arg("seconds") = py::none(),
+           "A builtin that answers inputs with fresh arrays; `seconds`, an array, gets the time of "
+           "each operator added.")
       .def_property_readonly("inputs", [](const LoadedNet& self) { return ports(self.inputs); })
       .def_property_readonly("outputs", [](const LoadedNet& self) { return ports(self.outputs); })
       .def_readonly("classes", &LoadedNet::classes)

@@ -4,22 +4,20 @@ from typing import Any, Literal, final, overload
 import numpy as np
 from typing_extensions import Buffer
 
+_Ports = list[tuple[str, np.dtype[Any], tuple[int | None, ...], tuple[int | None, ...]]]
+
 __version__: str
 
 @final
 class Net:
     def __init__(self, data: bytes, *, device: str = "cpu", check_all: bool = True) -> None: ...
-    def run(
-        self, inputs: tuple[Any, ...], prepare: Callable[[Any, int], np.ndarray], *, threads: int
-    ) -> list[np.ndarray]: ...
+    def caller(
+        self, order: Any, prepare: Any, *, form: str, threads: int, seconds: Any = None
+    ) -> Any: ...
     @property
-    def inputs(
-        self,
-    ) -> list[tuple[str, np.dtype[Any], tuple[int | None, ...], tuple[int | None, ...]]]: ...
+    def inputs(self) -> _Ports: ...
     @property
-    def outputs(
-        self,
-    ) -> list[tuple[str, np.dtype[Any], tuple[int | None, ...], tuple[int | None, ...]]]: ...
+    def outputs(self) -> _Ports: ...
     @property
     def classes(self) -> np.ndarray | tuple[str, ...] | None: ...
     @property

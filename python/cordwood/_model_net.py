@@ -108,6 +108,18 @@ class Net(Packed):
                 f"'tuple' or 'dict'"
             )
             raise FormatError(message, code="provenance_invalid")
+        self._answer = self._caller()
+
+    def _caller(self, seconds: np.ndarray | None = None) -> Any:
+        """Make the builtin that answers calls; it adds each operator's time to `seconds`."""
+        door = _Door(self.inputs)
+        return self._native.caller(
+            door.in_order,
+            door.prepare,
+            form="dict" if self._form == "rows" else self._form,
+            threads=self._threads,
+            seconds=seconds,
+        )
 
     def __call__(self, *arrays: Any, **named: Any) -> Any:
         """Run the net.
@@ -137,23 +149,62 @@ class Net(Packed):
         -----
         Arrays of the input's type in C order are read where they lie; others are converted once.
         """
-        given = (
-            self._in_order(arrays, named) if named or len(arrays) != len(self.inputs) else arrays
-        )
-        if len(given) == 1 and isinstance(given[0], dict):
-            given = self._in_order((), given[0])
-        answers = self._native.run(given, self._prepare, threads=self._threads)
-        if self._form == "single":
-            return answers[0]
-        if self._form == "tuple":
-            return tuple(answers)
-        return {port.name: answer for port, answer in zip(self.outputs, answers, strict=True)}
+        return self._answer(*arrays, **named)
 
-    def _in_order(self, arrays: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
-        """Bring inputs into order: positions first, then names."""
+    def _facts_text(self) -> str:
+        return self._native.provenance
+
+    def summary(self, *arrays: Any, **named: Any) -> str:
+        """Describe the net: its inputs and outputs, and each operator with its type and bytes.
+
+        Parameters
+        ----------
+        *arrays, **named : array_like
+            Inputs as a call takes them; given any, each operator's time on them is told.
+        """
+        from cordwood._model_net_summary import operator_times, summary
+
+        seconds = None
+        if arrays or named:
+            count = len(_core.inspect(self._data)["operators"])
+            seconds = operator_times(self._caller, count, arrays, named)
+        return summary(self, seconds)
+
+    def __repr__(self) -> str:
+        """Name the inputs, the outputs and the size."""
+        inputs = ", ".join(map(repr, self.inputs))
+        outputs = ", ".join(map(repr, self.outputs))
+        return f"<cordwood.Net ({inputs}) -> ({outputs}), {self.nbytes:,} bytes>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as bytes; the threads asked for are resolved anew where it is read."""
+        return _restore, (type(self), self._data, self._device, self._requested_threads)
+
+
+class _Door:
+    """What a call does where inputs are not ready as they are; it knows nothing of the net."""
+
+    def __init__(self, inputs: tuple[Port, ...]) -> None:
+        self._inputs = inputs
+
+    def in_order(self, arrays: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+        """Bring inputs into order: positions first, then names; or those of the only mapping."""
         if len(arrays) == 1 and isinstance(arrays[0], dict) and not named:
-            return self._in_order((), arrays[0])
-        names = [port.name for port in self.inputs]
+            return self._places((), arrays[0])
+        given = self._places(arrays, named)
+        if len(given) == 1 and isinstance(given[0], dict):
+            return self._places((), given[0])
+        return given
+
+    def _places(self, arrays: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+        """Give each input its place.
+
+        Raises
+        ------
+        InputError
+            One is missing, unknown or given twice.
+        """
+        names = [port.name for port in self._inputs]
         unknown = sorted(set(named) - set(names))
         twice = sorted(set(named) & set(names[: len(arrays)]))
         missing = [name for name in names[len(arrays) :] if name not in named]
@@ -166,9 +217,9 @@ class Net(Packed):
             raise InputError(message)
         return (*arrays, *(named[name] for name in names[len(arrays) :]))
 
-    def _prepare(self, given: Any, place: int) -> np.ndarray:
+    def prepare(self, given: Any, place: int) -> np.ndarray:
         """Make an array of an input that cannot be read where it lies."""
-        port = self.inputs[place]
+        port = self._inputs[place]
         if hasattr(given, "detach"):  # a torch tensor that still belongs to a gradient
             given = given.detach()
         array = np.asarray(given)
@@ -179,25 +230,6 @@ class Net(Packed):
             )
             raise InputTypeError(message)
         return np.array(array, dtype=port.dtype, order="C", copy=True)
-
-    def _facts_text(self) -> str:
-        return self._native.provenance
-
-    def summary(self) -> str:
-        """Describe the net: its inputs and outputs, and each operator with its type and bytes."""
-        from cordwood._model_net_summary import summary
-
-        return summary(self)
-
-    def __repr__(self) -> str:
-        """Name the inputs, the outputs and the size."""
-        inputs = ", ".join(map(repr, self.inputs))
-        outputs = ", ".join(map(repr, self.outputs))
-        return f"<cordwood.Net ({inputs}) -> ({outputs}), {self.nbytes:,} bytes>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as bytes; the threads asked for are resolved anew where it is read."""
-        return _restore, (type(self), self._data, self._device, self._requested_threads)
 
 
 def _restore(kind: type[Net], data: bytes, device: Device, threads: int | None) -> Net:

@@ -9,18 +9,44 @@ import numpy as np
 from cordwood import _core
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cordwood._model_net import Net
 
-__all__ = ["summary"]
+__all__ = ["operator_times", "summary"]
 
 
-def summary(net: Net) -> str:
+RUNS = 9
+
+
+def operator_times(
+    caller: Callable[[np.ndarray], Callable[..., Any]],
+    n_operators: int,
+    arrays: tuple[Any, ...],
+    named: dict[str, Any],
+) -> np.ndarray:
+    """Return the median time that each operator takes on some inputs, in seconds."""
+    seconds = np.zeros(n_operators)
+    call = caller(seconds)
+    call(*arrays, **named)
+    taken = np.empty((RUNS, n_operators))
+    for run in taken:
+        seconds[:] = 0.0
+        call(*arrays, **named)
+        run[:] = seconds
+    middle: np.ndarray = np.median(taken, axis=0)
+    return middle
+
+
+def summary(net: Net, seconds: np.ndarray | None = None) -> str:
     """Describe a net in lines: source, inputs, outputs, then each operator with weights.
 
     Parameters
     ----------
     net : Net
         Loaded.
+    seconds : ndarray of shape (n_operators,), optional
+        The time that each operator takes.
 
     Returns
     -------
@@ -46,7 +72,7 @@ def summary(net: Net) -> str:
     places = places if isinstance(places, list) else []
     own = {f"layer {place or 'without a name'}" for place in places}
     lines += [f"loss      {name}: {losses[name]}" for name in sorted(losses) if name not in own]
-    return "\n".join(lines + _operators(net, places, losses))
+    return "\n".join(lines + _operators(net, places, losses, seconds))
 
 
 def _methods(net: Net, facts: dict[str, Any]) -> list[str]:
@@ -61,17 +87,21 @@ def _dict(facts: dict[str, Any], key: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _operators(net: Net, places: list[Any], losses: dict[str, Any]) -> list[str]:
+def _operators(
+    net: Net, places: list[Any], losses: dict[str, Any], seconds: np.ndarray | None
+) -> list[str]:
     inspected = _core.inspect(net.to_bytes())
     tensors = inspected["tensors"]
     lines, others = [], 0
     linear, sparse = 0, 0
     products, in_integers = 0, 0
+    others_seconds = 0.0
     for number, operator in enumerate(inspected["operators"]):
         held = [tensors[at] for at in operator["tensors"] if at is not None]
         weights = [tensor for tensor in held if len(tensor["shape"]) > 1]
         if not weights:
             others += 1
+            others_seconds += 0.0 if seconds is None else float(seconds[number])
             continue
         shape = " x ".join(str(size) for size in weights[0]["shape"])
         parts = [tensors[at] for tensor in held for at in tensor["parts"]]
@@ -90,15 +120,21 @@ def _operators(net: Net, places: list[Any], losses: dict[str, Any]) -> list[str]
         sparse += weights[0]["sparsity"] != "dense"
         lines.append(
             f"  {operator['name']:<10} {kind:<9} {rows:<13} {shape:<18} {size:>12,} bytes"
-            f"  {error:<8} {place}".rstrip()
+            f"  {error:<8} {_time(seconds, number)}{place}".rstrip()
         )
     told = f"; {sparse} of {linear} linear layers sparse, the others dense" if sparse else ""
     share = f"{in_integers / products:.1%} of the multiply-adds of a row in integers"
+    if seconds is not None:
+        told = f", {1e6 * others_seconds:,.1f} us{told}"
     return [
         f"operators {len(lines)} with weights, {others} without{told}",
         *([f"linear    {share}"] if products else []),
         *lines,
     ]
+
+
+def _time(seconds: np.ndarray | None, number: int) -> str:
+    return "" if seconds is None else f"{1e6 * seconds[number]:>10,.1f} us  "
 
 
 def _kept(weight: dict[str, Any]) -> str:

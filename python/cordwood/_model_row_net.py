@@ -164,7 +164,8 @@ class _Calls:
         classes: AnyArray | None,
         kind: str,
     ) -> None:
-        self._native, self._threads, self._door = native, threads, door
+        self._answers = native.caller(_refuse_order, _refuse_place, form="tuple", threads=threads)
+        self._door = door
         self._classes, self._kind = classes, kind
 
     def bind(self, target: str, place: int, method: str) -> Callable[..., AnyArray]:
@@ -175,7 +176,7 @@ class _Calls:
             if options:
                 self._refuse(**options)
             rows = self._door(X)
-            found: AnyArray = self._native.run((rows,), _refuse_place, threads=self._threads)[place]
+            found: AnyArray = self._answers(rows)[place]
             if labelled and found.ndim == 1:
                 assert self._classes is not None
                 return labels_of(_judged(found, len(self._classes)), self._classes)
@@ -210,6 +211,13 @@ def _judged(found: AnyArray, n_classes: int) -> Int64Array:
 
 def _one_column(answer: AnyArray) -> bool:
     return answer.ndim > 1 and answer.shape[1] == 1
+
+
+def _refuse_order(
+    given: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[Any, ...]:  # pragma: no cover - the methods give rows alone
+    message = f"{len(given)} inputs in order and {len(named)} by name, expected rows alone"
+    raise InputError(message)
 
 
 def _refuse_place(given: Any, place: int) -> AnyArray:  # pragma: no cover - the door comes first

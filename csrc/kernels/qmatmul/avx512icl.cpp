@@ -6,7 +6,8 @@
 // groups, 6 rows keep 12 integer sums and 12 float sums; a group ends with a convert and an fma for
 // each, one fma on the multiply-adds' ports for 16 of them at 64 inputs: 94 % is the bound. Weights of
 // 4 bits are taken apart in registers, 6 cheap instructions for 24 multiply-adds; those of 2 and 3 bits
-// are expanded in L1 for all rows. For one row memory binds: weights are asked for eight kilobytes ahead.
+// are expanded in L1 for all rows. Sums of one row take turns with three others, of two or three rows
+// with one other. Weights are asked for eight kilobytes ahead; one row leaves that to the processor.
 #include <immintrin.h>
 
 #include <cstring>
@@ -39,9 +40,63 @@ __m512i four_inputs(const int8_t* codes) noexcept {
   return _mm512_set1_epi32(word);
 }
 
-void ask_ahead(const uint8_t* steps) noexcept {
+/// Inlined by order: GCC 12 takes a call whose only effect is a prefetch for one without any, and drops it.
+[[gnu::always_inline]] inline void ask_ahead(const uint8_t* steps) noexcept {
   _mm_prefetch(reinterpret_cast<const char*>(steps + kAheadBytes), _MM_HINT_T0);
   _mm_prefetch(reinterpret_cast<const char*>(steps + kAheadBytes + 64), _MM_HINT_T0);
+}
+
+/// Sums of each row and output that take turns: a multiply-add waits four cycles or five for the one
+/// before it, and two begin in a cycle. Few rows have too few sums of their own to fill that time.
+template <uint32_t R>
+constexpr uint32_t kTurns = R == 1 ? 4 : (R <= 3 ? 2 : 1);
+
+/// Adds a step of expanded weights to the sums of R rows.
+template <uint32_t R>
+[[gnu::always_inline]] inline void add_step(const uint8_t* step, const int8_t* codes,
+                                            uint64_t stride, Pair (&sums)[R]) noexcept {
+  const __m512i low = load(step);
+  const __m512i high = load(step + 64);
+  if constexpr (R > 1) ask_ahead(step);
+#pragma GCC unroll 12
+  for (uint32_t row = 0; row < R; ++row) {
+    const __m512i inputs = four_inputs(codes + row * stride);
+    sums[row].low = add_products(sums[row].low, low, inputs);
+    sums[row].high = add_products(sums[row].high, high, inputs);
+  }
+}
+
+/// The same for two steps of 4-bit weights as they are stored; `even` and `odd` may be the same.
+template <uint32_t R>
+[[gnu::always_inline]] inline void add_two_steps(const uint8_t* steps, const int8_t* codes,
+                                                 uint64_t stride, Pair (&even)[R],
+                                                 Pair (&odd)[R]) noexcept {
+  const __m512i nibble = _mm512_set1_epi8(15);
+  const __m512i low = load(steps);
+  const __m512i high = load(steps + 64);
+  if constexpr (R > 1) ask_ahead(steps);
+  const __m512i even_low = _mm512_and_si512(low, nibble);
+  const __m512i even_high = _mm512_and_si512(high, nibble);
+  const __m512i odd_low = _mm512_and_si512(_mm512_srli_epi16(low, 4), nibble);
+  const __m512i odd_high = _mm512_and_si512(_mm512_srli_epi16(high, 4), nibble);
+#pragma GCC unroll 12
+  for (uint32_t row = 0; row < R; ++row) {
+    const __m512i first = four_inputs(codes + row * stride);
+    const __m512i second = four_inputs(codes + row * stride + kStepInputs);
+    even[row].low = add_products(even[row].low, even_low, first);
+    even[row].high = add_products(even[row].high, even_high, first);
+    odd[row].low = add_products(odd[row].low, odd_low, second);
+    odd[row].high = add_products(odd[row].high, odd_high, second);
+  }
+}
+
+template <uint32_t R>
+[[gnu::always_inline]] inline void add_sums(Pair (&sums)[R], const Pair (&others)[R]) noexcept {
+#pragma GCC unroll 12
+  for (uint32_t row = 0; row < R; ++row) {
+    sums[row].low += others[row].low;
+    sums[row].high += others[row].high;
+  }
 }
 
 /// Adds the steps of expanded weights to the sums of R rows.
@@ -49,19 +104,21 @@ template <uint32_t R>
 [[gnu::always_inline]] inline void add_steps(const uint8_t* steps, uint32_t n_steps,
                                              const int8_t* codes, uint64_t stride,
                                              Pair (&sums)[R]) noexcept {
-  for (uint32_t step = 0; step < n_steps; ++step) {
-    const __m512i low = load(steps);
-    const __m512i high = load(steps + 64);
-    ask_ahead(steps);
-#pragma GCC unroll 12
-    for (uint32_t row = 0; row < R; ++row) {
-      const __m512i inputs = four_inputs(codes + row * stride);
-      sums[row].low = add_products(sums[row].low, low, inputs);
-      sums[row].high = add_products(sums[row].high, high, inputs);
+  constexpr uint32_t kOthers = kTurns<R> - 1;
+  Pair others[kOthers + 1][R]{};
+  for (uint32_t step = 0; step < n_steps; step += kTurns<R>) {
+    add_step<R>(steps, codes, stride, sums);
+#pragma GCC unroll 3
+    for (uint32_t other = 0; other < kOthers; ++other) {
+      steps += kStepBytes;
+      codes += kStepInputs;
+      add_step<R>(steps, codes, stride, others[other]);
     }
     steps += kStepBytes;
     codes += kStepInputs;
   }
+#pragma GCC unroll 3
+  for (uint32_t other = 0; other < kOthers; ++other) add_sums<R>(sums, others[other]);
 }
 
 /// The same for 4-bit weights as they are stored, two steps at a time.
@@ -69,35 +126,24 @@ template <uint32_t R>
 [[gnu::always_inline]] inline void add_nibbles(const uint8_t* steps, uint32_t n_steps,
                                                const int8_t* codes, uint64_t stride,
                                                Pair (&sums)[R]) noexcept {
-  const __m512i nibble = _mm512_set1_epi8(15);
-  constexpr bool kApart = R <= 3;  // fewer sums would wait for one another
-  Pair odd_sums[R]{};
+  constexpr uint32_t kOthers = kTurns<R> / 2;
+  Pair odd[R]{};
+  Pair others[2][R]{};
   for (uint32_t step = 0; step < n_steps; step += 2) {
-    const __m512i low = load(steps);
-    const __m512i high = load(steps + 64);
-    ask_ahead(steps);
-    const __m512i even_low = _mm512_and_si512(low, nibble);
-    const __m512i even_high = _mm512_and_si512(high, nibble);
-    const __m512i odd_low = _mm512_and_si512(_mm512_srli_epi16(low, 4), nibble);
-    const __m512i odd_high = _mm512_and_si512(_mm512_srli_epi16(high, 4), nibble);
-#pragma GCC unroll 12
-    for (uint32_t row = 0; row < R; ++row) {
-      const __m512i first = four_inputs(codes + row * stride);
-      const __m512i second = four_inputs(codes + row * stride + kStepInputs);
-      sums[row].low = add_products(sums[row].low, even_low, first);
-      sums[row].high = add_products(sums[row].high, even_high, first);
-      Pair& odd = kApart ? odd_sums[row] : sums[row];
-      odd.low = add_products(odd.low, odd_low, second);
-      odd.high = add_products(odd.high, odd_high, second);
+    add_two_steps<R>(steps, codes, stride, sums, kOthers != 0 ? odd : sums);
+    if constexpr (kOthers == 2) {
+      step += 2;
+      steps += kStepBytes;
+      codes += 2 * kStepInputs;
+      add_two_steps<R>(steps, codes, stride, others[0], others[1]);
     }
     steps += kStepBytes;
     codes += 2 * kStepInputs;
   }
-  if (!kApart) return;
-#pragma GCC unroll 12
-  for (uint32_t row = 0; row < R; ++row) {
-    sums[row].low += odd_sums[row].low;
-    sums[row].high += odd_sums[row].high;
+  if constexpr (kOthers != 0) add_sums<R>(sums, odd);
+  if constexpr (kOthers == 2) {
+    add_sums<R>(sums, others[0]);
+    add_sums<R>(sums, others[1]);
   }
 }
 
