@@ -27,11 +27,11 @@ __all__ = ["keep_within", "spend_bytes"]
 RANKING_BATCHES = 2
 """Batches that layers are ranked on, a net for each layer; the promise is measured on all."""
 
-FACTS_BYTES = 4096
-"""Bytes of a file that are left to what it says of itself, besides each raised layer's line."""
+FACTS_BYTES = 2048
+"""Bytes of a file that are left to what it says of itself, besides a line or two for each layer."""
 
-LINE_BYTES = 64
-"""Bytes of a raised layer's line in the file, its name apart."""
+LINE_BYTES = 48
+"""Bytes of a line on a layer in the file, its name apart."""
 
 LEAST_SHARE = 1e-4
 """Share of the squared error that a step has to take away: below it bytes are better saved."""
@@ -129,7 +129,8 @@ def spend_bytes(
         The net takes more bytes with no layer raised.
     """
     forms = _forms(graph, quantize, kinds)
-    least = len(pack(forms[""])) + FACTS_BYTES
+    lines = sum(_line_bytes(operator) for operator in graph.operators if codable(operator))
+    least = len(pack(forms[""])) + FACTS_BYTES + lines
     if least > most:
         message = (
             f"max_bytes is {most}, but the net takes {least} bytes with no layer raised; expected"
@@ -144,7 +145,7 @@ def spend_bytes(
     room = most - least
     passed: set[int] = set()
     for step in steps:
-        price = step.nbytes + len(step.place) + LINE_BYTES
+        price = step.nbytes + _line_bytes(graph.operators[step.at])
         if step.gain > least_gain and price <= room and step.at not in passed:
             taken.append(step)
             room -= price
@@ -178,8 +179,6 @@ def _steps(
     for at, operator in enumerate(graph.operators):
         if not codable(operator):
             continue
-        name = operator.writes()[0]
-        place = getattr(operator, "place", "") or name
         before: tuple[float, int] | None = None
         last: Operator | None = None
         for kind, form in forms.items():
@@ -196,11 +195,19 @@ def _steps(
                 gain = before[0] ** 2 - error**2
                 if gain <= 0.0 and kind != "float32":
                     continue
-                found.append(Step(at, place, kind, alone, gain, size - before[1]))
+                found.append(Step(at, _place(operator), kind, alone, gain, size - before[1]))
             before, last = (error, size), changed
         _progress.reached(0.4 + 0.4 * at / len(graph.operators), "ranking layers")
     order = list(forms)
     return sorted(found, key=lambda step: (order.index(step.weights), -step.worth))
+
+
+def _line_bytes(operator: Operator) -> int:
+    return len(_place(operator).encode()) + LINE_BYTES
+
+
+def _place(operator: Operator) -> str:
+    return getattr(operator, "place", "") or operator.writes()[0]
 
 
 def _holds_the_same(one: Operator | None, other: Operator) -> bool:

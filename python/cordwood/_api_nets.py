@@ -88,8 +88,7 @@ def _quantized(
     graph: Graph, recipe: Recipe, batches: list[dict[str, np.ndarray]]
 ) -> tuple[Graph, list[LayerLoss], dict[str, float]]:
     """Return the net as the recipe says, each layer's loss, and the layers that were raised."""
-    # Fitting moves all weights of a layer, those that pruning has set to zero as well.
-    refitting = bool(recipe.refits and batches and recipe.sparsity is None)
+    refitting = bool(recipe.refits and batches)
 
     def quantize(raised: Mapping[str, str], finished: bool) -> tuple[Graph, list[LayerLoss]]:
         without = [name for name, weights in raised.items() if weights == "float32"]
@@ -152,9 +151,12 @@ def _detached(array: Any) -> Any:
 
 
 def _facts(losses: list[LayerLoss]) -> dict[str, float]:
-    """Name the layers that lose most, with their errors."""
-    worst = sorted(losses, key=lambda loss: -loss.error)[:8]
-    return {f"layer {loss.place or 'without a name'}": loss.error for loss in worst}
+    """Name layers with their errors, the largest where several have one name."""
+    told: dict[str, float] = {}
+    for loss in losses:
+        name = f"layer {loss.place or 'without a name'}"
+        told[name] = max(loss.error, told.get(name, 0.0))
+    return told
 
 
 def _short(value: float) -> float:

@@ -111,7 +111,8 @@ def in_eight_bits(recipe: Recipe) -> Recipe:
     """Return what a recipe of integers is for raised layers: eight bits, scales in groups."""
     if not str(recipe.weights).startswith("int"):
         return recipe
-    fixed = str(recipe.activations).endswith("-static")
+    # Neither fixed codes of rows nor sparse layouts have groups.
+    fixed = str(recipe.activations).endswith("-static") or recipe.sparsity is not None
     group_size = recipe.group_size if fixed else recipe.group_size or RAISED_GROUP
     return replace(recipe, weights="int8", group_size=group_size)
 
