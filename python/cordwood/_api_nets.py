@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cordwood import _progress
-from cordwood._api_keep import keep_within
+from cordwood._api_keep import keep_within, spend_bytes
 from cordwood._api_observe import observe
 from cordwood._api_prune import prune_net
 from cordwood._api_refit import refit_products, refittable
@@ -20,10 +20,10 @@ from cordwood.pack import pack
 from cordwood.passes.code_images import code_images, static_inputs
 from cordwood.passes.equalize_layers import equalize_layers
 from cordwood.passes.prune_products import hold_sparse
-from cordwood.passes.quantize_products import quantize_products
+from cordwood.passes.quantize_products import in_eight_bits, quantize_products
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Mapping
 
     from cordwood.ir import Graph
     from cordwood.passes.quantize_products import LayerLoss
@@ -67,10 +67,10 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
     batches = _batches(graph, calibration)
     if recipe.needs_calibration and not batches:
         message = (
-            f"method {recipe.method!r}, activations {recipe.activations!r} and max_error"
-            f" {recipe.max_error!r} look at what layers have seen; pass calibration=, a list of"
-            " inputs like those to come, or take a Recipe with method='mse', dynamic activations"
-            " and no max_error"
+            f"method {recipe.method!r}, activations {recipe.activations!r}, max_error"
+            f" {recipe.max_error!r} and max_bytes {recipe.max_bytes!r} look at what layers have"
+            " seen; pass calibration=, a list of inputs like those to come, or take a Recipe with"
+            " method='mse', dynamic activations, no max_error and no max_bytes"
         )
         raise InputError(message)
     _progress.reached(0.1, "pruning")
@@ -87,17 +87,19 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
 def _quantized(
     graph: Graph, recipe: Recipe, batches: list[dict[str, np.ndarray]]
 ) -> tuple[Graph, list[LayerLoss], dict[str, float]]:
-    """Return the net as the recipe says, each layer's loss, and what stays in float32."""
+    """Return the net as the recipe says, each layer's loss, and the layers that were raised."""
     refitting = bool(recipe.refits and batches)
 
-    def quantize(without: Collection[str], finished: bool) -> tuple[Graph, list[LayerLoss]]:
+    def quantize(raised: Mapping[str, str], finished: bool) -> tuple[Graph, list[LayerLoss]]:
+        without = [name for name, weights in raised.items() if weights == "float32"]
+        eight = [name for name, weights in raised.items() if weights == "int8"]
         later = refittable(graph, without) if finished and refitting else ()
         _progress.reached(0.2, "watching layers")
         seen = watch(graph, batches) if batches and not later else {}
         _progress.reached(0.4, "choosing codes")
-        small, losses = quantize_products(graph, recipe, seen, (*without, *later))
+        small, losses = quantize_products(graph, recipe, seen, (*without, *later), eight)
         if later:
-            small, fitted = refit_products(graph, small, recipe, batches, later)
+            small, fitted = refit_products(graph, small, recipe, batches, later, eight)
             losses += fitted
         if recipe.sparsity is not None:
             small = hold_sparse(small, recipe.sparsity)
@@ -107,9 +109,13 @@ def _quantized(
             losses += coded
         return small, losses
 
-    if recipe.max_error is None:
-        return *quantize((), True), {}
-    return keep_within(graph, recipe.max_error, batches, quantize)
+    if recipe.max_error is None and recipe.max_bytes is None:
+        return *quantize({}, True), {}
+    kinds = ("float32",) if in_eight_bits(recipe) == recipe else ("int8", "float32")
+    if recipe.max_bytes is not None:
+        return spend_bytes(graph, recipe.max_bytes, batches, quantize, kinds)
+    assert recipe.max_error is not None
+    return keep_within(graph, recipe.max_error, batches, quantize, kinds)
 
 
 def _batches(graph: Graph, calibration: Any) -> list[dict[str, np.ndarray]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cordwood import _progress
 from cordwood._api_watch import rows_of
 from cordwood.ir_nets import Linear
-from cordwood.passes.quantize_products import codable
+from cordwood.passes.quantize_products import codable, in_eight_bits
 from cordwood.passes.refit_linear import Met, refit_linear
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def refit_products(
     recipe: Recipe,
     batches: list[dict[str, np.ndarray]],
     names: Collection[str],
+    raised: Collection[str] = (),
 ) -> tuple[Graph, list[LayerLoss]]:
     """Quantise linear layers in the order in which a net runs them.
 
@@ -53,6 +54,8 @@ def refit_products(
         Inputs by name.
     names : collection of str
         Values that the layers make.
+    raised : collection of str
+        Those of them whose layers take eight bits.
 
     Returns
     -------
@@ -74,7 +77,8 @@ def refit_products(
         added = step.inputs[1] if len(step.inputs) > 1 else ""
         short = exact[added] - given[added] if added else None
         met = Met(exact[step.inputs[0]], given[step.inputs[0]], short)
-        operators[at], loss = refit_linear(step, recipe, met)
+        own = in_eight_bits(recipe) if step.outputs[0] in raised else recipe
+        operators[at], loss = refit_linear(step, own, met)
         losses.append(loss)
         _progress.reached(0.4 + 0.5 * number / len(layers), "fitting layers")
         for name in step.inputs:

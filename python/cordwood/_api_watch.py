@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from cordwood.ir import Graph
 
-__all__ = ["output_error", "rows_of", "watch"]
+__all__ = ["answers_of", "error_beside", "output_error", "rows_of", "watch"]
 
 MOST_ROWS = 6144
 """Rows that a layer is judged by: more change codes little and take memory."""
@@ -80,10 +80,23 @@ def _up_to(graph: Graph, names: Collection[str]) -> Net | None:
 
 def output_error(exact: Graph, small: Graph, batches: list[dict[str, np.ndarray]]) -> float:
     """Relative error of a net's answers over all batches."""
-    one_net, other_net = Net(pack(exact)), Net(pack(small))
+    return error_beside(answers_of(exact, batches), pack(small), batches)
+
+
+def answers_of(graph: Graph, batches: list[dict[str, np.ndarray]]) -> list[list[np.ndarray]]:
+    """Return a net's answers in floating point, for each batch."""
+    net = Net(pack(graph))
+    return [_floats(net, batch) for batch in batches]
+
+
+def error_beside(
+    exact: list[list[np.ndarray]], packed: bytes, batches: list[dict[str, np.ndarray]]
+) -> float:
+    """Relative error of a packed net's answers beside those of `answers_of`."""
+    net = Net(packed)
     error = size = 0.0
-    for batch in batches:
-        for one, other in zip(_floats(one_net, batch), _floats(other_net, batch), strict=True):
+    for answers, batch in zip(exact, batches, strict=True):
+        for one, other in zip(answers, _floats(net, batch), strict=True):
             error += float(np.square(one - other, dtype=np.float64).sum())
             size += float(np.square(one, dtype=np.float64).sum())
     return 0.0 if size == 0.0 else (error / size) ** 0.5

@@ -55,7 +55,7 @@ KEEP = 0.77
 
 _GROUP_STEP = 32
 
-_CALIBRATED = ("refit", "small_tables", "max_error", "equalize")
+_CALIBRATED = ("refit", "small_tables", "max_error", "max_bytes", "equalize")
 
 
 @dataclass(frozen=True, repr=False)
@@ -101,7 +101,11 @@ optional
         may be; as `weights` when absent.
     max_error : float, optional
         Of nets, with calibration: the largest relative error of the answers over the calibration
-        batches. The layers that lose most stay in float32 until it is kept.
+        batches. Layers are raised until it is kept, those first whose bytes take away most error:
+        to int8 where weights have fewer bits, and then to float32.
+    max_bytes : int, optional
+        Of nets, with calibration, instead of `max_error`: bytes that the file may take. Layers are
+        raised, in that order, as far as they allow.
     equalize : bool, optional
         Of nets: channels between two layers with nothing but relu between them are brought to
         ranges of one size by powers of two, before codes are chosen.
@@ -134,6 +138,7 @@ optional
     refit: bool | None = None
     small_tables: WeightType | None = None
     max_error: float | None = None
+    max_bytes: int | None = None
     equalize: bool | None = None
 
     def __post_init__(self) -> None:
@@ -201,7 +206,7 @@ optional
     def needs_calibration(self) -> bool:
         """Whether it looks at what layers have seen."""
         static = str(self.activations).endswith("-static")
-        return self.method == "gptq" or static or self.max_error is not None
+        return self.method == "gptq" or static or self.max_error is not None or bool(self.max_bytes)
 
     def _fill_net(self) -> None:
         """Take from the preset what is left out; refuse what is not listed."""
@@ -273,6 +278,7 @@ optional
         if self.small_tables not in types:
             message = f"small_tables is {self.small_tables!r}, expected one of {types}"
             raise InputError(message)
+        self._check_most_bytes()
         error: object = self.max_error
         if error is None:
             return
@@ -280,6 +286,22 @@ optional
             message = f"max_error is {error!r}, expected a relative error between 0 and 1"
             raise InputError(message)
         object.__setattr__(self, "max_error", float(error))
+
+    def _check_most_bytes(self) -> None:
+        """Refuse what is no number of bytes, and two aims at once."""
+        most: object = self.max_bytes
+        if most is None:
+            return
+        if isinstance(most, bool) or not isinstance(most, int | float) or not 0 < most < 1 << 63:
+            message = f"max_bytes is {most!r}, expected a number of bytes above 0"
+            raise InputError(message)
+        if self.max_error is not None:
+            message = (
+                f"max_bytes is {most!r} with max_error {self.max_error!r}, expected one of them:"
+                " leave the other out"
+            )
+            raise InputError(message)
+        object.__setattr__(self, "max_bytes", int(most))
 
     def _net_options(self) -> dict[str, Any]:
         names = (

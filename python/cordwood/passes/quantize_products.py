@@ -27,6 +27,7 @@ __all__ = [
     "codable",
     "code_weight",
     "hold_codes",
+    "in_eight_bits",
     "quantize_products",
     "relative_error",
     "row_coding",
@@ -38,6 +39,9 @@ _ROUND_HALF = 0x7FFF
 SMALL_TABLE = 1024
 """Rows of a table that counts as small: positions or kinds of words, whose errors every row of
 activations takes, for a few bytes."""
+
+RAISED_GROUP = 64
+"""Weights that share a scale in raised layers, where the recipe has no groups."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ def quantize_products(
     recipe: Recipe,
     seen: Mapping[str, np.ndarray],
     without: Collection[str] = (),
+    raised: Collection[str] = (),
 ) -> tuple[Graph, list[LayerLoss]]:
     """Hold the weights of all products as a recipe says.
 
@@ -74,6 +79,8 @@ def quantize_products(
         By name of a value: rows that linear layers have read there, (rows, inputs). May be empty.
     without : collection of str
         Names of values: operators that make them are left as they are.
+    raised : collection of str
+        Names of values: operators that make them hold their weights as `in_eight_bits` says.
 
     Returns
     -------
@@ -83,19 +90,31 @@ def quantize_products(
     operators, losses = [], []
     for operator in graph.operators:
         changed = operator
-        if without and set(operator.writes()) & set(without):
+        made = set(operator.writes())
+        own = in_eight_bits(recipe) if made & set(raised) else recipe
+        if made & set(without):
             pass
         elif isinstance(operator, Embedding) and codable(operator):
-            changed = replace(operator, table=_table(operator.table, recipe))
+            changed = replace(operator, table=_table(operator.table, own))
             losses.append(LayerLoss(operator.place, _weight_error(operator.table, changed.table)))
         elif isinstance(operator, Linear) and codable(operator):
-            changed, loss = _linear(operator, recipe, seen.get(operator.inputs[0]))
+            changed, loss = _linear(operator, own, seen.get(operator.inputs[0]))
             losses.append(loss)
         elif isinstance(operator, Conv) and codable(operator):
-            changed, loss = _conv(operator, recipe)
+            changed, loss = _conv(operator, own)
             losses.append(loss)
         operators.append(changed)
     return replace(graph, operators=tuple(operators)), losses
+
+
+def in_eight_bits(recipe: Recipe) -> Recipe:
+    """Return what a recipe of integers is for raised layers: eight bits, scales in groups."""
+    if not str(recipe.weights).startswith("int"):
+        return recipe
+    # Neither fixed codes of rows nor sparse layouts have groups.
+    fixed = str(recipe.activations).endswith("-static") or recipe.sparsity is not None
+    group_size = recipe.group_size if fixed else recipe.group_size or RAISED_GROUP
+    return replace(recipe, weights="int8", group_size=group_size)
 
 
 def row_coding(recipe: Recipe) -> RowCoding:
