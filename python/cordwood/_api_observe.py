@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cordwood._api_calibration import check_read, joined
 from cordwood._model_net import Net
 from cordwood.ir import Role, Value
 from cordwood.pack import pack
@@ -53,18 +54,18 @@ def observe(
     low, high = dict.fromkeys(wanted, 0.0), dict.fromkeys(wanted, 0.0)
     most = max(1, MOST_NUMBERS // len(batches))
     generator = np.random.default_rng(0)
-    for batch in batches:
+    for number, batch in enumerate(batches):
         answers = {**batch, **net(batch)}
         for name in wanted:
             flat = np.asarray(answers[name], np.float32).reshape(-1)
             if not flat.size:
                 continue
+            check_read(flat, name, number)
             low[name] = min(low[name], float(flat.min()))
             high[name] = max(high[name], float(flat.max()))
             if flat.size > most:
                 flat = flat[generator.integers(0, flat.size, most)]
             kept[name].append(np.array(flat))
     return {
-        name: Seen(np.concatenate(parts or [np.zeros(1, np.float32)]), low[name], high[name])
-        for name, parts in kept.items()
+        name: Seen(joined(parts, name), low[name], high[name]) for name, parts in kept.items()
     }
