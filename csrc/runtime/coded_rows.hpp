@@ -23,6 +23,8 @@ struct RowSource {
   float static_scale = 0.0f;       ///< above 0: the scale of every row
   int32_t static_zero = 0;         ///< of that scale, -128 to 127
   uint8_t flip = 0;                ///< 128 where given codes are uint8
+
+  [[nodiscard]] bool operator==(const RowSource&) const noexcept = default;
 };
 
 /// What is coded, and how.
@@ -34,6 +36,8 @@ struct RowCoding {
   uint64_t n_sums;       ///< of a row
   int32_t sum_factor;
   uint32_t tile_lanes;  ///< rows of a tile that a sparse product reads; 0 for no tiles
+
+  [[nodiscard]] bool operator==(const RowCoding&) const noexcept = default;
 };
 
 /// Codes, scales, zero points, sums and tiles of a batch of rows.

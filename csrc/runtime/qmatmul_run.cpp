@@ -151,7 +151,12 @@ Status run_qmatmul(QmatmulContext& context, const QmatmulPlan& plan, const Qmatm
   const uint64_t block_bytes = call.answer.out == nullptr ? 0 : answer_bytes_up_to(block_rows);
   CORDWOOD_RETURN_IF_FAILED(context.scratch.reserve(threads, kernel_bytes + block_bytes));
   const RowCoding coding = meeting == Meeting::codes ? coding_of(plan, call) : RowCoding{};
-  const Result<CodedRows> rows = meeting == Meeting::codes
+  RowsAtHand& hand = context.at_hand;
+  const bool coded = call.same_rows && meeting == Meeting::codes && hand.n_rows == call.n_rows &&
+                     hand.coding == coding;
+  if (!coded) hand.n_rows = 0;
+  const Result<CodedRows> rows = coded ? Result<CodedRows>(hand.rows)
+                                 : meeting == Meeting::codes
                                      ? reserve_rows(context.rows, coding, batch_rows)
                                      : Result<CodedRows>(CodedRows{});
   if (!rows.ok()) return rows.status();
@@ -162,7 +167,7 @@ Status run_qmatmul(QmatmulContext& context, const QmatmulPlan& plan, const Qmatm
   if (!rounded.ok()) return rounded.status();
   for (uint64_t first = 0; first < call.n_rows; first += batch_rows) {
     const uint64_t n_rows = std::min(batch_rows, call.n_rows - first);
-    if (meeting == Meeting::codes) {
+    if (meeting == Meeting::codes && !coded) {
       CORDWOOD_RETURN_IF_FAILED(code_rows(coding, *rows, first, n_rows, threads, kernels));
     } else if (meeting == Meeting::bf16) {
       CORDWOOD_RETURN_IF_FAILED(round_rows(rounding, *rounded, first, n_rows, threads, kernels));
@@ -181,6 +186,7 @@ Status run_qmatmul(QmatmulContext& context, const QmatmulPlan& plan, const Qmatm
     CORDWOOD_RETURN_IF_FAILED(run_tasks(
         threads, batch.pieces.row_blocks * batch.pieces.column_pieces, &batch, Batch::multiply));
   }
+  if (meeting == Meeting::codes && call.n_rows == batch_rows) hand = {coding, *rows, call.n_rows};
   return {};
 }
 

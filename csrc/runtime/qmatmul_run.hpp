@@ -24,12 +24,21 @@ struct QmatmulCall {
   bool bf16_rows = false;      ///< activations become bfloat16; weights have to be
   uint64_t scale_group;        ///< inputs that share an activation scale; 0 for whole rows
   unsigned threads;            ///< most that may work
+  bool same_rows = false;      ///< the context's product before this one read the same numbers
+};
+
+/// Codes of the rows that a product read, for the next one that reads them.
+struct RowsAtHand {
+  RowCoding coding{};
+  CodedRows rows{};
+  uint64_t n_rows = 0;  ///< 0 where there are none
 };
 
 /// Scratch of one caller at a time. Once warm, a product allocates nothing.
 struct QmatmulContext {
   Arena rows;       ///< activations as codes or bfloat16
   Context scratch;  ///< of each thread: a kernel's, then a block of answers
+  RowsAtHand at_hand;
 };
 
 /// Fails where codes meet weights that are no codes, or bfloat16 activations other weights, where an

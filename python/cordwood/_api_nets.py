@@ -96,8 +96,7 @@ def _quantized(
     graph: Graph, recipe: Recipe, batches: list[dict[str, np.ndarray]]
 ) -> tuple[Graph, list[LayerLoss], dict[str, float]]:
     """Return the net as the recipe says, each layer's loss, and what stays in float32."""
-    # Fitting moves all weights of a layer, those that pruning has set to zero as well.
-    refitting = bool(recipe.refits and batches and recipe.sparsity is None)
+    refitting = bool(recipe.refits and batches)
 
     def quantize(without: Collection[str], finished: bool) -> tuple[Graph, list[LayerLoss]]:
         later = refittable(graph, without) if finished and refitting else ()
@@ -122,9 +121,12 @@ def _quantized(
 
 
 def _facts(losses: list[LayerLoss]) -> dict[str, float]:
-    """Name the layers that lose most, with their errors."""
-    worst = sorted(losses, key=lambda loss: -loss.error)[:8]
-    return {f"layer {loss.place or 'without a name'}": loss.error for loss in worst}
+    """Name layers with their errors, the largest where several have one name."""
+    told: dict[str, float] = {}
+    for loss in losses:
+        name = f"layer {loss.place or 'without a name'}"
+        told[name] = max(loss.error, told.get(name, 0.0))
+    return told
 
 
 def _short(value: float) -> float:

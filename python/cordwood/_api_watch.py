@@ -76,7 +76,7 @@ def _up_to(graph: Graph, names: Collection[str]) -> Net | None:
         return None
     roles = dict.fromkeys(names, Role.OUTPUT) | dict.fromkeys(inputs, Role.INPUT)
     values = tuple(replace(value, role=roles.get(value.name, Role.NONE)) for value in graph.values)
-    short = replace(graph, values=values, form="dict")
+    short = replace(graph, values=values, form="dict", classes=None)
     return Net(pack(rebuilt(short, net_operators(short))))
 
 

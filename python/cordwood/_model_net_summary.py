@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cordwood import _core
 
 if TYPE_CHECKING:
@@ -23,7 +25,9 @@ def summary(net: Net) -> str:
     Returns
     -------
     str
-        Bytes are those of the file; other operators are counted together.
+        Of each operator with weights: type, coding of its rows, shape, bytes in the file, the
+        relative error that its codes bring where the recipe told one, and the module it comes from.
+        Other operators are counted together.
     """
     facts = net.metadata  # data that anyone may have made
     source, recipe = _dict(facts, "source"), _dict(facts, "recipe")
@@ -39,8 +43,10 @@ def summary(net: Net) -> str:
         f"file      {net.nbytes:,} bytes; {net._native.resident_bytes:,} once loaded",
         f"runs on   {net.device}, {net._native.processor}, up to {net.threads} threads",
     ]
-    lines += [f"loss      {name}: {value}" for name, value in sorted(losses.items())]
-    return "\n".join(lines + _operators(net, places if isinstance(places, list) else []))
+    places = places if isinstance(places, list) else []
+    own = {f"layer {place or 'without a name'}" for place in places}
+    lines += [f"loss      {name}: {losses[name]}" for name in sorted(losses) if name not in own]
+    return "\n".join(lines + _operators(net, places, losses))
 
 
 def _methods(net: Net, facts: dict[str, Any]) -> list[str]:
@@ -55,11 +61,12 @@ def _dict(facts: dict[str, Any], key: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _operators(net: Net, places: list[Any]) -> list[str]:
+def _operators(net: Net, places: list[Any], losses: dict[str, Any]) -> list[str]:
     inspected = _core.inspect(net.to_bytes())
     tensors = inspected["tensors"]
     lines, others = [], 0
     linear, sparse = 0, 0
+    products, in_integers = 0, 0
     for number, operator in enumerate(inspected["operators"]):
         held = [tensors[at] for at in operator["tensors"] if at is not None]
         weights = [tensor for tensor in held if len(tensor["shape"]) > 1]
@@ -72,14 +79,26 @@ def _operators(net: Net, places: list[Any]) -> list[str]:
         rows = operator["attributes"].get("rows", "")
         place = places[number] if number < len(places) else ""
         kind = weights[0]["dtype"]
+        error = losses.get(f"layer {place or 'without a name'}")
+        error = f"{error:.5f}" if isinstance(error, float) else ""
         place = _kept(weights[0]) + place
-        linear += operator["name"] == "linear"
+        if operator["name"] == "linear":
+            linear += 1
+            count = int(np.prod(weights[0]["shape"]))
+            products += count
+            in_integers += count if "int8" in rows else 0
         sparse += weights[0]["sparsity"] != "dense"
         lines.append(
-            f"  {operator['name']:<10} {kind:<9} {rows:<13} {shape:<18} {size:>12,} bytes  {place}"
+            f"  {operator['name']:<10} {kind:<9} {rows:<13} {shape:<18} {size:>12,} bytes"
+            f"  {error:<8} {place}".rstrip()
         )
     told = f"; {sparse} of {linear} linear layers sparse, the others dense" if sparse else ""
-    return [f"operators {len(lines)} with weights, {others} without{told}", *lines]
+    share = f"{in_integers / products:.1%} of the multiply-adds of a row in integers"
+    return [
+        f"operators {len(lines)} with weights, {others} without{told}",
+        *([f"linear    {share}"] if products else []),
+        *lines,
+    ]
 
 
 def _kept(weight: dict[str, Any]) -> str:

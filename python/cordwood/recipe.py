@@ -81,8 +81,8 @@ class Recipe:
     activations : {"float32", "int8-dynamic", "uint8-dynamic", "int8-static", "uint8-static"}, \
 optional
         Of nets: how the rows that meet coded weights are coded: by each row's own range, or by one
-        that calibration shows. Images of convolutions have fixed codes, unsigned, wherever there
-        is calibration, and a scale for each image without.
+        that calibration shows. Images of convolutions have fixed codes, unsigned, where there is
+        calibration and images are of like size, else a scale for each image.
     observer : {"min-max", "percentile", "mse", "entropy"}, optional
         Of nets: how calibration chooses the range of fixed codes; ``"mse"`` when absent.
     sparsity : str or float, optional
@@ -210,6 +210,8 @@ optional
             preset = _NET_PRESETS["int8"]
         elif self.name == "net" and self.channels is not None:
             preset = {**preset, "weights": "float32"}
+        if self.sparsity is not None:
+            preset = {**preset, "refit": False}
         for name, value in preset.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
@@ -247,6 +249,12 @@ optional
         if self.sparsity is None:
             return
         read_pattern(self.sparsity)
+        if self.refit:
+            message = (
+                f"refit is True with sparsity {self.sparsity!r}: fitting moves the weights that"
+                " shall go; leave one of them out"
+            )
+            raise InputError(message)
         if not str(self.weights).startswith("int"):
             message = (
                 f"sparsity is {self.sparsity!r} with weights {self.weights!r}: files leave out"

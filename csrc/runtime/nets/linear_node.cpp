@@ -75,11 +75,14 @@ class LinearNode final : public Node {
                         .activation = ending.activation,
                         .float_rows = attributes_.rows == CORDWOOD_ROWS_FLOAT32,
                         .scale_group = attributes_.row_group,
-                        .threads = call.threads},
+                        .threads = call.threads,
+                        .same_rows = call.same_input},
                        call.kernels);
   }
 
   Status multiply(const NodeCall& call, const SparsePlan& plan, uint64_t n_rows) const noexcept {
+    call.products.at_hand.n_rows =
+        0;  // codes of an earlier product's rows, perhaps from this memory
     const Ending ending(attributes_);
     return run_sparse(call.sparse, plan,
                       {.rows = rows_of(call),

@@ -27,6 +27,7 @@ Result<NetProgram> NetProgram::build(const format::FileView& file,
       if (program.values_.back().is_input()) program.inputs_.push_back(id);
       if (program.values_.back().is_output()) program.outputs_.push_back(id);
     }
+    uint32_t read = UINT32_MAX;  // by the last product
     for (uint32_t index = 0; index < file.operators.size(); ++index) {
       const cordwood_operator op = file.operators[index];
       Result<NodePointer> node = make_node({file, op});
@@ -36,6 +37,10 @@ Result<NetProgram> NetProgram::build(const format::FileView& file,
                    .first_operand = static_cast<uint32_t>(program.operands_.size()),
                    .inputs = op.input_count,
                    .outputs = op.output_count};
+      if (op.opcode == CORDWOOD_OP_LINEAR) {
+        step.same_input = file.input(op, 0) == read;
+        read = file.input(op, 0);
+      }
       for (uint32_t i = 0; i < op.input_count; ++i) program.operands_.push_back(file.input(op, i));
       for (uint32_t i = 0; i < op.output_count; ++i) {
         program.operands_.push_back(file.output(op, i));
@@ -62,7 +67,8 @@ Status NetProgram::run_step(const NetStep& step, std::span<const Array> operands
                          .sparse = context.sparse,
                          .images = context.images,
                          .kernels = *kernels_->arrays,
-                         .threads = threads});
+                         .threads = threads,
+                         .same_input = step.same_input});
 }
 
 Status NetProgram::run(NetContext& context, NetPlan& plan, std::span<const Array> inputs,

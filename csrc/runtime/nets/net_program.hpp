@@ -27,6 +27,7 @@ struct NetStep {
   uint32_t first_operand = 0;
   uint32_t inputs = 0;
   uint32_t outputs = 0;
+  bool same_input = false;  ///< as the last product before it
 };
 
 /// Where a value lies.

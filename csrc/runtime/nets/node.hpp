@@ -23,6 +23,7 @@ struct NodeCall {
   ConvContext& images;
   const ArrayKernels& kernels;
   unsigned threads;
+  bool same_input = false;  ///< the product before this step read the same first input
 };
 
 /// How an operand may lie.

@@ -1,6 +1,7 @@
 """Activations with fixed codes: products' rows, and whole images between convolutions.
 
-A convolution's input has one scale and one zero point, chosen from what calibration showed. Where
+A convolution's input has one scale and one zero point, chosen from what calibration showed, unless
+images differ so much in size that a scale for each keeps far more. Where
 all that read an image are convolutions of integers, their residuals and maxima, the image itself is
 held as those codes and never becomes float32.
 """
@@ -14,8 +15,8 @@ import numpy as np
 
 from cordwood.ir import Role
 from cordwood.ir_nets import Conv, Linear, Pool, Quantized, RowCoding
-from cordwood.passes.observers import code_range, coding_of
-from cordwood.passes.quantize_products import LayerLoss
+from cordwood.passes.observers import code_range, coding_of, decoded, fixed_error
+from cordwood.passes.quantize_products import LayerLoss, relative_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from cordwood.recipe import Recipe
 
 __all__ = ["code_images", "static_inputs"]
+
+MOST_FIXED_ERROR = 2.0
+"""Images whose fixed codes would err by more than this many times what own ones do keep those."""
 
 _MOST_SIGNED = 127
 _IMAGE_RANKS = (3, 4, 5)
@@ -67,6 +71,10 @@ def code_images(
     """
     ranges = {name: code_range(one, recipe.observer or "mse") for name, one in seen.items()}
     codings = {name: coding_of(*found) for name, found in ranges.items()}
+    images = {op.inputs[0] for op in graph.operators if _codes_images(op)}
+    for name in images:
+        if fixed_error(seen[name], codings[name]) > MOST_FIXED_ERROR:
+            del codings[name]
     _through_maxima(graph, codings)
     operators: list[Operator] = []
     for op in graph.operators:
@@ -83,7 +91,10 @@ def code_images(
         replace(value, dtype="uint8", coding=codings[value.name]) if value.name in held else value
         for value in graph.values
     )
-    losses = [LayerLoss(f"codes of {name}", _loss(seen[name], codings[name])) for name in seen]
+    losses = [
+        LayerLoss(f"codes of {name}", relative_error(decoded(one, codings[name]) - one, one))
+        for name, one in ((name, seen[name].sample) for name in seen if name in codings)
+    ]
     return replace(graph, values=values, operators=tuple(operators)), losses
 
 
@@ -137,11 +148,3 @@ def _held(graph: Graph, codings: Mapping[str, Coding]) -> set[str]:
         if kept == held:
             return held
         held = kept
-
-
-def _loss(seen: Seen, coding: Coding) -> float:
-    exact = seen.sample.astype(np.float64)
-    codes = np.clip(np.rint(exact / coding.scale) + coding.zero, 0, 255)
-    size = float(np.linalg.norm(exact))
-    apart = float(np.linalg.norm((codes - coding.zero) * coding.scale - exact))
-    return 0.0 if size == 0.0 else apart / size

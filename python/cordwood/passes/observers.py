@@ -18,22 +18,29 @@ if TYPE_CHECKING:
 
     Judge = Callable[[float, float], float]
 
-__all__ = ["OBSERVERS", "Seen", "code_range", "coding_of"]
+__all__ = ["OBSERVERS", "Seen", "code_range", "coding_of", "decoded", "fixed_error"]
 
 CODES = 255
 _CANDIDATES = 64
 _BINS = 2048
 _TAIL = 1e-4
 _LEAST_SCALE = 2.0**-100
+_MOST_SIGNED = 127
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a value held: a sample of its numbers, and the extremes of all."""
+    """What a value held: a sample of its numbers, the extremes of all, some entries by themselves.
+
+    Each row of `entries` is a sample of one entry of the batch; `tops` has the largest magnitude of
+    all its numbers.
+    """
 
     sample: np.ndarray
     low: float
     high: float
+    entries: np.ndarray
+    tops: np.ndarray
 
 
 def code_range(seen: Seen, observer: str) -> tuple[float, float]:
@@ -53,6 +60,30 @@ def code_range(seen: Seen, observer: str) -> tuple[float, float]:
     float, float
     """
     return OBSERVERS[observer](seen)
+
+
+def fixed_error(seen: Seen, coding: Coding) -> float:
+    """Return by how much more fixed codes err than codes of each entry's own range, on average.
+
+    Entries count alike, loud or quiet: where their sizes differ widely, as those of sound do, fixed
+    codes leave little of the quiet ones.
+    """
+    size = np.linalg.norm(seen.entries, axis=1)
+    entries, size = seen.entries[size > 0], size[size > 0]
+    if not len(entries):
+        return 1.0
+    scale = seen.tops[np.linalg.norm(seen.entries, axis=1) > 0, None] / _MOST_SIGNED
+    own = np.linalg.norm(np.rint(entries / scale) * scale - entries, axis=1) / size
+    fixed = np.linalg.norm(decoded(entries, coding) - entries, axis=1) / size
+    return float(fixed.mean() / max(float(own.mean()), _LEAST_SCALE))
+
+
+def decoded(numbers: np.ndarray, coding: Coding) -> np.ndarray:
+    """Return what is left of numbers that are held as codes."""
+    scale = np.float32(coding.scale)
+    codes = np.clip(np.rint(numbers / scale) + coding.zero, 0, CODES)
+    left: np.ndarray = (codes - coding.zero) * scale
+    return left
 
 
 def coding_of(low: float, high: float) -> Coding:
@@ -95,10 +126,8 @@ def _shrink(extremes: tuple[float, float], judge: Judge) -> tuple[float, float]:
 
 
 def _squared_error(sample: np.ndarray, low: float, high: float) -> float:
-    coding = coding_of(low, high)
-    codes = np.clip(np.rint(sample / np.float32(coding.scale)) + coding.zero, 0, CODES)
-    back = (codes - coding.zero) * np.float32(coding.scale)
-    return float(np.square(back - sample, dtype=np.float64).sum())
+    left = decoded(sample, coding_of(low, high))
+    return float(np.square(left - sample, dtype=np.float64).sum())
 
 
 def _divergence(counts: np.ndarray, edges: np.ndarray, low: float, high: float) -> float:
