@@ -107,5 +107,5 @@ def test_weights_beyond_what_sums_hold_are_named() -> None:
     module = perceptron()
     with torch.no_grad():
         module[2].weight[0, :] = 3e38
-    with pytest.raises(InputError, match="pass the range of float32|expected finite numbers"):
+    with pytest.raises(InputError, match=r"pass the range of float32|expected finite numbers"):
         compressed("int8", [X], module)

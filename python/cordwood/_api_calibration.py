@@ -1,4 +1,4 @@
-"""Calibration for nets: what a caller gives brought into one form, and refused where it does not fit."""
+"""Calibration for nets: brought into one form, and refused where it does not fit."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def check_read(rows: np.ndarray, name: str, number: int) -> None:
     InputError
         A number is NaN, infinite, or of `MOST` and more.
     """
-    if rows.size and not (-MOST < rows.min() and rows.max() < MOST):
+    if rows.size and not (rows.min() > -MOST and rows.max() < MOST):
         message = (
             f"layers read {rows[~(np.abs(rows) < MOST)].flat[0]} in value {name!r} when calibration"
             f" batch {number} runs through the net, expected finite numbers below {MOST:.3g}: leave"

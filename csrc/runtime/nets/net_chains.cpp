@@ -51,12 +51,6 @@ uint64_t even_block(const NetChain& chain, uint64_t parts, unsigned threads) noe
   return chain.entries ? even : std::min(most, divide_up(even, kTileRows) * kTileRows);
 }
 
-/// A product takes over the codes of the one before it where both read one value: not those of another
-/// block of that value.
-void forget_rows(NetContext& context) noexcept {
-  context.products.at_hand.n_rows = 0;
-}
-
 }  // namespace
 
 bool NetProgram::joins(const NetStep& step, const NetChain& chain, const NetPlan& plan) const {
@@ -160,7 +154,6 @@ Status NetProgram::run_row_chain(const NetChain& chain, std::span<const Array> o
   const uint64_t block = even_block(chain, rows, threads);
   for (uint64_t first = 0; first < rows; first += block) {
     const uint64_t count = std::min(block, rows - first);
-    forget_rows(context);
     for (uint32_t index = chain.first; index < chain.last; ++index) {
       const NetStep& step = steps_[index];
       std::array<Array, kMostRowOperands> parts;
@@ -203,7 +196,6 @@ Status NetProgram::run_entry_chain(const NetChain& chain, NetContext& context, N
   const uint32_t to = final_step.first_operand + final_step.inputs + final_step.outputs;
   for (uint64_t first = 0; first < chain.parts; first += block) {
     const uint64_t count = std::min(block, chain.parts - first);
-    forget_rows(context);
     for (uint32_t at = from; at < to; ++at) {
       const bool alone = plan.in_block[operands_[at]] != NetBlock::none;
       plan.parts[at] = part_of(plan.operands[at], first, count, true, alone);
