@@ -130,3 +130,14 @@ def test_nothing_to_take_is_said() -> None:
     assert net.metadata["recipe"]["loss"]["channels removed"] == 0.0
     x = np.ones((3, 64), np.float32)
     assert np.asarray(net(x)).tobytes() == np.asarray(plain(x)).tobytes()
+
+
+@pytest.mark.parametrize("pattern", ["2:4", 0.9, "block:16x1:0.5"])
+def test_small_tables_stay_as_they_are_where_weights_go(pattern: Any) -> None:
+    layers = (torch.nn.Embedding(50, 32), torch.nn.Linear(32, 32))
+    module = torch.nn.Sequential(*layers).eval()
+    ids = torch.arange(50).reshape(2, 25)
+    net = cw.compress(module, Recipe(sparsity=pattern), example_inputs=(ids,))
+    assert isinstance(net, cw.Net)
+    assert net.metadata["recipe"]["small_tables"] == "float16"
+    assert net(ids.numpy()).shape == (2, 25, 32)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cordwood import _progress
+from cordwood._api_calibration import read_batches
 from cordwood._api_keep import keep_within, spend_bytes
 from cordwood._api_observe import observe
 from cordwood._api_prune import prune_net
@@ -15,7 +16,6 @@ from cordwood._api_watch import output_error, watch
 from cordwood._model_net import Net
 from cordwood._model_row_net import RowNet, calibration_rows
 from cordwood.errors import InputError
-from cordwood.ir import Role
 from cordwood.pack import pack
 from cordwood.passes.code_images import code_images, static_inputs
 from cordwood.passes.equalize_layers import equalize_layers
@@ -64,7 +64,7 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
         raise InputError(message)
     if graph.form == "rows" and calibration is not None:
         calibration = calibration_rows(graph, calibration)
-    batches = _batches(graph, calibration)
+    batches = read_batches(graph, calibration)
     if recipe.needs_calibration and not batches:
         message = (
             f"method {recipe.method!r}, activations {recipe.activations!r}, max_error"
@@ -81,6 +81,14 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
     facts = {**pruned, **_facts(losses), **kept}
     if batches:
         facts["output_error"] = output_error(graph, small, batches)
+    for name, value in facts.items():
+        if not np.isfinite(value):
+            message = (
+                f"{name}: the error over the calibration batches is {value}, expected a number: the"
+                " net's weights or answers pass the range of float32; look at them, or take"
+                " 'lossless'"
+            )
+            raise InputError(message)
     return kind(pack(small, recipe, {name: _short(value) for name, value in facts.items()}))
 
 
@@ -116,38 +124,6 @@ def _quantized(
         return spend_bytes(graph, recipe.max_bytes, batches, quantize, kinds)
     assert recipe.max_error is not None
     return keep_within(graph, recipe.max_error, batches, quantize, kinds)
-
-
-def _batches(graph: Graph, calibration: Any) -> list[dict[str, np.ndarray]]:
-    """Bring calibration into one form: a list of inputs by name."""
-    if calibration is None:
-        return []
-    names = [value.name for value in graph.values if value.role is Role.INPUT]
-    given = [calibration] if isinstance(calibration, dict | np.ndarray) else list(calibration)
-    batches = []
-    for number, batch in enumerate(given):
-        if isinstance(batch, dict):
-            named = dict(batch)
-        else:
-            arrays = batch if isinstance(batch, tuple | list) else (batch,)
-            named = dict(zip(names, arrays, strict=False))
-        if set(named) != set(names):
-            message = f"calibration batch {number} has inputs {sorted(named)}, expected {names}"
-            raise InputError(message)
-        arrays_by_name = {name: np.asarray(_detached(array)) for name, array in named.items()}
-        for name, array in arrays_by_name.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                message = f"calibration batch {number}, input {name!r} holds NaN or an infinity"
-                raise InputError(message)
-        batches.append(arrays_by_name)
-    if not batches:
-        message = "calibration holds no batches, expected one at least"
-        raise InputError(message)
-    return batches
-
-
-def _detached(array: Any) -> Any:
-    return array.detach() if hasattr(array, "detach") else array
 
 
 def _facts(losses: list[LayerLoss]) -> dict[str, float]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cordwood._api_calibration import check_read, joined
 from cordwood._model_net import Net
 from cordwood.ir import Role, Value
 from cordwood.pack import pack
@@ -53,11 +54,13 @@ def observe(
     )
     net = Net(pack(replace(graph, values=values, form="dict", classes=None)))
     seen = {name: _Watcher(max(1, MOST_NUMBERS // len(batches))) for name in wanted}
-    for batch in batches:
+    for number, batch in enumerate(batches):
         answers = {**batch, **net(batch)}
         for name, watcher in seen.items():
-            watcher.add(np.asarray(answers[name], np.float32))
-    return {name: watcher.seen() for name, watcher in seen.items()}
+            array = np.asarray(answers[name], np.float32)
+            check_read(array, name, number)
+            watcher.add(array)
+    return {name: watcher.seen(name) for name, watcher in seen.items()}
 
 
 class _Watcher:
@@ -67,7 +70,7 @@ class _Watcher:
         """Keep at most so many numbers of a batch."""
         self._most = most
         self._generator = np.random.default_rng(0)
-        self._sample: list[np.ndarray] = [np.zeros(1, np.float32)]
+        self._sample: list[np.ndarray] = []
         self._entries: list[np.ndarray] = []
         self._tops: list[float] = []
         self._low = self._high = 0.0
@@ -86,9 +89,9 @@ class _Watcher:
             self._entries.append(entry[drawn])
             self._tops.append(float(np.abs(entry).max()))
 
-    def seen(self) -> Seen:
+    def seen(self, name: str) -> Seen:
         return Seen(
-            np.concatenate(self._sample),
+            np.concatenate([np.zeros(1, np.float32), joined(self._sample, name)]),
             self._low,
             self._high,
             np.array(self._entries, np.float32).reshape(-1, ENTRY_NUMBERS),

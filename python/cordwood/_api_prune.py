@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cordwood._api_calibration import check_read, joined
 from cordwood._model_net import Net
 from cordwood._sparsity import read_pattern
 from cordwood.ir import Role
@@ -105,7 +106,7 @@ def _look(
     rows: dict[str, list[np.ndarray]] = {name: [] for name in axes}
     most = max(1, MOST_ROWS // len(batches))
     generator = np.random.default_rng(0)
-    for batch in batches:
+    for number, batch in enumerate(batches):
         answers = {**batch, **run(batch)}
         for name, kept in rows.items():
             moved = np.moveaxis(answers[name], axes[name], -1)
@@ -113,4 +114,5 @@ def _look(
             if len(flat) > most:
                 flat = flat[np.sort(generator.choice(len(flat), most, replace=False))]
             kept.append(np.array(flat, np.float32))
-    return {name: np.concatenate(kept) for name, kept in rows.items()}
+            check_read(kept[-1], name, number)
+    return {name: joined(kept, name) for name, kept in rows.items()}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cordwood._api_calibration import check_read, joined
 from cordwood._model_net import Net
 from cordwood.ir import Role
 from cordwood.ir_nets import Linear
@@ -56,7 +57,7 @@ def rows_of(
     net = _up_to(graph, names)
     rows: dict[str, list[np.ndarray]] = {name: [] for name in names}
     most = max(1, MOST_ROWS // len(batches))
-    for batch in batches:
+    for number, batch in enumerate(batches):
         answers = batch if net is None else {**batch, **net(batch)}
         for name, kept in rows.items():
             flat = answers[name].reshape(-1, answers[name].shape[-1])
@@ -64,7 +65,8 @@ def rows_of(
                 generator = np.random.default_rng(len(flat))
                 flat = flat[np.sort(generator.choice(len(flat), most, replace=False))]
             kept.append(np.array(flat, np.float32))
-    return {name: np.concatenate(kept) for name, kept in rows.items()}
+            check_read(kept[-1], name, number)
+    return {name: joined(kept, name) for name, kept in rows.items()}
 
 
 def _up_to(graph: Graph, names: Collection[str]) -> Net | None:
@@ -79,7 +81,7 @@ def _up_to(graph: Graph, names: Collection[str]) -> Net | None:
 
 
 def output_error(exact: Graph, small: Graph, batches: list[dict[str, np.ndarray]]) -> float:
-    """Relative error of a net's answers over all batches."""
+    """Relative error of a net's answers over all batches, where the exact ones are finite."""
     return error_beside(answers_of(exact, batches), pack(small), batches)
 
 
@@ -97,8 +99,10 @@ def error_beside(
     error = size = 0.0
     for answers, batch in zip(exact, batches, strict=True):
         for one, other in zip(answers, _floats(net, batch), strict=True):
-            error += float(np.square(one - other, dtype=np.float64).sum())
-            size += float(np.square(one, dtype=np.float64).sum())
+            numbers = np.isfinite(one)  # answers may be masked with infinities
+            apart = one[numbers].astype(np.float64) - other[numbers]
+            error += float(np.square(apart).sum())
+            size += float(np.square(one[numbers], dtype=np.float64).sum())
     return 0.0 if size == 0.0 else (error / size) ** 0.5
 
 

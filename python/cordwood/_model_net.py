@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cordwood import _core, _model_devices
+from cordwood._model_net_inputs import as_array
 from cordwood._model_packed import Packed, check_level
 from cordwood._threads import check_threads
-from cordwood.errors import FormatError, InputError, InputTypeError
+from cordwood.errors import FormatError, InputError
 
 if TYPE_CHECKING:
     from cordwood._model_packed import Check, Device
@@ -220,15 +221,7 @@ class _Door:
     def prepare(self, given: Any, place: int) -> np.ndarray:
         """Make an array of an input that cannot be read where it lies."""
         port = self._inputs[place]
-        if hasattr(given, "detach"):  # a torch tensor that still belongs to a gradient
-            given = given.detach()
-        array = np.asarray(given)
-        if not np.can_cast(array.dtype, port.dtype, "same_kind"):
-            message = (
-                f"input {port.name!r} has dtype {array.dtype}, expected {port.dtype}; convert it "
-                f"with astype where that loses nothing that matters"
-            )
-            raise InputTypeError(message)
+        array = as_array(given, f"input {port.name!r}", port.dtype)
         return np.array(array, dtype=port.dtype, order="C", copy=True)
 
 

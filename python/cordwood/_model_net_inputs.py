@@ -6,18 +6,51 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cordwood.errors import FileAccessError, InputError, SourceFileError
+from cordwood.errors import FileAccessError, InputError, InputTypeError, SourceFileError
 
 if TYPE_CHECKING:
     from cordwood._model_net import Net, Port
 
-__all__ = ["draw_inputs", "read_arrays"]
+__all__ = ["as_array", "draw_inputs", "read_arrays"]
 
 SEQUENCE = 16
 """Size of an axis that varies and about which nothing is said."""
 
 TRUTHS = 2
 """Drawn integers are below it: an index that every table has, and a mask's two values."""
+
+
+def as_array(given: Any, place: str, dtype: np.dtype[Any]) -> np.ndarray:
+    """Return an array of what a caller gives for an input.
+
+    Parameters
+    ----------
+    given : array-like or tensor
+        Of any type that `dtype` can hold in kind.
+    place : str
+        What errors call it.
+    dtype : numpy.dtype
+        Of the input.
+
+    Raises
+    ------
+    InputTypeError
+        It is no array of numbers, or of a kind that would lose what it says.
+    """
+    if hasattr(given, "detach"):  # a torch tensor that still belongs to a gradient
+        given = given.detach()
+    try:
+        array = np.asarray(given)
+    except (TypeError, ValueError) as error:
+        message = f"{place} is no array of {dtype}: {error}"
+        raise InputTypeError(message) from error
+    if not np.can_cast(array.dtype, dtype, "same_kind"):
+        message = (
+            f"{place} has dtype {array.dtype}, expected {dtype}; convert it with astype where that"
+            " loses nothing that matters"
+        )
+        raise InputTypeError(message)
+    return array
 
 
 def draw_inputs(

@@ -34,9 +34,12 @@ Status NetProgram::bind_inputs(std::span<const ArrayForm> inputs, NetPlan& plan)
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const cordwood_value& record = values_[inputs_[i]].record;
     const ArrayForm& given = inputs[i];
-    if (given.dtype != record.dtype || given.shape.rank != record.rank) {
-      return misfit("net", "input {} has type {} and {} axes, expected {} axes and its own type", i,
-                    given.dtype, given.shape.rank, record.rank);
+    if (given.shape.rank != record.rank) {
+      return misfit("net", "input {} has {} axes, expected {}", i, given.shape.rank, record.rank);
+    }
+    if (given.dtype != record.dtype) {
+      return misfit("net", "input {} has elements of type {}, expected type {}", i, given.dtype,
+                    record.dtype);
     }
     for (uint32_t axis = 0; axis < record.rank; ++axis) {
       const uint64_t size = given.shape.size[axis];

@@ -174,7 +174,9 @@ def _table(table: Any, recipe: Recipe) -> Any:
     """Code an embedding table row by row, in groups where the recipe has them."""
     small = recipe.small_tables
     if small is not None and len(table) <= SMALL_TABLE:
-        recipe = replace(recipe, weights=small, group_size=None, activations="float32")
+        recipe = replace(
+            recipe, weights=small, group_size=None, activations="float32", sparsity=None
+        )
     return _weight(table, replace(recipe, activations="float32"), None)
 
 
