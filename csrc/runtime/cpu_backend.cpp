@@ -264,7 +264,7 @@ int32_t run_net(const cordwood_backend_model* model, cordwood_backend_context* c
       return fail(CORDWOOD_STATUS_shape_mismatch, "net", "{} outputs, expected {}", n_outputs,
                   self.net->outputs().size());
     }
-    scratch.seconds = seconds;
+    scratch.desk.seconds = seconds;
     return self.net->run(scratch, **plan, scratch.inputs, scratch.outputs, threads);
   });
   return status.ok() ? CORDWOOD_STATUS_ok : explain(status, *why);

@@ -3,7 +3,9 @@
 // stand inside one of entries. No sum changes: entries and rows are independent.
 #include <algorithm>
 
+#include "runtime/float_mode.hpp"
 #include "runtime/nets/net_program.hpp"
+#include "runtime/thread_pool.hpp"
 
 namespace cordwood::runtime {
 namespace {
@@ -148,7 +150,7 @@ void NetProgram::find_chains(std::span<const uint32_t> root, std::span<uint64_t>
 }
 
 Status NetProgram::run_row_chain(const NetChain& chain, std::span<const Array> operands,
-                                 NetContext& context, const NetPlan& plan,
+                                 NetDesk& desk, const NetPlan& plan,
                                  unsigned threads) const noexcept {
   const uint64_t rows = parts_of(operands[steps_[chain.first].first_operand].shape(), false);
   const uint64_t block = even_block(chain, rows, threads);
@@ -163,19 +165,18 @@ Status NetProgram::run_row_chain(const NetChain& chain, std::span<const Array> o
         const bool alone = plan.in_block[operands_[at]] == NetBlock::rows;
         parts[i] = part_of(operands[at], first, count, false, alone);
       }
-      CORDWOOD_RETURN_IF_FAILED(run_step(step, {parts.data(), n_operands}, context, threads));
+      CORDWOOD_RETURN_IF_FAILED(run_step(step, {parts.data(), n_operands}, desk, threads));
     }
   }
   return {};
 }
 
 Status NetProgram::run_steps(uint32_t first, uint32_t end, std::span<const Array> operands,
-                             NetContext& context, const NetPlan& plan,
-                             unsigned threads) const noexcept {
+                             NetDesk& desk, const NetPlan& plan, unsigned threads) const noexcept {
   auto chain = std::ranges::lower_bound(plan.row_chains, first, {}, &NetChain::first);
   for (uint32_t index = first; index < end; ++index) {
     if (chain != plan.row_chains.end() && chain->first == index) {
-      CORDWOOD_RETURN_IF_FAILED(run_row_chain(*chain, operands, context, plan, threads));
+      CORDWOOD_RETURN_IF_FAILED(run_row_chain(*chain, operands, desk, plan, threads));
       index = chain->last - 1;
       ++chain;
       continue;
@@ -183,38 +184,94 @@ Status NetProgram::run_steps(uint32_t first, uint32_t end, std::span<const Array
     const NetStep& step = steps_[index];
     if (step.node->shares_input() || step.node->constant() != nullptr) continue;
     CORDWOOD_RETURN_IF_FAILED(run_step(
-        step, operands.subspan(step.first_operand, step.inputs + step.outputs), context, threads));
+        step, operands.subspan(step.first_operand, step.inputs + step.outputs), desk, threads));
   }
   return {};
 }
 
-Status NetProgram::run_entry_chain(const NetChain& chain, NetContext& context, NetPlan& plan,
-                                   unsigned threads) const noexcept {
-  const uint64_t block = even_block(chain, chain.parts, threads);
-  const uint32_t from = steps_[chain.first].first_operand;
+Status NetProgram::run_block(const NetChain& chain, uint64_t first, uint64_t count, NetDesk& desk,
+                             const NetPlan& plan, unsigned threads) const noexcept {
   const NetStep& final_step = steps_[chain.last - 1];
   const uint32_t to = final_step.first_operand + final_step.inputs + final_step.outputs;
-  for (uint64_t first = 0; first < chain.parts; first += block) {
-    const uint64_t count = std::min(block, chain.parts - first);
-    for (uint32_t at = from; at < to; ++at) {
-      const bool alone = plan.in_block[operands_[at]] != NetBlock::none;
-      plan.parts[at] = part_of(plan.operands[at], first, count, true, alone);
-    }
-    CORDWOOD_RETURN_IF_FAILED(
-        run_steps(chain.first, chain.last, plan.parts, context, plan, threads));
+  for (uint32_t at = steps_[chain.first].first_operand; at < to; ++at) {
+    const uint32_t value = operands_[at];
+    const bool alone = plan.in_block[value] != NetBlock::none;
+    desk.parts[at] = part_of(plan.operands[at], first, count, true, alone);
+    if (alone) desk.parts[at].data = desk.blocks.bytes().data() + plan.offsets[value];
   }
-  return {};
+  return run_steps(chain.first, chain.last, desk.parts, desk, plan, threads);
 }
 
-Status NetProgram::run_all(NetContext& context, NetPlan& plan, unsigned threads) const noexcept {
+Status NetProgram::run_entry_chain(const NetChain& chain, NetContext& context, const NetPlan& plan,
+                                   unsigned threads) const noexcept {
+  const unsigned desks = std::min(threads, NetChain::kMostThreads);
+  const uint64_t blocks = divide_up(chain.parts, chain.block_parts);
+  if (desks == 1 || blocks < desks || context.desk.seconds != nullptr) {
+    const uint64_t block = even_block(chain, chain.parts, threads);
+    for (uint64_t first = 0; first < chain.parts; first += block) {
+      CORDWOOD_RETURN_IF_FAILED(run_block(chain, first, std::min(block, chain.parts - first),
+                                          context.desk, plan, threads));
+    }
+    return {};
+  }
+  // Threads run blocks of their own, and meet at the end: what a block passes on stays with its core.
+  struct Work {
+    const NetProgram& program;
+    const NetChain& chain;
+    NetContext& context;
+    const NetPlan& plan;
+    uint64_t block;
+    struct Failure {
+      uint64_t block = UINT64_MAX;
+      Status status{};
+    };
+    std::array<Failure, NetChain::kMostThreads> failures{};
+
+    static void run(void* given, unsigned slot, uint64_t index) noexcept {
+      auto& self = *static_cast<Work*>(given);
+      const DefaultFloatMode mode;
+      NetDesk& desk = slot == 0 ? self.context.desk : *self.context.more_desks[slot - 1];
+      const uint64_t first = index * self.block;
+      const uint64_t count = std::min(self.block, self.chain.parts - first);
+      const Status status = self.program.run_block(self.chain, first, count, desk, self.plan, 1);
+      Failure& failure = self.failures[slot];
+      if (!status.ok() && index < failure.block) failure = {index, status};
+    }
+  } work{*this, chain, context, plan, divide_up(chain.parts, divide_up(blocks, desks) * desks)};
+  CORDWOOD_RETURN_IF_FAILED(run_tasks(desks, divide_up(chain.parts, work.block), &work, Work::run));
+  return std::ranges::min(work.failures, {}, &Work::Failure::block).status;
+}
+
+Status NetProgram::lay_desks(NetContext& context, const NetPlan& plan,
+                             unsigned threads) const noexcept {
+  return guard_memory("desks of a net", [&]() -> Status {
+    const bool many = !plan.entry_chains.empty() && context.desk.seconds == nullptr;
+    const std::size_t more = many ? std::min(threads, NetChain::kMostThreads) - 1 : 0;
+    while (context.more_desks.size() < more) {
+      context.more_desks.push_back(std::make_unique<NetDesk>());
+    }
+    const auto lay = [&](NetDesk& desk) -> Status {
+      if (desk.parts.size() < operands_.size()) desk.parts.resize(operands_.size());
+      CORDWOOD_RETURN_IF_FAILED(desk.blocks.reserve(plan.block_bytes));
+      return desk.scratch.reserve(plan.scratch_bytes);
+    };
+    CORDWOOD_RETURN_IF_FAILED(lay(context.desk));
+    for (std::size_t i = 0; i < more; ++i) CORDWOOD_RETURN_IF_FAILED(lay(*context.more_desks[i]));
+    return {};
+  });
+}
+
+Status NetProgram::run_all(NetContext& context, const NetPlan& plan,
+                           unsigned threads) const noexcept {
   uint32_t next = 0;
   for (const NetChain& chain : plan.entry_chains) {
-    CORDWOOD_RETURN_IF_FAILED(run_steps(next, chain.first, plan.operands, context, plan, threads));
+    CORDWOOD_RETURN_IF_FAILED(
+        run_steps(next, chain.first, plan.operands, context.desk, plan, threads));
     CORDWOOD_RETURN_IF_FAILED(run_entry_chain(chain, context, plan, threads));
     next = chain.last;
   }
   const auto end = static_cast<uint32_t>(steps_.size());
-  return run_steps(next, end, plan.operands, context, plan, threads);
+  return run_steps(next, end, plan.operands, context.desk, plan, threads);
 }
 
 }  // namespace cordwood::runtime

@@ -146,12 +146,15 @@ void NetProgram::place(NetPlan& plan) const {
   }
   find_chains(root, last, plan);
   std::vector<Stretch> live;
+  std::vector<Stretch> live_blocks;  // in the memory that each desk has for itself
   std::vector<bool> placed(count, false);
   const auto place_value = [&](uint32_t value, uint32_t index) {
     if (root[value] != value || plan.places[value] != NetPlace::kArena || placed[value]) return;
+    const bool block = plan.in_block[value] != NetBlock::none;
     const uint64_t bytes = bytes_in_arena(plan, value, index);
-    plan.offsets[value] = take_gap(live, bytes, last[value]);
-    plan.arena_bytes = std::max(plan.arena_bytes, plan.offsets[value] + bytes);
+    plan.offsets[value] = take_gap(block ? live_blocks : live, bytes, last[value]);
+    uint64_t& all = block ? plan.block_bytes : plan.arena_bytes;
+    all = std::max(all, plan.offsets[value] + bytes);
     placed[value] = true;
   };
   // What outlives a chain's blocks has its place before the first of them begins.
@@ -163,7 +166,9 @@ void NetProgram::place(NetPlan& plan) const {
     }
   };
   for (uint32_t index = 0; index < steps_.size(); ++index) {
-    std::erase_if(live, [&](const Stretch& stretch) { return stretch.last_step < index; });
+    const auto gone = [&](const Stretch& stretch) { return stretch.last_step < index; };
+    std::erase_if(live, gone);
+    std::erase_if(live_blocks, gone);
     for (const NetChain& chain : plan.entry_chains) {
       if (chain.first == index) place_chain(chain, NetBlock::entries);
     }
@@ -192,7 +197,6 @@ Result<std::unique_ptr<NetPlan>> NetProgram::make_plan(std::span<const ArrayForm
   plan->offsets.resize(values_.size());
   plan->constants.resize(values_.size());
   plan->operands.resize(operands_.size());
-  plan->parts.resize(operands_.size());
   plan->in_block.resize(values_.size());
   plan->copies.assign(outputs_.size(), NetPlan::kNone);
   CORDWOOD_RETURN_IF_FAILED(bind_inputs(inputs, *plan));

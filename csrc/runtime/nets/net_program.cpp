@@ -59,31 +59,32 @@ uint64_t NetProgram::resident_bytes() const noexcept {
   return bytes;
 }
 
-Status NetProgram::run_step(const NetStep& step, std::span<const Array> operands,
-                            NetContext& context, unsigned threads) const noexcept {
+Status NetProgram::run_step(const NetStep& step, std::span<const Array> operands, NetDesk& desk,
+                            unsigned threads) const noexcept {
   const NodeCall call{.inputs = operands.first(step.inputs),
                       .outputs = operands.subspan(step.inputs),
-                      .scratch = context.scratch.bytes(),
-                      .products = context.products,
-                      .sparse = context.sparse,
-                      .images = context.images,
+                      .scratch = desk.scratch.bytes(),
+                      .products = desk.products,
+                      .sparse = desk.sparse,
+                      .images = desk.images,
                       .kernels = *kernels_->arrays,
                       .threads = threads,
                       .same_input = step.same_input};
-  if (context.seconds == nullptr) return step.node->run(call);
+  if (desk.seconds == nullptr) return step.node->run(call);
   const auto start = std::chrono::steady_clock::now();
   const Status status = step.node->run(call);
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-  context.seconds[&step - steps_.data()] += taken.count();
+  desk.seconds[&step - steps_.data()] += taken.count();
   return status;
 }
 
 Status NetProgram::run(NetContext& context, NetPlan& plan, std::span<const Array> inputs,
                        std::span<const Array> outputs, unsigned threads) const noexcept {
   CORDWOOD_RETURN_IF_FAILED(context.arena.reserve(plan.arena_bytes));
-  CORDWOOD_RETURN_IF_FAILED(context.scratch.reserve(plan.scratch_bytes));
+  CORDWOOD_RETURN_IF_FAILED(lay_desks(context, plan, threads));
   const DefaultFloatMode mode;
   std::byte* arena = context.arena.bytes().data();
+  std::byte* blocks = context.desk.blocks.bytes().data();
   const auto address = [&](uint32_t value) -> std::byte* {
     switch (plan.places[value]) {
       case NetPlace::kInput:
@@ -93,7 +94,7 @@ Status NetProgram::run(NetContext& context, NetPlan& plan, std::span<const Array
       case NetPlace::kConstant:
         return plan.constants[value].data;
       default:  // NetPlace::kArena
-        return arena + plan.offsets[value];
+        return (plan.in_block[value] == NetBlock::none ? arena : blocks) + plan.offsets[value];
     }
   };
   for (std::size_t i = 0; i < operands_.size(); ++i) {

@@ -55,31 +55,39 @@ struct NetPlan {
   std::vector<uint32_t> copies;   ///< [outputs] value to copy to it at the end; kNone for none
   std::vector<Array> operands;    ///< [operands] with the addresses of the last run
   std::vector<Array> constants;   ///< [values]
-  std::vector<Array> parts;       ///< [operands] of the block that runs
   std::vector<NetChain> entry_chains;  ///< ascending
   std::vector<NetChain> row_chains;    ///< ascending; each inside an entry chain or outside all
   std::vector<NetBlock> in_block;      ///< [values]
   std::vector<ArrayForm> inputs;       ///< what the plan is for
   uint64_t program = 0;                ///< serial number of its program
   uint64_t arena_bytes = 0;
+  uint64_t block_bytes = 0;  ///< of a desk, for values that hold a block
   uint64_t scratch_bytes = 0;
 
   static constexpr uint32_t kNone = 0xFFFFFFFFu;
 };
 
-/// Scratch of one caller at a time. Any net may use it; plans of the last few shapes are kept.
-struct NetContext {
-  Arena arena;
+/// What one thread runs steps with.
+struct NetDesk {
+  Arena blocks;  ///< values that hold a block
   Arena scratch;
   QmatmulContext products;
   SparseContext sparse;
   ConvContext images;
+  std::vector<Array> parts;   ///< [operands] of the block that runs
+  double* seconds = nullptr;  ///< [steps] that a run adds the time of each to; null for no times
+};
+
+/// Scratch of one caller at a time. Any net may use it; plans of the last few shapes are kept.
+struct NetContext {
+  Arena arena;
+  NetDesk desk;
+  std::vector<std::unique_ptr<NetDesk>>
+      more_desks;                               ///< of other threads that run blocks of their own
   std::vector<std::unique_ptr<NetPlan>> plans;  ///< the most recent first
   std::vector<Array> inputs;                    ///< of the call
   std::vector<Array> outputs;
   std::vector<ArrayForm> forms;
-  double* seconds =
-      nullptr;  ///< [steps] that a run adds the time of each to; null where none is asked
 };
 
 class NetProgram {
@@ -118,15 +126,19 @@ class NetProgram {
                  NetPlan& plan) const;
   [[nodiscard]] uint64_t bytes_in_arena(const NetPlan& plan, uint32_t value,
                                         uint32_t index) const noexcept;
-  Status run_step(const NetStep& step, std::span<const Array> operands, NetContext& context,
+  Status run_step(const NetStep& step, std::span<const Array> operands, NetDesk& desk,
                   unsigned threads) const noexcept;
-  Status run_row_chain(const NetChain& chain, std::span<const Array> operands, NetContext& context,
+  Status run_row_chain(const NetChain& chain, std::span<const Array> operands, NetDesk& desk,
                        const NetPlan& plan, unsigned threads) const noexcept;
-  Status run_entry_chain(const NetChain& chain, NetContext& context, NetPlan& plan,
+  Status run_steps(uint32_t first, uint32_t end, std::span<const Array> operands, NetDesk& desk,
+                   const NetPlan& plan, unsigned threads) const noexcept;
+  /// Entries `first` to `first + count` - 1, on a desk.
+  Status run_block(const NetChain& chain, uint64_t first, uint64_t count, NetDesk& desk,
+                   const NetPlan& plan, unsigned threads) const noexcept;
+  Status run_entry_chain(const NetChain& chain, NetContext& context, const NetPlan& plan,
                          unsigned threads) const noexcept;
-  Status run_steps(uint32_t first, uint32_t end, std::span<const Array> operands,
-                   NetContext& context, const NetPlan& plan, unsigned threads) const noexcept;
-  Status run_all(NetContext& context, NetPlan& plan, unsigned threads) const noexcept;
+  Status run_all(NetContext& context, const NetPlan& plan, unsigned threads) const noexcept;
+  Status lay_desks(NetContext& context, const NetPlan& plan, unsigned threads) const noexcept;
   Result<std::unique_ptr<NetPlan>> make_plan(std::span<const ArrayForm> inputs) const;
 
   [[nodiscard]] std::span<const uint32_t> inputs_of(const NetStep& step) const noexcept {
