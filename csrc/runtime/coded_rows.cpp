@@ -15,8 +15,9 @@ static_assert(kBlockRows % kernels::kMostLanes == 0 && kBatchRows % kBlockRows =
 /// Codes of neighbouring rows must not fall into the same set of L1: rows are so much apart.
 constexpr uint64_t kRowGap = 64;
 
-/// A thread is worth waking for so much work: it takes some ten microseconds to arrive.
-constexpr double kThreadMicroseconds = 20.0;
+/// A thread is worth waking for so much work: it takes some ten microseconds to arrive, and what it reads
+/// has to come over from the other's caches.
+constexpr double kThreadMicroseconds = 40.0;
 /// Pieces a thread gets: several, so that one that arrives late is not waited for.
 constexpr double kPieceMicroseconds = 100.0;
 constexpr double kLeastPieces = 4.0;
