@@ -13,7 +13,7 @@ from cordwood.ir_nets import Linear, NetOperator, Product, Quantized
 
 if TYPE_CHECKING:
     from cordwood.ir import Graph
-    from cordwood.ir_base import Value
+    from cordwood.ir_base import Coding, Value
 
 __all__ = ["check_net"]
 
@@ -96,7 +96,7 @@ def _check_values(graph: Graph) -> None:
         if len(value.shape) > MAX_RANK:
             _fail(f"value {value.name!r} has {len(value.shape)} axes, expected at most {MAX_RANK}")
         if value.coding is not None:
-            _check_coding(value)
+            _check_coding(value, value.coding)
         for size in value.shape:
             if isinstance(size, int) and size < 1:
                 _fail(f"value {value.name!r} has shape {value.shape}, expected sizes of 1 or more")
@@ -106,8 +106,8 @@ def _check_values(graph: Graph) -> None:
             _fail(f"maximum {most} of symbol {symbol!r}, expected 1 or more of one of {symbols}")
 
 
-def _check_coding(value: Value) -> None:
-    scale, zero = value.coding.scale, value.coding.zero  # type: ignore[union-attr]
+def _check_coding(value: Value, coding: Coding) -> None:
+    scale, zero = coding.scale, coding.zero
     image = value.dtype == "uint8" and value.role is Role.NONE and len(value.shape) in IMAGE_RANKS
     if not image or not LEAST_SCALE <= scale <= 1 / LEAST_SCALE or not 0 <= zero < CODES:
         _fail(f"value {value.name!r} of type {value.dtype} is held as codes of scale {scale} and "

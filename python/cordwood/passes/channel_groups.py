@@ -77,14 +77,11 @@ def find_groups(graph: Graph) -> list[ChannelGroup]:
 
 def is_depthwise(step: NetOperator) -> bool:
     """Whether a convolution has a filter of its own for each channel, and makes one of each."""
-    return (
-        isinstance(step, Conv)
-        and not step.transposed
-        and _plain(step)
-        and step.groups == step.weight.shape[0]  # type: ignore[union-attr]
-        and step.weight.shape[1] == 1  # type: ignore[union-attr]
-        and len(step.inputs) == 1
-    )
+    if not isinstance(step, Conv) or not isinstance(step.weight, np.ndarray) or not _plain(step):
+        return False
+    outputs, inputs = step.weight.shape[:2]
+    one_each = step.groups == outputs and inputs == 1
+    return one_each and not step.transposed and len(step.inputs) == 1
 
 
 def _plain(step: Product) -> bool:
