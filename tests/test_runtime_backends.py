@@ -83,7 +83,7 @@ assert again.device == "echo"
 assert again.predict(rows[:1]).tolist() == [[1, 0, 5]]
 with pytest.raises(cordwood.UnsupportedMethodError, match="no target 'label'; it has margin"):
     model._run(rows, "label")
-with pytest.raises(cordwood.DeviceError, match="CUDA extension is not built.* has: cpu, echo$"):
+with pytest.raises(cordwood.DeviceError, match="built without CUDA.* has: cpu, echo$"):
     cordwood.load(data, device="cuda")
 expected = cordwood.load(data).predict(rows)
 assert expected.dtype == float and len(expected) == 4
