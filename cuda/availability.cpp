@@ -11,6 +11,8 @@
 namespace cordwood::cuda {
 namespace {
 
+constexpr const char* kPlace = "NVIDIA driver";
+
 /// Versions come as 1000 * major + 10 * minor.
 struct Version {
   int major_part;
@@ -48,7 +50,7 @@ class Finding {
       note(counted);
       say("no CUDA device: there is none, or CUDA_VISIBLE_DEVICES hides it");
     } else if (counted != cudaSuccess) {
-      say("%s", render(status_of(counted, "")).c_str());
+      say("%s", render(status_of(counted, kPlace)).c_str());
     } else {
       judge_device();
     }
@@ -63,7 +65,7 @@ class Finding {
       error = cudaDeviceGetAttribute(&minor_part, cudaDevAttrComputeCapabilityMinor, kDevice);
     }
     if (error != cudaSuccess) {
-      say("%s", render(status_of(error, "")).c_str());
+      say("%s", render(status_of(error, kPlace)).c_str());
     } else if (major_part < kOldestMajor) {
       say("the CUDA device has compute capability %d.%d, expected %d.0 or later; use "
           "device=\"cpu\"",

@@ -57,8 +57,12 @@ const char* text_of_absence(cudaError_t error) noexcept {
     case cudaErrorInsufficientDriver:
       return "there is no NVIDIA driver, or it is older than this build needs (CUDA error {})";
     case cudaErrorSystemDriverMismatch:
-      return "the NVIDIA driver in use is not the one that is installed (CUDA error {}); restart "
-             "the machine";
+    case cudaErrorCompatNotSupportedOnDevice:
+      return "the driver in use is not the one that is installed, or its libraries for other "
+             "releases "
+             "do not serve this device (CUDA error {}); restart the machine, or install them anew";
+    case cudaErrorCallRequiresNewerDriver:
+      return "the NVIDIA driver is older than this call needs (CUDA error {})";
     case cudaErrorNoKernelImageForDevice:
     case cudaErrorUnsupportedPtxVersion:
     case cudaErrorInvalidDeviceFunction:
