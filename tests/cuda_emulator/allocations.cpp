@@ -2,7 +2,9 @@
 //
 //   no access | slack, poisoned | the allocation | slack < 256 bytes, poisoned | no access
 //
-// A far or reading access faults at once; a write into the slack is found after the launch.
+// A far or reading access faults at once; a write into the slack is found after the launch. Memory of
+// the device is open to a launch and to a copy only: the host has no business with its bytes. Large
+// allocations stay open, since closing one takes time for each of its pages.
 #include "allocations.h"
 
 #include <sys/mman.h>
@@ -23,6 +25,8 @@ namespace {
 
 constexpr std::size_t kAlignment = 256;
 constexpr std::size_t kPage = 65536;  // the largest that a machine of ours may have
+
+constexpr std::size_t kMaxClosedBytes = 256 << 10;
 
 struct Allocation {
   cudaMemoryType type;
@@ -53,6 +57,11 @@ Allocations::iterator holding(const void* pointer) {
   return number(pointer) - before->first < before->second.bytes ? before : allocations.end();
 }
 
+void set_access(const Allocation& allocation, bool allowed) {
+  if (allocation.type != cudaMemoryTypeDevice || allocation.bytes > kMaxClosedBytes) return;
+  mprotect(allocation.open, allocation.open_bytes, allowed ? PROT_READ | PROT_WRITE : PROT_NONE);
+}
+
 cudaError_t allocate(void** pointer, std::size_t bytes, cudaMemoryType type) {
   if (pointer == nullptr) return cudaErrorInvalidValue;
   *pointer = nullptr;
@@ -75,8 +84,12 @@ cudaError_t allocate(void** pointer, std::size_t bytes, cudaMemoryType type) {
   poison(open, static_cast<std::size_t>(start - open));
   poison(start, bytes);
   poison(start + bytes, rounded_up(bytes, kAlignment) - bytes);
-  allocations[number(start)] = {type, device_of_thread(), bytes, open, open_bytes};
-  if (on_device) device_bytes += bytes;
+  const Allocation& made =
+      allocations[number(start)] = {type, device_of_thread(), bytes, open, open_bytes};
+  if (on_device) {
+    device_bytes += bytes;
+    set_access(made, false);
+  }
   *pointer = start;
   return cudaSuccess;
 }
@@ -115,6 +128,7 @@ cudaError_t release(void* pointer, cudaMemoryType type, bool registered) {
       (found->second.open == nullptr) != registered) {
     return registered ? cudaErrorHostMemoryNotRegistered : cudaErrorInvalidValue;
   }
+  set_access(found->second, true);
   const std::string damaged = damage(*found);
   unmap(found->second);
   if (type == cudaMemoryTypeDevice) device_bytes -= found->second.bytes;
@@ -124,9 +138,9 @@ cudaError_t release(void* pointer, cudaMemoryType type, bool registered) {
   return cudaErrorIllegalAddress;
 }
 
-enum class Side { kHost, kDevice, kOutside };
+}  // namespace
 
-Side side(const void* pointer, std::size_t bytes) {
+Side cuda_emulator::side(const void* pointer, std::size_t bytes) {
   const auto found = holding(pointer);
   if (found != allocations.end()) {
     const std::size_t offset = number(pointer) - found->first;
@@ -142,44 +156,27 @@ Side side(const void* pointer, std::size_t bytes) {
   return Side::kHost;
 }
 
-bool sides_match(cudaMemcpyKind kind, Side to, Side from) {
-  if (to == Side::kOutside || from == Side::kOutside) return false;
-  if (kind == cudaMemcpyDefault) return true;
-  const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
-  const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
-  return (to == Side::kDevice) == to_device && (from == Side::kDevice) == from_device;
+cuda_emulator::DeviceAccess::DeviceAccess() {
+  for (const auto& [start, allocation] : allocations) set_access(allocation, true);
 }
 
-cudaError_t copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
-                 cudaStream_t stream) {
-  if (!is_stream(stream)) return cudaErrorInvalidResourceHandle;
-  if (kind < cudaMemcpyHostToHost || kind > cudaMemcpyDefault) {
-    return cudaErrorInvalidMemcpyDirection;
-  }
-  if (bytes == 0) return cudaSuccess;
-  if (to == nullptr || from == nullptr) return cudaErrorInvalidValue;
-  if (!sides_match(kind, side(to, bytes), side(from, bytes))) {
-    std::fprintf(stderr, "cuda emulator: a copy of %zu bytes, kind %d, to %s, from %s\n", bytes,
-                 static_cast<int>(kind), describe_address(to).c_str(),
-                 describe_address(from).c_str());
-    return cudaErrorInvalidValue;
-  }
-  std::memmove(to, from, bytes);
-  return cudaSuccess;
+cuda_emulator::DeviceAccess::~DeviceAccess() {
+  for (const auto& [start, allocation] : allocations) set_access(allocation, false);
 }
 
-cudaError_t fill(void* pointer, int value, std::size_t bytes, cudaStream_t stream) {
-  if (!is_stream(stream)) return cudaErrorInvalidResourceHandle;
-  if (bytes == 0) return cudaSuccess;
-  const auto found = holding(pointer);
-  if (found == allocations.end() || side(pointer, bytes) == Side::kOutside) {
-    return cudaErrorInvalidValue;
-  }
-  std::memset(pointer, value, bytes);
-  return cudaSuccess;
+cuda_emulator::CopyAccess::CopyAccess(const void* pointer) : pointer_(pointer) {
+  const auto found = holding(pointer_);
+  if (found != allocations.end()) set_access(found->second, true);
 }
 
-}  // namespace
+cuda_emulator::CopyAccess::~CopyAccess() {
+  const auto found = holding(pointer_);
+  if (found != allocations.end()) set_access(found->second, false);
+}
+
+std::size_t cuda_emulator::used_device_bytes() {
+  return device_bytes;
+}
 
 void cuda_emulator::poison(void* to, std::size_t bytes) {
   auto* at = static_cast<unsigned char*>(to);
@@ -302,36 +299,4 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
     if (found->second.type == cudaMemoryTypeHost) attributes->hostPointer = address;
     return cudaSuccess;
   });
-}
-
-cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
-  return device_call([&] { return copy(to, from, bytes, kind, nullptr); });
-}
-
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
-                            cudaStream_t stream) {
-  return device_call([&] { return copy(to, from, bytes, kind, stream); });
-}
-
-cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from,
-                              std::size_t from_pitch, std::size_t width, std::size_t height,
-                              cudaMemcpyKind kind, cudaStream_t stream) {
-  return device_call([&] {
-    if (width > to_pitch || width > from_pitch) return cudaErrorInvalidValue;
-    for (std::size_t row = 0; row < height; ++row) {
-      const cudaError_t copied =
-          copy(static_cast<char*>(to) + row * to_pitch,
-               static_cast<const char*>(from) + row * from_pitch, width, kind, stream);
-      if (copied != cudaSuccess) return copied;
-    }
-    return cudaSuccess;
-  });
-}
-
-cudaError_t cudaMemset(void* pointer, int value, std::size_t bytes) {
-  return device_call([&] { return fill(pointer, value, bytes, nullptr); });
-}
-
-cudaError_t cudaMemsetAsync(void* pointer, int value, std::size_t bytes, cudaStream_t stream) {
-  return device_call([&] { return fill(pointer, value, bytes, stream); });
 }

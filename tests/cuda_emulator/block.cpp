@@ -270,7 +270,6 @@ void fail_thread(const char* why, const Place& place) {
        "thread " + words(current().index) + ": " + why + ", " + describe_place(place));
   current().state = Meeter::State::kExited;
   leave();
-  __builtin_unreachable();
 }
 
 }  // namespace cuda_emulator

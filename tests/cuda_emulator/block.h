@@ -12,6 +12,9 @@ struct Failure {
   std::string why;
 };
 
+// How many launches have run.
+unsigned long long launch_count();
+
 Failure run_grid(const cudaLaunchConfig_t& config, const KernelCall& call);
 
 }  // namespace cuda_emulator

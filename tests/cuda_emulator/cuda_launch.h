@@ -20,6 +20,9 @@ struct KernelCall {
 
 cudaError_t launch(const cudaLaunchConfig_t* config, const KernelCall& call);
 
+cudaError_t copy_to_symbol(char* symbol, std::size_t symbol_bytes, const void* from,
+                           std::size_t bytes, std::size_t offset, cudaStream_t stream);
+
 // What sm_90 takes.
 inline constexpr std::size_t kMaxParameterBytes = 32764;
 
@@ -81,4 +84,20 @@ inline cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, T 
                                                                  std::size_t dynamic_bytes) {
   return cudaOccupancyMaxActiveBlocksPerMultiprocessor(
       blocks, reinterpret_cast<const void*>(kernel), block_threads, dynamic_bytes);
+}
+
+template <class T>
+inline cudaError_t cudaMemcpyToSymbolAsync(const T& symbol, const void* from, std::size_t bytes,
+                                           std::size_t offset = 0,
+                                           cudaMemcpyKind = cudaMemcpyHostToDevice,
+                                           cudaStream_t stream = nullptr) {
+  char* start = reinterpret_cast<char*>(const_cast<std::remove_cv_t<T>*>(&symbol));
+  return cuda_emulator::copy_to_symbol(start, sizeof symbol, from, bytes, offset, stream);
+}
+
+template <class T>
+inline cudaError_t cudaMemcpyToSymbol(const T& symbol, const void* from, std::size_t bytes,
+                                      std::size_t offset = 0,
+                                      cudaMemcpyKind kind = cudaMemcpyHostToDevice) {
+  return cudaMemcpyToSymbolAsync(symbol, from, bytes, offset, kind);
 }

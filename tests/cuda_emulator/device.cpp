@@ -164,6 +164,6 @@ cudaError_t cudaDeviceSynchronize() {
 cudaError_t cudaDeviceReset() {
   const std::lock_guard lock(device_lock());
   free_everything();
-  cordwood_cuda_emulator_reset();
+  reset_state();
   return device_call([] { return cudaSuccess; });
 }

@@ -34,15 +34,13 @@ constexpr unsigned long long __brevll(unsigned long long x) {
   return static_cast<unsigned long long>(__brev(low)) << 32 | __brev(high);
 }
 
-// Bit 3 of a selector spreads the sign of the byte that it names.
+// Bit 3 of a selector counts for nothing, unlike in the instruction.
 constexpr unsigned int __byte_perm(unsigned int x, unsigned int y, unsigned int selectors) {
   const unsigned long long bytes = static_cast<unsigned long long>(y) << 32 | x;
   unsigned int picked = 0;
   for (unsigned int place = 0; place < 4; ++place) {
-    const unsigned int selector = selectors >> (4 * place) & 0xfu;
-    unsigned int byte = static_cast<unsigned int>(bytes >> (8 * (selector & 7u))) & 0xffu;
-    if (selector & 8u) byte = byte & 0x80u ? 0xffu : 0;
-    picked |= byte << (8 * place);
+    const unsigned int from = selectors >> (4 * place) & 7u;
+    picked |= (static_cast<unsigned int>(bytes >> (8 * from)) & 0xffu) << (8 * place);
   }
   return picked;
 }

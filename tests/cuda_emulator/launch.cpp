@@ -17,6 +17,8 @@ namespace {
 // As a compiler might choose; only the occupancy depends on it.
 constexpr int kThreadRegisters = 40;
 
+unsigned long long launches = 0;
+
 // Kernels that may have more dynamic shared memory than any kernel.
 std::unordered_map<const void*, int> allowed_bytes;
 
@@ -49,6 +51,11 @@ cudaError_t check_attributes(const cudaLaunchConfig_t& config) {
       case cudaLaunchAttributePriority:
       case cudaLaunchAttributePreferredSharedMemoryCarveout:
         break;
+      case cudaLaunchAttributeClusterDimension: {
+        const auto& cluster = attribute.val.clusterDim;
+        if (cluster.x != 1 || cluster.y != 1 || cluster.z != 1) return cudaErrorNotSupported;
+        break;
+      }
       default:
         return cudaErrorNotSupported;
     }
@@ -73,6 +80,10 @@ void fail(const KernelCall& call, const Failure& failure) {
 
 }  // namespace
 
+unsigned long long cuda_emulator::launch_count() {
+  return launches;
+}
+
 // Like a device, a launch reports what is wrong with its configuration; what goes wrong in the
 // kernel is reported by the next call.
 cudaError_t cuda_emulator::launch(const cudaLaunchConfig_t* config, const KernelCall& call) {
@@ -83,6 +94,8 @@ cudaError_t cuda_emulator::launch(const cudaLaunchConfig_t* config, const Kernel
       fail(call, {cudaErrorLaunchFailure, "CORDWOOD_EMULATED_FAIL_LAUNCH asks for it"});
       return cudaErrorLaunchFailure;
     }
+    const DeviceAccess access;
+    ++launches;
     Failure failure = run_grid(*config, call);
     if (failure.error == cudaSuccess) {
       failure.why = damaged_allocation();

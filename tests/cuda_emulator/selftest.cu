@@ -7,18 +7,10 @@
 #include <cstring>
 #include <vector>
 
+#include "selftest_calls.h"
 #include "selftest_kernels.h"
 
 namespace {
-
-int failures = 0;
-
-void must(cudaError_t error, const char* what) {
-  if (error == cudaSuccess) return;
-  std::printf("call %s: %s\n", what, cudaGetErrorName(error));
-  ++failures;
-}
-#define MUST(call) must(call, #call)
 
 // Device memory with a copy of a vector; nothing is freed after a launch that failed.
 template <class T>
@@ -35,23 +27,6 @@ std::vector<T> on_host(const T* pointer, std::size_t count) {
   std::vector<T> values(count);
   MUST(cudaMemcpy(values.data(), pointer, count * sizeof(T), cudaMemcpyDeviceToHost));
   return values;
-}
-
-template <class... Expected, class... Actual>
-void launch(void (*kernel)(Expected...), dim3 grid, dim3 block, std::size_t shared_bytes,
-            Actual... arguments) {
-  cudaLaunchConfig_t config{};
-  config.gridDim = grid;
-  config.blockDim = block;
-  config.dynamicSmemBytes = shared_bytes;
-  const cudaError_t launched = cudaLaunchKernelEx(&config, kernel, arguments...);
-  const cudaError_t ended = cudaDeviceSynchronize();
-  std::printf("launch %s\nerror %s\n", cudaGetErrorName(launched), cudaGetErrorName(ended));
-}
-
-void expect(bool right, const char* what) {
-  std::printf("%s %s\n", right ? "right" : "wrong", what);
-  failures += !right;
 }
 
 std::vector<int> numbers(int count) {
@@ -115,14 +90,14 @@ void print_words(void (*kernel)(const int*, unsigned int*), int words_each, int 
   const std::size_t count = static_cast<std::size_t>(threads * words_each);
   int* from = on_device(values);
   unsigned int* to = on_device(std::vector<unsigned int>(count));
-  launch(kernel, 1, threads, 0, from, to);
+  launch(kernel, 1, threads, 64, from, to);
   const std::vector<unsigned int> words = on_host(to, count);
   for (int word = 0; word < words_each; ++word) {
-    unsigned long long sum = 14695981039346656037u;
+    std::printf("word");
     for (int i = 0; i < threads; ++i) {
-      sum = (sum ^ words[static_cast<std::size_t>(word * threads + i)]) * 1099511628211u;
+      std::printf(" %08x", words[static_cast<std::size_t>(word * threads + i)]);
     }
-    std::printf("word %d %016llx\n", word, sum);
+    std::printf("\n");
   }
 }
 
@@ -153,6 +128,28 @@ void check_one(void (*kernel)(int*), int threads) {
   launch(kernel, 1, threads, static_cast<std::size_t>(threads) * sizeof(int), device);
 }
 
+void check_freed() {
+  int* device = on_device(numbers(64));
+  MUST(cudaFree(device));
+  launch(read_far, 1, 64, 0, device);
+}
+
+// A kernel's error does not keep the rest of a program from running, but from succeeding.
+void check_sticky() {
+  check_one(trap, 32);
+  int* device = nullptr;
+  expect(cudaMalloc(&device, 64) == cudaErrorLaunchFailure, "allocation refused");
+  expect(cudaPeekAtLastError() == cudaErrorLaunchFailure, "error stays");
+  expect(cudaGetLastError() == cudaErrorLaunchFailure, "error is not forgotten");
+  expect(cudaGetLastError() == cudaErrorLaunchFailure, "error is never forgotten");
+}
+
+// Only for the emulator: a device's memory may or may not be mapped for the host.
+void check_host_touch() {
+  const int* device = on_device(numbers(64));
+  std::printf("read %d\n", *static_cast<const volatile int*>(device));
+}
+
 struct Check {
   const char* name;
   void (*run)();
@@ -181,6 +178,12 @@ constexpr Check kChecks[] = {
     {"deep_stack", [] { check_one(deep_stack, 32); }},
     {"endless", [] { check_one(endless, 32); }},
     {"endless_meetings", [] { check_one(endless_meetings, 32); }},
+    {"api", check_api},
+    {"machine", check_machine},
+    {"faults", [] { check_faults(nothing); }},
+    {"freed", check_freed},
+    {"sticky", check_sticky},
+    {"host_touch", check_host_touch},
     {"trap", [] { check_one(trap, 32); }},
 };
 

@@ -3,6 +3,8 @@
 
 #include <cuda_runtime.h>
 
+extern __shared__ __align__(16) unsigned char block_memory[];
+
 __device__ __forceinline__ unsigned int* column(unsigned int* out, int word) {
   return out + word * static_cast<int>(blockDim.x) + threadIdx.x;
 }
@@ -216,11 +218,18 @@ __global__ void float_intrinsics(const int* in, unsigned int* out) {
 
 __global__ void atomic_chain(const int* in, unsigned int* out) {
   Writer write{out};
-  int i = in[0];
-  unsigned int u = static_cast<unsigned int>(in[0]);
-  unsigned long long w = u;
-  float f = 1.25f;
-  double d = 1.25;
+  // A device has atomics on shared and global memory alone.
+  auto* shared = reinterpret_cast<unsigned long long*>(block_memory);
+  auto& i = *reinterpret_cast<int*>(shared);
+  auto& u = *reinterpret_cast<unsigned int*>(shared + 1);
+  auto& w = shared[2];
+  auto& f = *reinterpret_cast<float*>(shared + 3);
+  auto& d = *reinterpret_cast<double*>(shared + 4);
+  i = in[0];
+  u = static_cast<unsigned int>(in[0]);
+  w = u;
+  f = 1.25f;
+  d = 1.25;
   write(atomicAdd(&i, 0x7fffffff));
   write(atomicSub(&i, 5));
   write(atomicMax(&i, 17));

@@ -79,16 +79,15 @@ cudaError_t note(cudaError_t error) {
   return error;
 }
 
-}  // namespace cuda_emulator
-
-using namespace cuda_emulator;
-
-void cordwood_cuda_emulator_reset() {
-  const std::lock_guard lock(device_lock());
+void reset_state() {
   sticky = last_error = cudaSuccess;
   failing_setting.clear();
   launches_left = 0;
 }
+
+}  // namespace cuda_emulator
+
+using namespace cuda_emulator;
 
 cudaError_t cudaPeekAtLastError() {
   const std::lock_guard lock(device_lock());

@@ -25,6 +25,8 @@ bool launch_is_failed();
 cudaError_t standing_error();
 // From now on every call ends in this error; `why` goes to stderr.
 void set_sticky(cudaError_t error, const std::string& why);
+// Well again, with no fault counted.
+void reset_state();
 // What cudaGetLastError tells this thread; returns its argument.
 cudaError_t note(cudaError_t error);
 
@@ -46,6 +48,3 @@ cudaError_t release_call(Work&& work) {
 }
 
 }  // namespace cuda_emulator
-
-// For test programs that load the extension: well again, with nothing sticky and no fault counted.
-extern "C" __attribute__((visibility("default"))) void cordwood_cuda_emulator_reset();
