@@ -175,7 +175,7 @@ void run_block(std::size_t shared_bytes, Orders& orders) {
   const std::size_t guard_bytes = std::min(kSharedGuardBytes, sizeof block_memory - shared_bytes);
   poison(block_memory, shared_bytes + guard_bytes);
   for (int i = 0; i < running.count; ++i) {
-    running.threads[i].state = Meeter::State::kReady;
+    static_cast<Meeter&>(running.threads[i]) = {};
     begin_context(running.threads[i].context, stack_end(i), kStackBytes, run_kernel);
   }
   const int warps = (running.count + kWarpThreads - 1) / kWarpThreads;

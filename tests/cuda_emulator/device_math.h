@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include <cmath>
 #include <limits>
 
 #define EMULATED_MIN_MAX(type)                                                                     \
@@ -23,19 +24,22 @@ EMULATED_MIN_MAX(unsigned long long)
 
 #undef EMULATED_MIN_MAX
 
-// A number beats a NaN, as on a device.
-inline float min(float x, float y) {
-  return fminf(x, y);
-}
-inline float max(float x, float y) {
-  return fmaxf(x, y);
-}
-inline double min(double x, double y) {
-  return fmin(x, y);
-}
-inline double max(double x, double y) {
-  return fmax(x, y);
-}
+// As on a device, and unlike fminf of some C libraries: a number beats any NaN, a signalling one too,
+// and -0 lies below +0.
+#define EMULATED_FLOAT_MIN_MAX(type)                                                               \
+  inline type min(type x, type y) {                                                                \
+    if (x != x || y != y) return x != x ? y : x;                                                   \
+    return x < y || (x == y && std::signbit(x)) ? x : y;                                           \
+  }                                                                                                \
+  inline type max(type x, type y) {                                                                \
+    if (x != x || y != y) return x != x ? y : x;                                                   \
+    return x > y || (x == y && !std::signbit(x)) ? x : y;                                          \
+  }
+
+EMULATED_FLOAT_MIN_MAX(float)
+EMULATED_FLOAT_MIN_MAX(double)
+
+#undef EMULATED_FLOAT_MIN_MAX
 
 inline float __fadd_rn(float x, float y) {
   return x + y;

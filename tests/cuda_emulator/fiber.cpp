@@ -6,7 +6,7 @@
 
 #include "device_limits.h"
 
-#if defined(__x86_64__)
+#if defined(CORDWOOD_EMULATOR_SWITCH)
 // The registers that a call keeps are pushed, the stacks exchanged. The rounding modes are the
 // launch's for all threads.
 asm(R"(
@@ -71,7 +71,7 @@ bool is_stack_guard(const void* address) {
   return offset < kStride * kMaxBlockThreads && offset % kStride < kStackGuardBytes;
 }
 
-#if defined(__x86_64__)
+#if defined(CORDWOOD_EMULATOR_SWITCH)
 
 void switch_context(Context& from, Context& to) {
   cuda_emulator_switch(&from, &to);

@@ -3,7 +3,10 @@
 
 #include <cstddef>
 
-#if !defined(__x86_64__)
+// ucontext works everywhere, but asks the kernel at each switch.
+#if defined(__x86_64__) && !defined(CORDWOOD_EMULATOR_UCONTEXT)
+#define CORDWOOD_EMULATOR_SWITCH 1
+#else
 #include <ucontext.h>
 #endif
 
@@ -11,7 +14,7 @@ namespace cuda_emulator {
 
 // A suspended computation; it is switched to once for each suspension.
 struct Context {
-#if defined(__x86_64__)
+#if defined(CORDWOOD_EMULATOR_SWITCH)
   void* stack_pointer = nullptr;
 #else
   ucontext_t state;

@@ -125,9 +125,11 @@ std::string describe_place(const Place& place) {
 
 std::string describe_wait(const Meeter& waiting) {
   if (waiting.state == Meeter::State::kExited) return "has exited";
-  if (waiting.state == Meeter::State::kReady) return "runs";
-  std::string text = "waits at " + std::string(name_of(waiting.meeting));
-  if (waiting.state == Meeter::State::kInWarp) {
+  if (waiting.place.line() == 0) return "runs";
+  const bool waits = waiting.state != Meeter::State::kReady;
+  std::string text = waits ? "waits at " : "runs on from ";
+  text += name_of(waiting.meeting);
+  if (waiting.mask != 0) {
     char mask[32];
     std::snprintf(mask, sizeof mask, " of mask 0x%08x", waiting.mask);
     text += mask;

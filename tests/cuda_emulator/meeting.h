@@ -39,7 +39,7 @@ unsigned long long block_result(Meeting meeting, unsigned int true_count, int th
 // the block does not have is null.
 void meet_lanes(Meeter* const (&lanes)[32], const Meeter& last);
 
-// "waits at __syncthreads(), file:line in function".
+// "waits at __syncthreads, file:line in function".
 std::string describe_wait(const Meeter& waiting);
 std::string describe_place(const Place& place);
 

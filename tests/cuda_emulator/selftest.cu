@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <thread>
 #include <vector>
 
 #include "selftest_calls.h"
@@ -150,6 +151,13 @@ void check_host_touch() {
   std::printf("read %d\n", *static_cast<const volatile int*>(device));
 }
 
+// Threads of the host take turns at the device.
+void check_threads() {
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) threads.emplace_back(check_reduce);
+  for (std::thread& thread : threads) thread.join();
+}
+
 struct Check {
   const char* name;
   void (*run)();
@@ -161,6 +169,7 @@ constexpr Check kChecks[] = {
     {"transpose", check_transpose},
     {"histogram", check_histogram},
     {"large_shared", check_large_shared},
+    {"threads", check_threads},
     {"warp", [] { print_words(warp_primitives, kWarpWords, 128); }},
     {"bits", [] { print_words(bit_intrinsics, kBitWords, 1024); }},
     {"simd", [] { print_words(simd_intrinsics, kSimdWords, 1024); }},

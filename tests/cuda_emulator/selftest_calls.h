@@ -3,10 +3,11 @@
 
 #include <cuda_runtime.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstring>
 
-inline int failures = 0;
+inline std::atomic<int> failures = 0;
 
 inline void must(cudaError_t error, const char* what) {
   if (error == cudaSuccess) return;

@@ -2,7 +2,6 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 
 #include "cuda_runtime_api.h"
 
@@ -16,16 +15,20 @@ thread_local cudaError_t last_error = cudaSuccess;
 std::string failing_setting;
 long launches_left = 0;
 
-long setting(const char* name, long otherwise) {
+double setting(const char* name, double otherwise) {
   const char* text = std::getenv(name);
   if (text == nullptr || *text == '\0') return otherwise;
   char* end = nullptr;
-  const long value = std::strtol(text, &end, 10);
+  const double value = std::strtod(text, &end);
   if (end == text) {
     std::fprintf(stderr, "cuda emulator: %s is '%s', expected a number\n", name, text);
     std::abort();
   }
   return value;
+}
+
+long whole_setting(const char* name, long otherwise) {
+  return static_cast<long>(setting(name, static_cast<double>(otherwise)));
 }
 
 }  // namespace
@@ -36,19 +39,19 @@ std::recursive_mutex& device_lock() {
 }
 
 long device_count() {
-  return setting("CORDWOOD_EMULATED_DEVICES", 1);
+  return whole_setting("CORDWOOD_EMULATED_DEVICES", 1);
 }
 
 long driver_version() {
-  return setting("CORDWOOD_EMULATED_DRIVER", CUDART_VERSION);
+  return whole_setting("CORDWOOD_EMULATED_DRIVER", CUDART_VERSION);
 }
 
 std::size_t device_memory_bytes() {
-  return static_cast<std::size_t>(setting("CORDWOOD_EMULATED_MEMORY", 4L << 30));
+  return static_cast<std::size_t>(whole_setting("CORDWOOD_EMULATED_MEMORY", 4L << 30));
 }
 
 double launch_seconds() {
-  return static_cast<double>(setting("CORDWOOD_EMULATED_SECONDS", 60));
+  return setting("CORDWOOD_EMULATED_SECONDS", 60.0);
 }
 
 bool launch_is_failed() {
@@ -56,7 +59,7 @@ bool launch_is_failed() {
   const std::string now = text == nullptr ? "" : text;
   if (now != failing_setting) {
     failing_setting = now;
-    launches_left = setting("CORDWOOD_EMULATED_FAIL_LAUNCH", 0);
+    launches_left = whole_setting("CORDWOOD_EMULATED_FAIL_LAUNCH", 0);
   }
   return launches_left > 0 && --launches_left == 0;
 }
