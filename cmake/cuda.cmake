@@ -21,8 +21,11 @@ PATH, or its pip packages with `make cuda`, or name the compiler in the environm
 # nothing. A macro: languages are turned on in the scope of a file.
 macro(cordwood_enable_cuda)
   set(CORDWOOD_CUDA_MISSING "")
-  if(NOT CMAKE_CUDA_COMPILER) # what was not found before may be there now
+  # What was not found before may be there now, and the other way round.
+  if(NOT CMAKE_CUDA_COMPILER OR
+     (IS_ABSOLUTE "${CMAKE_CUDA_COMPILER}" AND NOT EXISTS "${CMAKE_CUDA_COMPILER}"))
     unset(CMAKE_CUDA_COMPILER CACHE)
+    unset(CORDWOOD_NVCC CACHE)
   endif()
   if(NOT DEFINED CMAKE_CUDA_COMPILER)
     if(NOT "$ENV{CUDACXX}" STREQUAL "")
