@@ -55,7 +55,7 @@ __device__ __forceinline__ void for_each_bin(uint64_t n_rows, uint32_t n_columns
   const uint32_t lane = threadIdx.x % kWarp;
   const uint64_t first = uint64_t{blockIdx.x} * kTileRows + lane;
   for (uint32_t column = threadIdx.x / kWarp; column < n_columns; column += kThreads / kWarp) {
-#pragma unroll
+#pragma unroll 2
     for (uint32_t i = 0; i < kLaneRows; ++i) {
       const uint64_t row = first + i * kWarp;
       if (row < n_rows) visit(row, column);

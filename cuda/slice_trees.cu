@@ -4,6 +4,7 @@
 // Cost of a node: 8 bytes of its record, the same for all lanes, five loads and one store of shared
 // memory without conflicts, three operations of logic and the addresses. Shared memory binds: some 7
 // cycles a node and 1024 rows, and 64 to read the thermometer and write the leaves.
+#include "cuda/block_memory.cuh"
 #include "cuda/launch.hpp"
 #include "cuda/slice_step.cuh"
 #include "cuda/slice_trees.hpp"
@@ -13,8 +14,6 @@ namespace {
 
 constexpr uint32_t kPlanes = 6;
 constexpr uint32_t kMostWarps = 16;
-
-extern __shared__ __align__(16) unsigned char block_memory[];
 
 /// 32 rows of a column.
 __device__ __forceinline__ void load_bins(const uint8_t* at, uint4 (&bytes)[2]) {

@@ -1,6 +1,7 @@
 // A thread has one row and one output and goes through the trees in their order, so that sums are those
 // of one processor, bit for bit. The lanes of a warp read neighbouring leaves; values of a tree's leaves
 // lie in a cache line or two.
+#include "cuda/block_memory.cuh"
 #include "cuda/launch.hpp"
 #include "cuda/sum_leaves.hpp"
 
@@ -10,8 +11,6 @@ namespace {
 constexpr uint32_t kThreads = 256;
 constexpr uint32_t kSide = 32;  // of a square of leaf numbers that is transposed
 constexpr uint32_t kSideRows = 8;
-
-extern __shared__ __align__(16) unsigned char block_memory[];
 
 template <class Leaf, class Sum>
 __global__ void __launch_bounds__(kThreads)

@@ -3,6 +3,7 @@
 //
 // Cost of a level and 32 rows: a node of 8 bytes from the caches, a word of shared memory, some 20
 // operations. Two walks a lane hide part of each other's latency.
+#include "cuda/block_memory.cuh"
 #include "cuda/launch.hpp"
 #include "cuda/walk_trees.hpp"
 #include "kernels/tree_walk/step.h"
@@ -12,8 +13,6 @@ namespace {
 
 constexpr uint32_t kWarps = 8;
 constexpr uint32_t kBlockRows = 2 * kWarp;
-
-extern __shared__ __align__(16) unsigned char block_memory[];
 
 /// Bins of a lane's two rows: packed in shared memory, or where they lie.
 struct PackedBins {

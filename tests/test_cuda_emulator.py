@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -19,8 +20,8 @@ from oracle_cuda_words import Words, bits, simd, warp
 
 FOLDER = Path(__file__).parent / "cuda_emulator"
 FLAGS = "-std=c++20 -O1 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -Wno-unknown-pragmas"
-# Kernels have to be compiled so: a device fuses nothing, and shared memory has many types.
-KERNEL_FLAGS = "-ffp-contract=off -fno-strict-aliasing"
+# As an extension has to compile all of it: a device fuses nothing, shared memory has many types.
+KERNEL_FLAGS = "-fvisibility=hidden -ffp-contract=off -fno-strict-aliasing"
 ORDERS = ("ascending", "descending", "shuffled", "shuffled:2", "shuffled:3")
 
 
@@ -29,7 +30,7 @@ def selftest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the self-test with the emulator."""
     compiler = tool(os.environ.get("CXX", "g++"))
     folder = tmp_path_factory.mktemp("cuda_emulator")
-    flags = [*FLAGS.split(), *KERNEL_FLAGS.split(), f"-I{FOLDER}"]
+    flags = [*FLAGS.split(), *KERNEL_FLAGS.split(), "-fPIC", f"-I{FOLDER}"]
 
     def compile_one(source: Path) -> str:
         target = str(folder / f"{source.name}.o")
@@ -198,11 +199,64 @@ def test_a_launch_fails_when_the_environment_asks_for_it(
     assert lines[:6] == expected
 
 
+@pytest.fixture(scope="module")
+def library(selftest: Path) -> Path:
+    """Link the emulator as a library, as an extension holds it."""
+    path = selftest.parent / "emulator.so"
+    objects = [str(each) for each in selftest.parent.glob("*.cpp.o")]
+    run(tool(os.environ.get("CXX", "g++")), "-shared", "-o", str(path), *objects, "-ldl", "-lrt")
+    return path
+
+
+def test_nothing_of_the_runtime_is_exported(library: Path) -> None:
+    # The real runtime, in the same process, would be taken for the emulator's, or the other way.
+    lines = run(tool("nm"), "-D", "--defined-only", str(library)).splitlines()
+    names = {line.split()[-1] for line in lines}
+    assert "cordwood_cuda_emulator_reset" in names
+    assert not {name for name in names if "cuda" in name and "cordwood_cuda_emulator_" not in name}
+
+
+def test_a_loaded_emulator_lends_memory_and_streams(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = ctypes.CDLL(str(library))
+    allocate = loaded.cordwood_cuda_emulator_allocate
+    allocate.restype = ctypes.c_void_p
+    used = loaded.cordwood_cuda_emulator_used_bytes
+    used.restype = ctypes.c_size_t
+    copy = loaded.cordwood_cuda_emulator_copy
+    copy.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
+    free = loaded.cordwood_cuda_emulator_free
+    free.argtypes = [ctypes.c_void_p]
+    create = loaded.cordwood_cuda_emulator_create_stream
+    create.restype = ctypes.c_void_p
+    destroy = loaded.cordwood_cuda_emulator_destroy_stream
+    destroy.argtypes = [ctypes.c_void_p]
+
+    there, back = np.arange(100), np.zeros(100, np.int64)
+    pointer = allocate(there.nbytes)
+    assert used() == there.nbytes
+    assert copy(pointer, there.ctypes.data, there.nbytes) == 0
+    assert copy(back.ctypes.data, pointer, back.nbytes) == 0
+    np.testing.assert_array_equal(back, there)
+    assert free(pointer) == 0
+    assert used() == 0
+    stream = create()
+    assert (destroy(stream), destroy(stream)) == (0, 400)
+
+    monkeypatch.setenv("CORDWOOD_EMULATED_MEMORY", "99")
+    assert allocate(100) is None
+    monkeypatch.setenv("CORDWOOD_EMULATED_DEVICES", "0")
+    assert copy(back.ctypes.data, there.ctypes.data, 8) == 100
+    assert loaded.cordwood_cuda_emulator_launches() == 0
+    loaded.cordwood_cuda_emulator_reset()
+
+
 def test_the_kernels_are_cuda(tmp_path: Path) -> None:
     nvcc = shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin:/usr/local/bin")
     if nvcc is None:
         pytest.skip("nvcc is not installed: that the kernels are CUDA is not checked")
-    # Beside the emulator's headers they would be found first.
+    # In the emulator's own folder nvcc would find its header first.
     source = FOLDER / "selftest.cu"
     target = str(tmp_path / "selftest.o")
     command = [nvcc, "-std=c++20", "-arch=sm_90a", "-c", str(source), "-o", target]

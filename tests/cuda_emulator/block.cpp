@@ -112,9 +112,9 @@ bool failed() {
 void run_warp(int first, Orders& orders) {
   for (bool any = true; any && !failed();) {
     any = false;
-    const Orders::Order order = orders.next(kWarpThreads);
+    Orders::Order order = orders.next(kWarpThreads);
     for (int place = 0; place < kWarpThreads && !failed(); ++place) {
-      const int thread = first + static_cast<int>(order[static_cast<unsigned int>(place)]);
+      const int thread = first + static_cast<int>(order.take());
       if (thread >= running.count) continue;
       if (running.threads[thread].state != Meeter::State::kReady) continue;
       run_thread(thread);
@@ -180,9 +180,9 @@ void run_block(std::size_t shared_bytes, Orders& orders) {
   }
   const int warps = (running.count + kWarpThreads - 1) / kWarpThreads;
   do {
-    const Orders::Order order = orders.next(static_cast<unsigned int>(warps));
+    Orders::Order order = orders.next(static_cast<unsigned int>(warps));
     for (int place = 0; place < warps && !failed(); ++place) {
-      run_warp(kWarpThreads * static_cast<int>(order[static_cast<unsigned int>(place)]), orders);
+      run_warp(kWarpThreads * static_cast<int>(order.take()), orders);
     }
   } while (!failed() && !end_phase());
   if (failed()) return;
@@ -226,9 +226,9 @@ Failure run_grid(const cudaLaunchConfig_t& config, const KernelCall& call) {
     const Traps traps(launch_seconds(), abandon_thread);
     const unsigned long long plane = 1ull * gridDim.x * gridDim.y;
     const unsigned long long blocks = plane * gridDim.z;
-    const Orders::Order order = orders.next(blocks);
+    Orders::Order order = orders.next(blocks);
     for (unsigned long long place = 0; place < blocks && !failed(); ++place) {
-      const unsigned long long block = order[place];
+      const unsigned long long block = order.take();
       blockIdx = {static_cast<unsigned int>(block % gridDim.x),
                   static_cast<unsigned int>(block / gridDim.x % gridDim.y),
                   static_cast<unsigned int>(block / plane)};

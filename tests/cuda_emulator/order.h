@@ -13,9 +13,11 @@ class Orders {
 
   // A permutation of 0..count-1, affine and therefore cheap.
   struct Order {
-    unsigned long long count, first, step;
-    unsigned long long operator[](unsigned long long place) const {
-      return (first + place * step) % count;
+    unsigned long long count, at, step;
+    unsigned long long take() {
+      const unsigned long long taken = at;
+      at = at + step < count ? at + step : at + step - count;
+      return taken;
     }
   };
 

@@ -112,41 +112,9 @@ struct Named {
   const char* text;
 };
 
-#define NAMED(name, text) {name, #name, text}
-constexpr Named kErrors[] = {
-    NAMED(cudaSuccess, "no error"),
-    NAMED(cudaErrorInvalidValue, "invalid argument"),
-    NAMED(cudaErrorMemoryAllocation, "out of memory"),
-    NAMED(cudaErrorInitializationError, "initialization error"),
-    NAMED(cudaErrorInvalidConfiguration, "invalid configuration argument"),
-    NAMED(cudaErrorInvalidSymbol, "invalid device symbol"),
-    NAMED(cudaErrorInvalidDevicePointer, "invalid device pointer"),
-    NAMED(cudaErrorInvalidMemcpyDirection, "invalid copy direction for memcpy"),
-    NAMED(cudaErrorInsufficientDriver,
-          "CUDA driver version is insufficient for CUDA runtime version"),
-    NAMED(cudaErrorDevicesUnavailable, "CUDA-capable device(s) is/are busy or unavailable"),
-    NAMED(cudaErrorInvalidDeviceFunction, "invalid device function"),
-    NAMED(cudaErrorNoDevice, "no CUDA-capable device is detected"),
-    NAMED(cudaErrorInvalidDevice, "invalid device ordinal"),
-    NAMED(cudaErrorNoKernelImageForDevice,
-          "no kernel image is available for execution on the device"),
-    NAMED(cudaErrorInvalidResourceHandle, "invalid resource handle"),
-    NAMED(cudaErrorNotReady, "device not ready"),
-    NAMED(cudaErrorIllegalAddress, "an illegal memory access was encountered"),
-    NAMED(cudaErrorLaunchOutOfResources, "too many resources requested for launch"),
-    NAMED(cudaErrorLaunchTimeout, "the launch timed out and was terminated"),
-    NAMED(cudaErrorAssert, "device-side assert triggered"),
-    NAMED(cudaErrorHostMemoryAlreadyRegistered,
-          "part or all of the requested memory range is already mapped"),
-    NAMED(cudaErrorHostMemoryNotRegistered,
-          "pointer does not correspond to a registered memory region"),
-    NAMED(cudaErrorMisalignedAddress, "misaligned address"),
-    NAMED(cudaErrorLaunchFailure, "unspecified launch failure"),
-    NAMED(cudaErrorNotPermitted, "operation not permitted"),
-    NAMED(cudaErrorNotSupported, "operation not supported"),
-    NAMED(cudaErrorUnknown, "unknown error"),
-};
-#undef NAMED
+#define EMULATED_NAMED(name, value, text) {name, #name, text},
+constexpr Named kErrors[] = {EMULATED_ERRORS(EMULATED_NAMED)};
+#undef EMULATED_NAMED
 
 const Named* named(cudaError_t error) {
   for (const Named& one : kErrors) {
