@@ -173,7 +173,7 @@ void check_labels(const py::object& labels, const cordwood_answer& answer) {
 py::object bind_method(const LoadedModel& loaded, std::string_view method,
                        std::string_view target_name, bool flat, unsigned threads,
                        py::object prepare, py::object labels, py::object finish, py::object options,
-                       py::object binned) {
+                       py::object elsewhere) {
   const cordwood_target target = find_target(loaded, target_name);
   const cordwood_answer& answer = answer_of(loaded, target);
   if (numpy_type(answer.dtype) < 0) {
@@ -190,7 +190,7 @@ py::object bind_method(const LoadedModel& loaded, std::string_view method,
                               .labels = std::move(labels),
                               .finish = std::move(finish),
                               .options = std::move(options),
-                              .binned = std::move(binned)});
+                              .elsewhere = std::move(elsewhere)});
 }
 
 /// Type of a bin, highest bin of each column, digest; None where rows are values.
@@ -241,9 +241,9 @@ py::object run_stage(const LoadedModel& loaded, uint64_t stage, std::string_view
 using Pair = std::pair<int64_t, int64_t>;
 
 /// Rows at an address of the device's memory.
-void run_there(const LoadedModel& loaded, std::string_view target, std::uintptr_t data,
-               const Pair& shape, const Pair& strides, const py::dtype& dtype, std::uintptr_t out,
-               uint64_t stream) {
+void answer_there(const LoadedModel& loaded, std::string_view target, std::uintptr_t data,
+                  const Pair& shape, const Pair& strides, const py::dtype& dtype,
+                  std::uintptr_t out, uint64_t stream) {
   const uint8_t type = row_dtype(dtype.num());
   if (type == 0 || shape.first < 0 || shape.second < 0 || shape.second > INT32_MAX) {
     throw py::type_error("expected rows that are read in place");
@@ -313,11 +313,12 @@ void register_model(py::module_& m) {
       .def("bind", &bind_method, py::arg("method"), py::arg("target"), py::kw_only(),
            py::arg("flat"), py::arg("threads"), py::arg("prepare"), py::arg("labels") = py::none(),
            py::arg("finish") = py::none(), py::arg("options") = py::none(),
-           py::arg("binned") = py::none(), "A builtin function of X that answers with one target.")
+           py::arg("elsewhere") = py::none(),
+           "A builtin function of X that answers with one target.")
       .def("run_stage", &run_stage, py::arg("stage"), py::arg("target"), py::arg("X"),
            py::arg("margin"), py::kw_only(), py::arg("threads"),
            "Adds one stage's trees to the margin in place and answers with one target.")
-      .def("run_there", &run_there, py::arg("target"), py::kw_only(), py::arg("data"),
+      .def("run_there", &answer_there, py::arg("target"), py::kw_only(), py::arg("data"),
            py::arg("shape"), py::arg("strides"), py::arg("dtype"), py::arg("out"),
            py::arg("stream"),
            "Answers rows in the device's memory there, in the order of one of its streams.")

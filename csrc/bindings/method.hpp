@@ -16,11 +16,11 @@ struct Method {
   cordwood_answer answer;
   bool flat;  ///< the answer is (n_rows,) where it has one column
   unsigned threads;
-  pybind11::object prepare;  ///< makes rows of whatever cannot be read in place, or raises
-  pybind11::object labels;   ///< 1-D array that class indices pick from, or None
-  pybind11::object finish;   ///< makes what the caller gets of the array, or None
-  pybind11::object options;  ///< takes calls with more than X, or None where X is all there is
-  pybind11::object binned;   ///< answers rows that `prepare` gave back as they came, or None
+  pybind11::object prepare;    ///< makes rows of whatever cannot be read in place, or raises
+  pybind11::object labels;     ///< 1-D array that class indices pick from, or None
+  pybind11::object finish;     ///< makes what the caller gets of the array, or None
+  pybind11::object options;    ///< takes calls with more than X, or None where X is all there is
+  pybind11::object elsewhere;  ///< answers rows that `prepare` gave back as they came, or None
 };
 
 /// Scratch of this thread on every device, shared by all models it calls.

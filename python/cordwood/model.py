@@ -116,6 +116,7 @@ class Model(Packed, Answers, StagedAnswers, SklearnProtocol):
             unseen=self._native.unseen,
             absent=facts["sparse"],
             library=facts["source"].get("library"),
+            device=device,
         )
         labels = _label_arrays(self._native.classes)
         if labels is not None and self._estimator_type == "classifier":
