@@ -152,7 +152,7 @@ def test_rows_are_what_codes_leave_of_them(kind: Any, group: int) -> None:
     step = Linear(inputs=("x",), outputs=("y",), weight=weight, rows=coding)
     shapes = {"x": ("batch", 64), "y": ("batch", 64)}
     answer = Net(pack(net([step], shapes)), threads=1)(rows)
-    np.testing.assert_allclose(refit_module._as_coded(rows, coding), answer, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(refit_module.as_coded(rows, coding), answer, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
