@@ -135,7 +135,10 @@ Device find_device(std::string_view name, cordwood_message& why) noexcept {
   }
   Words words(why);
   if (name == "cuda") {
-    words.put("device cuda: the CUDA extension is not built or not installed");
+    // The words of cordwood.cuda_available(), which a test compares.
+    words.put(
+        "device cuda: cordwood was built without CUDA: there was no compiler for it, or "
+        "CORDWOOD_CUDA was OFF; `make cuda` in a checkout builds it");
   } else {
     words.put("device \"").put(name.substr(0, 2 * kLongestName)).put("\": nobody registered it");
   }
@@ -182,6 +185,19 @@ std::shared_ptr<const DeviceModel> DeviceModel::load(const Device& device,
   if (code != CORDWOOD_STATUS_ok) return nullptr;
   backend.describe(loaded->model_, &loaded->facts_);
   return loaded;
+}
+
+int32_t DeviceModel::run_there(cordwood_backend_context* context, const cordwood_rows& rows,
+                               cordwood_target target, void* out, uint64_t stream,
+                               cordwood_message& why) const noexcept {
+  const cordwood_backend& backend = *device_.backend;
+  if (backend.run_there == nullptr) {
+    Words words(why);
+    words.put("rows: they lie in a device's memory, and the device ").put(backend.name);
+    words.put(" reads the host's alone; copy them there");
+    return CORDWOOD_STATUS_output_not_available;
+  }
+  return backend.run_there(model_, context, &rows, target, out, stream, &why);
 }
 
 DeviceContexts::~DeviceContexts() {
