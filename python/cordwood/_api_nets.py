@@ -12,18 +12,20 @@ from cordwood._api_keep import keep_within, spend_bytes
 from cordwood._api_observe import observe
 from cordwood._api_prune import prune_net
 from cordwood._api_refit import refit_products, refittable
-from cordwood._api_watch import output_error, watch
+from cordwood._api_watch import output_error, rows_of, watch
 from cordwood._model_net import Net
 from cordwood._model_row_net import RowNet, calibration_rows
 from cordwood.errors import InputError
 from cordwood.pack import pack
+from cordwood.passes.centre_norms import centrable, centre_norms
 from cordwood.passes.code_images import code_images, static_inputs
 from cordwood.passes.equalize_layers import equalize_layers
+from cordwood.passes.frequent_rows import split_tables
 from cordwood.passes.prune_products import hold_sparse
-from cordwood.passes.quantize_products import in_eight_bits, quantize_products
+from cordwood.passes.quantize_products import in_eight_bits, quantize_products, row_coding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from cordwood.ir import Graph
     from cordwood.passes.quantize_products import LayerLoss
@@ -77,7 +79,12 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
     lean, pruned = prune_net(graph, recipe, batches)
     if recipe.equalize:
         lean, _ = equalize_layers(lean)
-    small, losses, kept = _quantized(lean, recipe, batches)
+    if batches and recipe.activations != "float32":
+        lean, _ = centre_norms(lean, rows_of(lean, batches, centrable(lean)), row_coding(recipe))
+    frequent: list[str] = []
+    if recipe.frequent_rows and batches:
+        lean, frequent = split_tables(lean, batches)
+    small, losses, kept = _quantized(lean, recipe, batches, frequent)
     facts = {**pruned, **_facts(losses), **kept}
     if batches:
         facts["output_error"] = output_error(graph, small, batches)
@@ -93,7 +100,10 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
 
 
 def _quantized(
-    graph: Graph, recipe: Recipe, batches: list[dict[str, np.ndarray]]
+    graph: Graph,
+    recipe: Recipe,
+    batches: list[dict[str, np.ndarray]],
+    frequent: Collection[str] = (),
 ) -> tuple[Graph, list[LayerLoss], dict[str, float]]:
     """Return the net as the recipe says, each layer's loss, and the layers that were raised."""
     refitting = bool(recipe.refits and batches)
@@ -105,7 +115,7 @@ def _quantized(
         _progress.reached(0.2, "watching layers")
         seen = watch(graph, batches) if batches and not later else {}
         _progress.reached(0.4, "choosing codes")
-        small, losses = quantize_products(graph, recipe, seen, (*without, *later), eight)
+        small, losses = quantize_products(graph, recipe, seen, (*without, *later), eight, frequent)
         if later:
             small, fitted = refit_products(graph, small, recipe, batches, later, eight)
             losses += fitted

@@ -66,6 +66,7 @@ def quantize_products(
     seen: Mapping[str, np.ndarray],
     without: Collection[str] = (),
     raised: Collection[str] = (),
+    frequent: Collection[str] = (),
 ) -> tuple[Graph, list[LayerLoss]]:
     """Hold the weights of all products as a recipe says.
 
@@ -81,6 +82,8 @@ def quantize_products(
         Names of values: operators that make them are left as they are.
     raised : collection of str
         Names of values: operators that make them hold their weights as `in_eight_bits` says.
+    frequent : collection of str
+        Likewise, of tables that count as large whatever their number of rows.
 
     Returns
     -------
@@ -91,7 +94,9 @@ def quantize_products(
     for operator in graph.operators:
         changed = operator
         made = set(operator.writes())
-        own = in_eight_bits(recipe) if made & set(raised) else recipe
+        own = in_eight_bits(recipe) if made & {*raised, *frequent} else recipe
+        if made & set(frequent):
+            own = replace(own, small_tables="int8")
         if made & set(without):
             pass
         elif isinstance(operator, Embedding) and codable(operator):
