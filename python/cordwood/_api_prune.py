@@ -63,7 +63,7 @@ def prune_net(
     if recipe.sparsity is not None:
         pattern = read_pattern(recipe.sparsity)
         axes = {
-            operator.inputs[0]: len(graph.value(operator.inputs[0]).shape) - 1  # type: ignore[attr-defined]
+            operator.inputs[0]: len(graph.value(operator.inputs[0]).shape) - 1
             for operator in graph.operators
             if prunable(operator, pattern)
         }
@@ -81,7 +81,7 @@ def _named(what: str, losses: list[LayerLoss]) -> dict[str, float]:
 def _channels(graph: Graph) -> int:
     """Count outputs of products, those that depthwise convolutions pass on left out."""
     return sum(
-        len(operator.weight)  # type: ignore[arg-type, misc]
+        len(np.asarray(operator.weight))
         for operator in graph.operators
         if isinstance(operator, Linear | Conv) and not is_depthwise(operator)
     )
