@@ -63,9 +63,7 @@ MAY_INCLUDE: dict[str, Callable[[str, str], bool]] = {
     "format": _rooms("base", "format"),
     "kernels": _kernel,
     "edge": lambda _, t: (
-        t in SHARED_C
-        or (bool(STEP.fullmatch(t)) and t.endswith(".h"))
-        or t.startswith("edge/")
+        t in SHARED_C or (bool(STEP.fullmatch(t)) and t.endswith(".h")) or t.startswith("edge/")
     ),
     "plan": lambda _, t: (
         t.split("/")[0] in {"base", "format", "kernels", "plan"} or t == "runtime/backend.h"

@@ -238,6 +238,30 @@ py::object run_stage(const LoadedModel& loaded, uint64_t stage, std::string_view
                         .margin = sums});
 }
 
+using Pair = std::pair<int64_t, int64_t>;
+
+/// Rows at an address of the device's memory.
+void run_there(const LoadedModel& loaded, std::string_view target, std::uintptr_t data,
+               const Pair& shape, const Pair& strides, const py::dtype& dtype, std::uintptr_t out,
+               uint64_t stream) {
+  const uint8_t type = row_dtype(dtype.num());
+  if (type == 0 || shape.first < 0 || shape.second < 0 || shape.second > INT32_MAX) {
+    throw py::type_error("expected rows that are read in place");
+  }
+  bindings::run_there({.model = *loaded.model,
+                       .rows = {.data = reinterpret_cast<const void*>(data),
+                                .row_stride = strides.first,
+                                .column_stride = strides.second,
+                                .n_rows = static_cast<uint64_t>(shape.first),
+                                .first_row = 0,
+                                .n_features = static_cast<uint32_t>(shape.second),
+                                .dtype = type,
+                                .reserved = {}},
+                       .target = find_target(loaded, target),
+                       .out = reinterpret_cast<void*>(out),
+                       .stream = stream});
+}
+
 /// Takes in another extension's device. Its capsule is kept for good: so is its table.
 void register_backend(const py::capsule& capsule) {
   const char* name = capsule.name();
@@ -293,6 +317,10 @@ void register_model(py::module_& m) {
       .def("run_stage", &run_stage, py::arg("stage"), py::arg("target"), py::arg("X"),
            py::arg("margin"), py::kw_only(), py::arg("threads"),
            "Adds one stage's trees to the margin in place and answers with one target.")
+      .def("run_there", &run_there, py::arg("target"), py::kw_only(), py::arg("data"),
+           py::arg("shape"), py::arg("strides"), py::arg("dtype"), py::arg("out"),
+           py::arg("stream"),
+           "Answers rows in the device's memory there, in the order of one of its streams.")
       .def(
           "bin",
           [](const LoadedModel& self, const py::object& x, unsigned threads) {
@@ -321,6 +349,7 @@ void register_model(py::module_& m) {
                                return role == CORDWOOD_ROLE_MARGIN ||
                                       role == CORDWOOD_ROLE_RESPONSE;
                              }))
+      .def_property_readonly("ordinal", fact([](const Facts& f) { return f.ordinal; }))
       .def_property_readonly("resident_bytes",
                              fact([](const Facts& f) { return f.resident_bytes; }))
       .def_property_readonly("processor", fact([](const Facts& f) { return f.processor; }))

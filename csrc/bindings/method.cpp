@@ -256,6 +256,12 @@ py::object run_one_stage(const StageCall& call) {
   return out;
 }
 
+void run_there(const ThereCall& call) {
+  run_on(call.model, call.rows, [&](cordwood_backend_context* context, cordwood_message& why) {
+    return call.model.run_there(context, call.rows, call.target, call.out, call.stream, why);
+  });
+}
+
 py::object bin_rows(const runtime::DeviceModel& model, const py::object& x, unsigned threads) {
   const cordwood_bin_form& form = model.facts().bins;
   const bool by_column = form.bin_bytes == 1;

@@ -56,6 +56,17 @@ struct StageCall {
 /// A fresh array, C-ordered [n_rows, columns of the target].
 pybind11::object run_one_stage(const StageCall& call);
 
+/// Rows in a device's memory, and where their answer goes there.
+struct ThereCall {
+  const runtime::DeviceModel& model;
+  cordwood_rows rows;
+  cordwood_target target;
+  void* out;  ///< C-ordered [n_rows, columns of the target]
+  uint64_t stream;
+};
+
+void run_there(const ThereCall& call);
+
 /// Bins rows, dense or sparse, for a model that was loaded for rows of bins: [n_columns, n_rows] of
 /// uint8, or [n_rows, n_columns] of uint16.
 pybind11::object bin_rows(const runtime::DeviceModel& model, const pybind11::object& x,
