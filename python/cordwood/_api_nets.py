@@ -68,13 +68,7 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
         calibration = calibration_rows(graph, calibration)
     batches = read_batches(graph, calibration)
     if recipe.needs_calibration and not batches:
-        message = (
-            f"method {recipe.method!r}, activations {recipe.activations!r}, max_error"
-            f" {recipe.max_error!r} and max_bytes {recipe.max_bytes!r} look at what layers have"
-            " seen; pass calibration=, a list of inputs like those to come, or take a Recipe with"
-            " method='mse', dynamic activations, no max_error and no max_bytes"
-        )
-        raise InputError(message)
+        raise InputError(_without_calibration(recipe))
     _progress.reached(0.1, "pruning")
     lean, pruned = prune_net(graph, recipe, batches)
     if recipe.equalize:
@@ -97,6 +91,26 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
             )
             raise InputError(message)
     return kind(pack(small, recipe, {name: _short(value) for name, value in facts.items()}))
+
+
+def _without_calibration(recipe: Recipe) -> str:
+    """Say which options of a recipe cannot do without calibration, and what can."""
+    options = [
+        (recipe.method == "gptq", f"method {recipe.method!r}", "method='mse'"),
+        (
+            str(recipe.activations).endswith("-static"),
+            f"activations {recipe.activations!r}",
+            "activations='uint8-dynamic'",
+        ),
+        (recipe.max_error is not None, f"max_error {recipe.max_error}", "no max_error"),
+        (recipe.max_bytes is not None, f"max_bytes {recipe.max_bytes}", "no max_bytes"),
+    ]
+    found = [(given, instead) for looks, given, instead in options if looks]
+    given, instead = (", ".join(words) for words in zip(*found, strict=True))
+    return (
+        f"recipe {recipe.name!r} looks at what layers have seen ({given}); pass calibration=, a"
+        f" list of inputs like those to come, or take a Recipe with {instead}"
+    )
 
 
 def _quantized(

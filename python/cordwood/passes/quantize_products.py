@@ -214,7 +214,12 @@ def hold_codes(
 
 
 def code_weight(
-    weight: np.ndarray, recipe: Recipe, moments: np.ndarray | None, *, grouped: bool = True
+    weight: np.ndarray,
+    recipe: Recipe,
+    moments: np.ndarray | None,
+    *,
+    grouped: bool = True,
+    keep_zeros: bool = False,
 ) -> ops.QuantizedTensor:
     """Choose codes for a matrix of weights by a recipe's method.
 
@@ -222,12 +227,14 @@ def code_weight(
     ----------
     weight : ndarray of float32, shape (n_outputs, n_inputs)
     recipe : Recipe
-        With weights of integers. Where it has a sparsity, zeros stay zeros.
+        With weights of integers.
     moments : ndarray of shape (n_inputs, n_inputs), or None
         Second moments of the rows that the layer has read (`cordwood.ops.hessian`); without any,
         ``"gptq"`` falls back to ``"mse"``.
     grouped : bool
         Whether the recipe's groups count; else an output has one scale.
+    keep_zeros : bool
+        Whether zeros stay zeros, as they do where the recipe has a sparsity.
     """
     group_size = recipe.group_size if grouped else None
     method = recipe.method or "rtn"
@@ -235,7 +242,7 @@ def code_weight(
         method = "mse"
     bits: Any = _BITS[recipe.weights or ""]
     scale_dtype: Any = "float32" if group_size is None else "float16"
-    if method == "gptq" and recipe.sparsity is not None:
+    if method == "gptq" and (keep_zeros or recipe.sparsity is not None):
         return ops.gptq(
             weight,
             hessian=moments,
