@@ -14,8 +14,11 @@
 namespace cordwood::cuda {
 namespace {
 
-/// What the leaves and bins of a pass may take.
-constexpr uint64_t kPassBytes = uint64_t{512} << 20;
+#ifndef CORDWOOD_CUDA_PASS_BYTES
+#define CORDWOOD_CUDA_PASS_BYTES (uint64_t{512} << 20)
+#endif
+/// What the leaves and bins of a pass may take. Tests build with less, so that batches have several.
+constexpr uint64_t kPassBytes = CORDWOOD_CUDA_PASS_BYTES;
 constexpr uint64_t kLine = 256;
 
 constexpr uint64_t whole_lines(uint64_t bytes) noexcept {

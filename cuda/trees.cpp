@@ -67,8 +67,10 @@ Result<Engine> choose(const format::TreeArrays& arrays, const plan::BinForm* bin
     }
     engine.slice = SlicePlan::build(arrays, *engine.columns, block_bytes);
     if (engine.slice) {
-      plan::explain(engine.reason, "trees of up to %llu leaves, evaluated whole for 32 rows a lane",
-                    plan::most_leaves(arrays));
+      static_assert(kSliceLeaves == 64);
+      plan::explain(engine.reason,
+                    "none of its trees has over 64 leaves: evaluated whole, for tiles of %llu rows",
+                    engine.slice->shape.rows());
       return engine;
     }
     plan::explain(engine.reason, "the conditions of its trees do not fit a block's shared memory");

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from emulated_cuda import emulator_fixture  # noqa: F401
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # Machines of very different speed run these tests: a deadline would measure the neighbours.

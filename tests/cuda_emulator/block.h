@@ -14,6 +14,8 @@ struct Failure {
 
 // How many launches have run.
 unsigned long long launch_count();
+// The stream of the last.
+cudaStream_t launch_stream();
 
 Failure run_grid(const cudaLaunchConfig_t& config, const KernelCall& call);
 

@@ -44,3 +44,12 @@ unsigned long long cordwood_cuda_emulator_launches() {
   const std::lock_guard lock(device_lock());
   return launch_count();
 }
+
+void* cordwood_cuda_emulator_last_stream() {
+  const std::lock_guard lock(device_lock());
+  return launch_stream();
+}
+
+int cordwood_cuda_emulator_set_device(int device) {
+  return cudaSetDevice(device);
+}

@@ -15,6 +15,10 @@ int cordwood_cuda_emulator_free(void* pointer);
 int cordwood_cuda_emulator_copy(void* to, const void* from, std::size_t bytes);
 int cordwood_cuda_emulator_destroy_stream(void* stream);
 void* cordwood_cuda_emulator_create_stream();
+// The stream of the last launch.
+void* cordwood_cuda_emulator_last_stream();
+// Of this thread, as `cudaSetDevice`.
+int cordwood_cuda_emulator_set_device(int device);
 // Bytes of device memory that are allocated, for tests that nothing leaks.
 std::size_t cordwood_cuda_emulator_used_bytes();
 // How many launches have run.

@@ -18,6 +18,7 @@ namespace {
 constexpr int kThreadRegisters = 40;
 
 unsigned long long launches = 0;
+cudaStream_t last_stream = nullptr;
 
 // Kernels that may have more dynamic shared memory than any kernel.
 std::unordered_map<const void*, int> allowed_bytes;
@@ -84,6 +85,10 @@ unsigned long long cuda_emulator::launch_count() {
   return launches;
 }
 
+cudaStream_t cuda_emulator::launch_stream() {
+  return last_stream;
+}
+
 // Like a device, a launch reports what is wrong with its configuration; what goes wrong in the
 // kernel is reported by the next call.
 cudaError_t cuda_emulator::launch(const cudaLaunchConfig_t* config, const KernelCall& call) {
@@ -96,6 +101,7 @@ cudaError_t cuda_emulator::launch(const cudaLaunchConfig_t* config, const Kernel
     }
     const DeviceAccess access;
     ++launches;
+    last_stream = config->stream;
     Failure failure = run_grid(*config, call);
     if (failure.error == cudaSuccess) {
       failure.why = damaged_allocation();

@@ -1,0 +1,314 @@
+"""Kernels for CUDA on the emulator: every model of trees answers with the bits of the CPU."""
+
+from __future__ import annotations
+
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import cordwood
+from cordwood.errors import InputError
+from drawn import LIGHTGBM_ZERO, Shape, make_graph, make_rows
+from drawn_heads import HEADS, ONE_OUTPUT
+from emulated_cuda import DEVICE, Emulator
+from strategies import graphs_and_rows, shapes
+
+# Around a warp, the batches that are walked, a tile of whole trees, and passes.
+LENGTHS = (0, 1, 31, 33, 511, 512, 513, 1023, 1024, 1025)
+ORDERS = ("ascending", "descending", "shuffled:5")
+
+pytestmark = pytest.mark.usefixtures("emulator")
+
+
+def pair(source: Any) -> tuple[cordwood.Model, cordwood.Model]:
+    """Load a model on the CPU and on the device."""
+    data = cordwood.compress(source).to_bytes()
+    return cordwood.load(data), cordwood.load(data, device=DEVICE)
+
+
+def answer(model: cordwood.Model, X: Any, target: str) -> Any:
+    """Return an answer, or the words of the refusal."""
+    try:
+        return model._run(X, target)
+    except InputError as refusal:
+        return str(refusal)
+
+
+def check(here: cordwood.Model, there: cordwood.Model, X: Any) -> None:
+    """Hold every target of the device to the CPU's bits."""
+    assert there._native.targets() == here._native.targets()
+    for target in here._native.targets():
+        expected, found = answer(here, X, target), answer(there, X, target)
+        assert type(found) is type(expected), target
+        if isinstance(expected, str):
+            assert found == expected
+            continue
+        assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+        assert found.tobytes() == expected.tobytes(), target
+
+
+def engine(model: cordwood.Model) -> str:
+    return str(model._native.engine)
+
+
+# ---- drawn ensembles -----------------------------------------------------------------------------
+
+
+@given(graphs_and_rows())
+def test_few_rows_of_drawn_ensembles(drawn: tuple[Any, np.ndarray]) -> None:
+    graph, X = drawn
+    check(*pair(graph), X)
+
+
+@given(shapes(accepts_nan=True, accepts_infinity=True), st.sampled_from((513, 700, 1025)))
+def test_tiles_of_drawn_ensembles(shape: Shape, n_rows: int) -> None:
+    graph = make_graph(shape)
+    check(*pair(graph), make_rows(graph.trees, n_rows, seed=shape.seed))
+
+
+@pytest.mark.parametrize("accumulate", ["float32", "float64"])
+@pytest.mark.parametrize("head", HEADS)
+def test_links_and_decides(head: str, accumulate: str) -> None:
+    votes = head in ("forest", "groups")
+    one = head in ONE_OUTPUT
+    shape = Shape(
+        seed=3, head=head, accumulate_type=accumulate, n_trees=4, vector_leaves=votes,
+        n_outputs=1 if one else 4, aggregate="average" if votes else "sum",
+    )  # fmt: skip
+    graph = make_graph(shape)
+    check(*pair(graph), make_rows(graph.trees, 530, seed=5))
+
+
+@pytest.mark.parametrize("max_leaves", [20, 300])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"start": "trees", "n_outputs": 2},
+        {"start": "shift", "n_outputs": 3},
+        {"start": "logit"},
+        {"linear": True, "n_outputs": 2, "zero_band": LIGHTGBM_ZERO},
+        {"linear": True, "input_type": "float32", "accumulate_type": "float32"},
+        {"aggregate": "weighted_median", "weighted": True},
+        {"missing_value": 0.5, "category_rule": "floor"},
+        {"vector_leaves": True, "n_outputs": 3, "aggregate": "average"},
+        {"many_cuts": True, "zero_missing": True},
+    ],
+    ids=lambda changes: "-".join(changes),
+)
+def test_kinds_of_ensembles(changes: dict[str, Any], max_leaves: int) -> None:
+    graph = make_graph(Shape(seed=2, n_trees=9, max_leaves=max_leaves, **changes))
+    here, there = pair(graph)
+    X = make_rows(graph.trees, 1300, seed=3)
+    check(here, there, X)
+    check(here, there, X[:40])
+
+
+@pytest.mark.parametrize("max_leaves", [12, 90])
+def test_lengths_of_batches(max_leaves: int) -> None:
+    graph = make_graph(Shape(seed=4, n_trees=5, max_leaves=max_leaves, category_rule="truncate"))
+    here, there = pair(graph)
+    assert engine(there) == ("slice" if max_leaves == 12 else "walk")
+    X = make_rows(graph.trees, 1030, seed=1)
+    for length in LENGTHS:
+        check(here, there, X[:length])
+
+
+@pytest.mark.parametrize("max_leaves", [1, 2, 63, 64, 65, 256, 257])
+@pytest.mark.parametrize("growth", ["level", "skewed"])
+def test_sizes_of_trees(max_leaves: int, growth: str) -> None:
+    """The largest of some trees has as many leaves, the others any number below."""
+    for seed in range(99):
+        shape = Shape(seed=seed, n_trees=40, max_leaves=max_leaves, growth=growth)
+        graph = make_graph(shape)
+        if max(np.diff(graph.trees.tree_start)) == 2 * max_leaves - 1:
+            break
+    else:
+        pytest.fail("no seed draws a tree of that size")
+    here, there = pair(graph)
+    assert engine(there) == ("slice" if max_leaves <= 64 else "walk")
+    X = make_rows(graph.trees, 600, seed=1)
+    check(here, there, X)
+    check(here, there, X[:70])
+
+
+def complete(n_leaves: int) -> Any:
+    """Return one tree that ranks feature 0: leaf i takes what lies between i - 1 and i."""
+    inner = n_leaves - 1
+    graph = make_graph(Shape(n_trees=1, n_features=1, max_leaves=1, input_type="float32"))
+    order = np.arange(inner, dtype=np.int32)
+    left = np.full(2 * n_leaves - 1, -1, np.int32)
+    right = left.copy()
+    threshold = np.zeros(len(left))
+    leaf_row = np.full(len(left), -1, np.int32)
+    # A heap: children of node i are 2i + 1 and 2i + 2; cuts go from left to right.
+    left[:inner], right[:inner] = 2 * order + 1, 2 * order + 2
+    waiting, number = [(0, False)], 0
+    cut = 0
+    while waiting:
+        node, seen = waiting.pop()
+        if left[node] == -1:
+            leaf_row[node] = number
+            number += 1
+        elif seen:
+            threshold[node] = cut
+            cut += 1
+        else:
+            waiting += [(int(right[node]), False), (node, True), (int(left[node]), False)]
+    return graph, left, right, threshold, leaf_row
+
+
+@pytest.mark.parametrize("n_leaves", [64, 256, 257, 65_536, 65_537, 70_000])
+def test_every_leaf_is_reached(n_leaves: int) -> None:
+    graph, left, right, threshold, leaf_row = complete(n_leaves)
+    inner = left != -1
+    changed = dataclasses.replace(
+        graph.trees,
+        tree_start=np.array([0, len(left)]), left=left, right=right, leaf_row=leaf_row,
+        leaf_id=np.where(inner, -1, leaf_row).astype(np.int32), threshold=threshold,
+        feature=np.where(inner, 0, -1).astype(np.int32),
+        category_set=np.full(len(left), -1, np.int32), missing_left=inner & False,
+        zero_missing=inner & False, leaf_values=np.arange(n_leaves, dtype=float)[:, None] / 4,
+    )  # fmt: skip
+    operators = tuple(changed if op is graph.trees else op for op in graph.operators)
+    here, there = pair(dataclasses.replace(graph, operators=operators))
+    X = np.append(np.linspace(-1, n_leaves, 1500), [np.nan, 0.0, n_leaves - 2.0])[:, None]
+    X = np.append(X, np.arange(n_leaves - 600.0, n_leaves)[:, None], axis=0)
+    check(here, there, X)
+    check(here, there, X[-300:])
+    if n_leaves <= 257:
+        X = np.arange(n_leaves, dtype=float)[:, None].repeat(3, 1).reshape(-1, 1) - 0.5
+        assert set(there.apply(X).ravel()) == set(range(n_leaves))
+
+
+@pytest.mark.parametrize(
+    ("n_features", "n_trees", "max_leaves", "kind"),
+    [
+        (40, 60, 64, "tiles of 1024 rows"),
+        (130, 120, 64, "tiles of 512 rows"),
+        (260, 200, 64, "tiles of 256 rows"),
+        (620, 330, 64, "do not fit a block's shared memory"),
+        (2600, 300, 64, "do not fit a block's shared memory"),
+    ],
+)
+def test_many_columns(n_features: int, n_trees: int, max_leaves: int, kind: str) -> None:
+    shape = Shape(
+        seed=1, n_features=n_features, n_trees=n_trees, max_leaves=max_leaves, growth="level",
+        category_rule="floor" if n_features < 200 else "none",
+    )  # fmt: skip
+    graph = make_graph(shape)
+    here, there = pair(graph)
+    assert kind in there._native.engine_reason
+    X = make_rows(graph.trees, 1030 if n_features < 600 else 520, seed=1)
+    check(here, there, X)
+    check(here, there, X[:35])
+
+
+def test_a_batch_of_several_passes() -> None:
+    """The emulated build takes 256 KiB of leaves and bins at a time: 5000 rows are some passes."""
+    for changes in ({}, {"aggregate": "weighted_median"}, {"accepts_nan": False}, {"linear": True}):
+        graph = make_graph(Shape(seed=6, n_trees=30, max_leaves=6, n_features=4, **changes))
+        here, there = pair(graph)
+        X = make_rows(graph.trees, 5000, seed=2)
+        check(here, there, X)
+        if changes.get("accepts_nan") is False:
+            X[4321, 2] = np.nan
+            X[4400, 0] = np.nan
+            check(here, there, X)
+            assert "row 4321, feature 2" in answer(there, X, "margin")
+
+
+# ---- rows ----------------------------------------------------------------------------------------
+
+DTYPES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
+
+
+@pytest.mark.parametrize("integer_cast", ["direct", "float32"])
+@pytest.mark.parametrize("input_type", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", [*DTYPES, "float16", "float32", "float64"])
+def test_types_of_rows(dtype: str, input_type: str, integer_cast: str) -> None:
+    shape = Shape(seed=5, input_type=input_type, integer_cast=integer_cast, missing_value=0.5)
+    graph = make_graph(shape)
+    here, there = pair(graph)
+    kind = "float32" if dtype == "float16" else dtype
+    with np.errstate(over="ignore"):
+        X = make_rows(graph.trees, 520, kind, 1).astype(dtype)
+    check(here, there, X)
+    check(here, there, X[:9])
+
+
+def test_strides_of_rows() -> None:
+    graph = make_graph(Shape(seed=5, n_features=5))
+    here, there = pair(graph)
+    X = make_rows(graph.trees, 2100, seed=1)
+    wide = np.tile(X, 3)
+    for rows in (
+        np.asfortranarray(X), X[::-1], X[::2], X[:, ::-1][:, ::-1], np.asfortranarray(X)[::-3],
+        wide[:, 5:10], wide[:, ::3], np.broadcast_to(X[:1], X.shape), X[:600].astype(">f8"),
+    ):  # fmt: skip
+        check(here, there, rows)
+
+
+@pytest.mark.parametrize("n_rows", [40, 700])
+@pytest.mark.parametrize("input_type", ["float32", "float64"])
+def test_refused_values_are_named(input_type: str, n_rows: int) -> None:
+    shape = Shape(seed=1, input_type=input_type, accepts_nan=False, accepts_infinity=False)
+    graph = make_graph(shape)
+    here, there = pair(graph)
+    X = make_rows(graph.trees, n_rows, seed=1)
+    for places in ([(39, 2)], [(30, 1), (30, 2)], [(7, 0), (3, 2)], [(n_rows - 1, 1)], [(0, 0)]):
+        for value in (np.nan, np.inf, -np.inf, 1e39):
+            rows = X.copy()
+            for place in places:
+                rows[place] = value
+            check(here, there, rows)
+        rows[places[0]] = np.nan  # beside an infinity
+        check(here, there, rows)
+
+
+def test_only_what_is_refused_is() -> None:
+    X = np.zeros((520, 3))
+    X[3, 1], X[2, 2] = np.nan, np.inf
+    for nan in (False, True):
+        graph = make_graph(Shape(accepts_nan=nan, accepts_infinity=not nan))
+        check(*pair(graph), X)
+
+
+# ---- calls ---------------------------------------------------------------------------------------
+
+
+def test_threads_at_once() -> None:
+    graph = make_graph(Shape(seed=5, n_trees=6, n_outputs=2))
+    here, there = pair(graph)
+    X = make_rows(graph.trees, 900, seed=1)
+    expected = here._run(X, "margin").tobytes()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: there._run(X, "margin").tobytes(), range(12)))
+    assert set(found) == {expected}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_orders_of_threads(order: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORDWOOD_EMULATOR_ORDER", order)
+    for changes in ({"max_leaves": 9}, {"max_leaves": 90}, {"aggregate": "weighted_median"}):
+        shape = Shape(seed=5, n_trees=34, category_rule="floor", **changes)  # type: ignore[arg-type]
+        graph = make_graph(shape)
+        check(*pair(graph), make_rows(graph.trees, 1030, seed=1))
+
+
+def test_nothing_is_left_behind(emulator: Emulator) -> None:
+    graph = make_graph(Shape(seed=5, n_trees=6))
+    X = make_rows(graph.trees, 900, seed=1)
+    data = cordwood.compress(graph).to_bytes()
+    cordwood.load(data, device=DEVICE)._run(X, "margin")  # the thread's scratch stays
+    used = emulator.used_bytes()
+    for _ in range(3):
+        model = cordwood.load(data, device=DEVICE)
+        assert emulator.used_bytes() >= used + model._native.resident_bytes
+        model._run(X, "margin")
+        del model
+        assert emulator.used_bytes() == used
