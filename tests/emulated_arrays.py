@@ -11,6 +11,31 @@ import numpy as np
 from emulated_cuda import Emulator, load
 
 
+class Device:
+    """A device by its number; as a context, the current one."""
+
+    current = 0
+
+    def __init__(self, number: int | None = None) -> None:
+        """Name a device."""
+        self.id = Device.current if number is None else number
+
+    def __enter__(self) -> Device:
+        """Make it the current one."""
+        self._before = Device.current
+        self._set(self.id)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Go back to the one before."""
+        self._set(self._before)
+
+    @staticmethod
+    def _set(number: int) -> None:
+        assert load().set_device(number) == 0
+        Device.current = number
+
+
 class Block:
     """Memory of the device, given back with its last array."""
 
@@ -18,6 +43,7 @@ class Block:
         """Copy bytes to the device."""
         emulator = load()
         self.n_bytes = len(data)
+        self.device = Device.current
         self.address = emulator.allocate(max(1, len(data)))
         assert self.address
         if data:
@@ -94,27 +120,12 @@ class Array:
         )
 
 
-class Device:
-    """A device by its number, also as a context."""
-
-    def __init__(self, number: int = 0) -> None:
-        """Name a device."""
-        self.id = number
-
-    def __enter__(self) -> Device:
-        """Return the device itself: there is no other."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave."""
-
-
 class CupyArray(Array):
     """As ``cupy.ndarray``."""
 
     @property
     def device(self) -> Device:
-        return Device()
+        return Device(self.block.device)
 
     def copy(self) -> Any:
         return self.of(self.get())
@@ -125,17 +136,22 @@ class Tensor(Array):
 
     requires_grad = False
     is_cuda = True
+    layout = "strided"
     device = "cuda:0"
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
-        if self.requires_grad:  # as torch does
+        if self.layout != "strided":  # as torch does, and below
+            raise AttributeError
+        if self.requires_grad:
             message = "Can't get __cuda_array_interface__ on Variable that requires grad."
             raise RuntimeError(message)
         return super().__cuda_array_interface__
 
     def detach(self) -> Any:
-        return type(self)(self.block, self.offset, self.shape, self.strides, self.dtype)
+        found = type(self)(self.block, self.offset, self.shape, self.strides, self.dtype)
+        found.layout = self.layout
+        return found
 
     def clone(self) -> Any:
         return self.of(self.get())

@@ -31,6 +31,8 @@ def is_on_device(x: Any) -> bool:
     """
     if isinstance(x, np.ndarray):
         return False
+    if _is_torch(x):  # whose interface raises where a gradient is wanted
+        return bool(getattr(x, "is_cuda", False))
     if hasattr(x, "__cuda_array_interface__"):
         return True
     place = getattr(x, "__dlpack_device__", None)
@@ -90,6 +92,9 @@ class DeviceRows:
         if dtype.kind not in "biuf" or dtype.itemsize not in {1, 2, 4, 8} or dtype == np.float16:
             message = f"X has dtype {dtype}, expected a bool, integer, float32 or float64"
             raise InputTypeError(message)
+        if not dtype.isnative:
+            message = f"X has dtype {dtype}, which is in the other byte order; convert it"
+            raise InputTypeError(message)
         strides = interface.get("strides")
         if strides is None:
             strides = (shape[1] * dtype.itemsize, dtype.itemsize)
@@ -98,7 +103,7 @@ class DeviceRows:
             int(interface["data"][0]),
             (shape[0], shape[1]),
             (int(strides[0]), int(strides[1])),
-            dtype.newbyteorder("="),
+            dtype,
             _stream_of(array, interface),
         )
 
@@ -128,8 +133,12 @@ def _is_torch(array: Any) -> bool:
 
 def _with_interface(x: Any) -> Any:
     """Return an array that has ``__cuda_array_interface__``."""
-    if hasattr(x, "__cuda_array_interface__"):
-        return x.detach() if _is_torch(x) else x
+    array = x.detach() if _is_torch(x) else x
+    if hasattr(array, "__cuda_array_interface__"):
+        return array
+    if _is_torch(x):
+        message = f"X is a tensor of the layout {x.layout}, expected a dense one; call to_dense()"
+        raise InputTypeError(message)
     return _cupy("rows that only DLPack describes").from_dlpack(x)
 
 
