@@ -111,9 +111,4 @@ uint64_t Model::n_features() const noexcept {
   return binning_ ? binning_->n_columns() : steps_.n_features();
 }
 
-bool Model::refuses() const noexcept {
-  return !binning_ &&
-         std::ranges::any_of(trees_, [](const auto& trees) { return trees->rule().refuses(); });
-}
-
 }  // namespace cordwood::cuda

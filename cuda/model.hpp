@@ -66,6 +66,13 @@ class Model {
     const void* given = nullptr;  ///< sums of trees before, where a route starts from those
     std::byte* work = nullptr;    ///< first what was refused, then scratch
     cudaStream_t stream = nullptr;
+    bool judged = false;  ///< whether values are looked for that a source refuses
+  };
+
+  /// What a call reads of its rows: those trees judge them. Leaves stand for all of the last ensemble.
+  struct Judged {
+    plan::Target target{};
+    bool nothing = false;  ///< bins were judged when they were made
   };
 
   /// One part of the host's batch.
@@ -83,14 +90,19 @@ class Model {
   Status add_groups();
   Status read_device();
 
-  Status check(const cordwood_rows& rows) const noexcept;
+  [[nodiscard]] plan::RowForm form() const noexcept {
+    return binning_ ? plan::RowForm::kBins : plan::RowForm::kValues;
+  }
+  Status check(const cordwood_rows& rows, plan::RowForm form) const noexcept;
   template <class Work>
-  Status for_legs(Desk& desk, const cordwood_rows& rows, uint64_t more, Work&& work) const noexcept;
+  Status for_legs(Desk& desk, const cordwood_rows& rows, const Judged& judged, uint64_t more,
+                  Work&& work) const noexcept;
   Status finish(Desk& desk, const Leg& leg, uint64_t bytes, uint64_t first_row) const noexcept;
 
   /// Starts the search for values that a source refuses.
-  Status judge(const Pass& pass) const noexcept;
-  [[nodiscard]] bool refuses() const noexcept;
+  Status judge(const Judged& judged, Pass& pass) const noexcept;
+  /// Whether a call runs the ensemble of this number.
+  [[nodiscard]] bool reads(const Judged& judged, uint32_t tree) const noexcept;
   Status answer(const plan::Target& target, const Pass& pass, void* out) const noexcept;
   Status run_route(const plan::Route& route, const Pass& pass, void* out) const noexcept;
   Status run_step(uint32_t number, const Pass& pass, const void* input, const void* start,

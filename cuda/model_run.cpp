@@ -59,9 +59,11 @@ Status check_place(const void* at, int device, const char* place) noexcept {
 
 }  // namespace
 
-Status Model::check(const cordwood_rows& rows) const noexcept {
-  CORDWOOD_RETURN_IF_FAILED(plan::check_features(rows.n_features, n_features()));
-  if (binning_) {
+Status Model::check(const cordwood_rows& rows, plan::RowForm form) const noexcept {
+  const bool bins = form == plan::RowForm::kBins;
+  CORDWOOD_RETURN_IF_FAILED(
+      plan::check_features(rows.n_features, bins ? n_features() : steps_.n_features()));
+  if (bins) {
     const uint8_t expected =
         binning_->bin_bytes() == 1 ? CORDWOOD_DTYPE_UINT8 : CORDWOOD_DTYPE_UINT16;
     if (rows.dtype != expected) {
@@ -100,9 +102,8 @@ uint64_t Model::pass_rows(uint64_t n_rows) const noexcept {
 
 /// Calls `work(leg)` for each pass over the batch, with room for `more` bytes a row besides the rows.
 template <class Work>
-Status Model::for_legs(Desk& desk, const cordwood_rows& rows, uint64_t more,
+Status Model::for_legs(Desk& desk, const cordwood_rows& rows, const Judged& judged, uint64_t more,
                        Work&& work) const noexcept {
-  CORDWOOD_RETURN_IF_FAILED(check(rows));
   const DeviceGuard guard(device_);
   CORDWOOD_RETURN_IF_FAILED(guard.status());
   CORDWOOD_RETURN_IF_FAILED(desk.open());
@@ -125,7 +126,7 @@ Status Model::for_legs(Desk& desk, const cordwood_rows& rows, uint64_t more,
         cudaMemcpyAsync(there + kLine, here + kLine, packed_bytes(rows, count),
                         cudaMemcpyHostToDevice, desk.stream()),
         "rows");
-    CORDWOOD_RETURN_IF_FAILED(judge(leg.pass));
+    CORDWOOD_RETURN_IF_FAILED(judge(judged, leg.pass));
     CORDWOOD_RETURN_IF_FAILED(work(leg));
   }
   return {};
@@ -136,7 +137,7 @@ Status Model::finish(Desk& desk, const Leg& leg, uint64_t bytes,
                      uint64_t first_row) const noexcept {
   auto* const refused = desk.packed.as<uint64_t>();
   *refused = kNothingRefused;
-  if (refuses()) {
+  if (leg.pass.judged) {
     CORDWOOD_RETURN_IF_CUDA_FAILED(cudaMemcpyAsync(refused, leg.pass.work, sizeof *refused,
                                                    cudaMemcpyDeviceToHost, leg.pass.stream),
                                    "judging of rows");
@@ -152,25 +153,38 @@ Status Model::finish(Desk& desk, const Leg& leg, uint64_t bytes,
   return plan::refused(row, *refused >> 1 & 0x7FFFFFFFu, (*refused & 1u) != 0);
 }
 
-Status Model::judge(const Pass& pass) const noexcept {
-  if (!refuses()) return {};
+bool Model::reads(const Judged& judged, uint32_t tree) const noexcept {
+  if (judged.nothing || judged.target.leaves) return !judged.nothing && tree + 1 == trees_.size();
+  return std::ranges::any_of(steps_.route_to(judged.target.value).entries, [&](const auto& entry) {
+    const plan::Step& step = steps_.steps()[entry.step];
+    return step.opcode == CORDWOOD_OP_TREE_ENSEMBLE && step.tree == tree;
+  });
+}
+
+Status Model::judge(const Judged& judged, Pass& pass) const noexcept {
   auto* const first = reinterpret_cast<uint64_t*>(pass.work);
-  CORDWOOD_RETURN_IF_CUDA_FAILED(cudaMemsetAsync(first, 0xFF, sizeof *first, pass.stream),
-                                 "judging of rows");
-  for (const auto& trees : trees_) {
-    if (!trees->rule().refuses()) continue;
+  for (uint32_t tree = 0; tree < trees_.size(); ++tree) {
+    const DeviceTrees& trees = *trees_[tree];
+    if (!trees.rule().refuses() || !reads(judged, tree)) continue;
+    if (!pass.judged) {
+      CORDWOOD_RETURN_IF_CUDA_FAILED(cudaMemsetAsync(first, 0xFF, sizeof *first, pass.stream),
+                                     "judging of rows");
+    }
+    pass.judged = true;
     CORDWOOD_RETURN_IF_FAILED(
-        judge_rows(pass.rows, trees->rule(), trees->wide(), first, pass.stream));
+        judge_rows(pass.rows, trees.rule(), trees.wide(), first, pass.stream));
   }
   return {};
 }
 
 Status Model::run(Context& context, const cordwood_rows& rows, const plan::Target& target,
                   void* out) const noexcept {
+  CORDWOOD_RETURN_IF_FAILED(check(rows, form()));
   const uint64_t row_bytes = target_info(target).row_bytes();
   const Result<Desk*> desk = context.desk(device_);
   if (!desk) return desk.status();
-  return for_legs(**desk, rows, row_bytes, [&](const Leg& leg) -> Status {
+  const Judged judged{.target = target, .nothing = binning_.has_value()};
+  return for_legs(**desk, rows, judged, row_bytes, [&](const Leg& leg) -> Status {
     const uint64_t bytes = leg.pass.rows.n_rows * row_bytes;
     CORDWOOD_RETURN_IF_FAILED(answer(target, leg.pass, leg.there));
     CORDWOOD_RETURN_IF_FAILED(finish(**desk, leg, bytes, rows.first_row));
@@ -181,7 +195,7 @@ Status Model::run(Context& context, const cordwood_rows& rows, const plan::Targe
 
 Status Model::run_there(Context& context, const cordwood_rows& rows, const plan::Target& target,
                         void* out, cudaStream_t stream) const noexcept {
-  CORDWOOD_RETURN_IF_FAILED(check(rows));
+  CORDWOOD_RETURN_IF_FAILED(check(rows, form()));
   if (rows.n_rows == 0) return {};
   const DeviceGuard guard(device_);
   CORDWOOD_RETURN_IF_FAILED(guard.status());
@@ -194,6 +208,7 @@ Status Model::run_there(Context& context, const cordwood_rows& rows, const plan:
   DeviceBuffer work;  // in the stream's order: other calls may use other streams
   CORDWOOD_RETURN_IF_FAILED(work.reserve(work_bytes(most), stream));
   const uint64_t row_bytes = target_info(target).row_bytes();
+  const Judged judged{.target = target, .nothing = binning_.has_value()};
   for (uint64_t first = 0; first < rows.n_rows; first += most) {
     Leg leg{.pass = {.work = work.data(), .stream = stream}, .first = first};
     leg.pass.rows = {
@@ -203,10 +218,10 @@ Status Model::run_there(Context& context, const cordwood_rows& rows, const plan:
         .n_rows = std::min(most, rows.n_rows - first),
         .n_features = rows.n_features,
         .dtype = rows.dtype};
-    CORDWOOD_RETURN_IF_FAILED(judge(leg.pass));
+    CORDWOOD_RETURN_IF_FAILED(judge(judged, leg.pass));
     CORDWOOD_RETURN_IF_FAILED(
         answer(target, leg.pass, static_cast<std::byte*>(out) + first * row_bytes));
-    if (refuses()) CORDWOOD_RETURN_IF_FAILED(finish(**desk, leg, 0, rows.first_row));
+    if (leg.pass.judged) CORDWOOD_RETURN_IF_FAILED(finish(**desk, leg, 0, rows.first_row));
   }
   return {};
 }
@@ -221,15 +236,19 @@ Status Model::run_stage(Context& context, const cordwood_rows& rows, uint64_t st
     return fail(CORDWOOD_STATUS_output_not_available, "model",
                 "the answer is not made of the trees' sums, expected one that is");
   }
+  CORDWOOD_RETURN_IF_FAILED(check(rows, form()));
   const plan::Target sums{steps_.margin_value(), false};
   const uint64_t sum_bytes = target_info(sums).row_bytes();
   const uint64_t row_bytes = target_info(target).row_bytes();
   const Result<Desk*> desk = context.desk(device_);
   if (!desk) return desk.status();
-  return for_legs(**desk, rows, sum_bytes + row_bytes, [&](const Leg& leg) -> Status {
+  const bool same = target.value == sums.value;
+  const Judged judged{.target = {sums.value, stage != 0}, .nothing = binning_.has_value()};
+  return for_legs(**desk, rows, judged, sum_bytes + row_bytes, [&](const Leg& leg) -> Status {
     const uint64_t n_rows = leg.pass.rows.n_rows;
     auto* const sums_here = static_cast<std::byte*>(margin) + leg.first * sum_bytes;
-    std::byte* const answer_there = leg.there + n_rows * sum_bytes;
+    // On a line of its own: elements of an answer may be wider than those of sums.
+    const uint64_t answer_place = same ? 0 : whole_lines(n_rows * sum_bytes);
     if (stage == 0) {
       CORDWOOD_RETURN_IF_FAILED(answer(sums, leg.pass, leg.there));
     } else {
@@ -240,18 +259,17 @@ Status Model::run_stage(Context& context, const cordwood_rows& rows, uint64_t st
       CORDWOOD_RETURN_IF_FAILED(later_[stage - 1]->margin(leg.pass.rows, leg.there, leg.there,
                                                           leg.pass.work + kLine, leg.pass.stream));
     }
-    const bool same = target.value == sums.value;
     if (!same) {
       Pass rest = leg.pass;
       rest.given = leg.there;
       CORDWOOD_RETURN_IF_FAILED(
-          run_route(steps_.route_from_margin(target.value), rest, answer_there));
+          run_route(steps_.route_from_margin(target.value), rest, leg.there + answer_place));
     }
     CORDWOOD_RETURN_IF_FAILED(
-        finish(**desk, leg, n_rows * (sum_bytes + (same ? 0 : row_bytes)), rows.first_row));
+        finish(**desk, leg, answer_place + n_rows * row_bytes, rows.first_row));
     std::memcpy(sums_here, leg.here, n_rows * sum_bytes);
     std::memcpy(static_cast<std::byte*>(out) + leg.first * row_bytes,
-                same ? leg.here : leg.here + n_rows * sum_bytes, n_rows * row_bytes);
+                leg.here + answer_place, n_rows * row_bytes);
     return {};
   });
 }
@@ -262,11 +280,13 @@ Status Model::bin(Context& context, const cordwood_rows& rows, void* out,
     return fail(CORDWOOD_STATUS_output_not_available, "model",
                 "it was loaded for rows of values and bins none");
   }
+  CORDWOOD_RETURN_IF_FAILED(check(rows, plan::RowForm::kValues));
   const uint64_t n_columns = binning_->n_columns();
   const uint32_t bin_bytes = binning_->bin_bytes();
   const Result<Desk*> desk = context.desk(device_);
   if (!desk) return desk.status();
-  return for_legs(**desk, rows, n_columns * bin_bytes, [&](const Leg& leg) -> Status {
+  const Judged last{.target = {0, true}};
+  return for_legs(**desk, rows, last, n_columns * bin_bytes, [&](const Leg& leg) -> Status {
     const uint64_t n_rows = leg.pass.rows.n_rows;
     CORDWOOD_RETURN_IF_FAILED(trees().bin(leg.pass.rows, leg.there, n_rows, leg.pass.stream));
     CORDWOOD_RETURN_IF_FAILED(finish(**desk, leg, n_rows * n_columns * bin_bytes, rows.first_row));

@@ -40,9 +40,17 @@ class TableBlock {
       CORDWOOD_RETURN_IF_CUDA_FAILED(
           cudaMemcpy(device_.data(), host_.data(), host_.size(), cudaMemcpyHostToDevice),
           "tables of a model");
+      CORDWOOD_RETURN_IF_FAILED(settled());
     }
     bytes_ = host_.size();
     host_ = {};
+    return {};
+  }
+
+  /// Waits for copies to the device: from memory that is not pinned they return once that is read, and
+  /// streams of callers do not wait for them.
+  static Status settled() noexcept {
+    CORDWOOD_RETURN_IF_CUDA_FAILED(cudaStreamSynchronize(nullptr), "tables of a model");
     return {};
   }
 

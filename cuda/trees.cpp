@@ -225,7 +225,7 @@ class TreesOf final : public DeviceTrees {
         cudaMemcpy(tables_.at<std::byte>(column_place_), columns_.data(),
                    columns_.size() * sizeof(kernels::BinColumn), cudaMemcpyHostToDevice),
         "columns of a model");
-    return {};
+    return TableBlock::settled();
   }
 
   void add_walk(const plan::WalkPlan& plan, uint32_t n_trees) {

@@ -115,9 +115,7 @@ class Array:
 
     @property
     def T(self) -> Any:
-        return type(self)(
-            self.block, self.offset, self.shape[::-1], self.strides[::-1], self.dtype
-        )
+        return type(self)(self.block, self.offset, self.shape[::-1], self.strides[::-1], self.dtype)
 
 
 class CupyArray(Array):

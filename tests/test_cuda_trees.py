@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import cordwood
 from cordwood.errors import InputError
+from cordwood.ir import TreeEnsemble
 from drawn import LIGHTGBM_ZERO, Shape, make_graph, make_rows
 from drawn_heads import HEADS, ONE_OUTPUT
 from emulated_cuda import DEVICE, Emulator
@@ -276,6 +277,52 @@ def test_only_what_is_refused_is() -> None:
     for nan in (False, True):
         graph = make_graph(Shape(accepts_nan=nan, accepts_infinity=not nan))
         check(*pair(graph), X)
+
+
+def test_trees_that_a_target_does_not_need_judge_nothing() -> None:
+    """The first trees refuse NaN, the last do not: leaves do not ask the first."""
+    graph = make_graph(Shape(start="trees"))
+    first, last = graph.operators
+    assert isinstance(first, TreeEnsemble)
+    X = np.full((520, 3), np.nan)
+    for refusing, accepting in ((first, last), (last, first)):
+        changed = {id(refusing): dataclasses.replace(refusing, accepts_nan=False)}
+        operators = tuple(changed.get(id(op), op) for op in (first, last))
+        here, there = pair(dataclasses.replace(graph, operators=operators))
+        check(here, there, X)
+        assert isinstance(answer(here, X, "leaves"), str) == (refusing is last)
+        assert isinstance(answer(here, X, "margin"), str)
+        assert accepting is not refusing
+
+
+def test_what_is_binned_is_judged() -> None:
+    graph = make_graph(Shape(seed=1, accepts_nan=False))
+    here, there = pair(graph)
+    X = make_rows(graph.trees, 3000, seed=1)
+    assert there.bin(X).to_bytes() == here.bin(X).to_bytes()
+    check(here, there, here.bin(X))
+    X[2345, 2] = np.nan
+    with pytest.raises(InputError, match="row 2345, feature 2 is NaN"):
+        there.bin(X)
+    with pytest.raises(InputError, match="rows have 2 features, the model expects 3"):
+        there.bin(X[:, :2])
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 33, 1025, 5001])
+@pytest.mark.parametrize("accumulate", ["float32", "float64"])
+def test_stages(accumulate: str, n_rows: int) -> None:
+    """Sums of four bytes and indices of eight lie side by side, whatever the number of rows."""
+    shape = Shape(seed=3, head="binary", n_trees=4, accumulate_type=accumulate, accepts_nan=False)
+    graph = dataclasses.replace(make_graph(shape), trees_per_iteration=1, staged=True)
+    here, there = pair(graph)
+    X = make_rows(graph.trees, n_rows, seed=1)
+    for method in ("staged_predict", "staged_predict_proba"):
+        expected, found = list(getattr(here, method)(X)), list(getattr(there, method)(X))
+        assert [part.tobytes() for part in found] == [part.tobytes() for part in expected]
+    if n_rows > 1:
+        X[n_rows - 1, 1] = np.nan
+        with pytest.raises(InputError, match=f"row {n_rows - 1}, feature 1 is NaN"):
+            list(there.staged_predict(X))
 
 
 # ---- calls ---------------------------------------------------------------------------------------
