@@ -11,7 +11,7 @@ namespace {
 constexpr uint32_t kThreads = 128;
 
 template <class Float>
-__device__ double linear_answer(const LinearTables& linear, const DeviceRows& rows,
+__device__ __forceinline__ double linear_answer(const LinearTables& linear, const DeviceRows& rows,
                                 const plan::LoadRule& rule, uint64_t row, uint32_t leaf_row,
                                 double plain) {
   double sum = linear.constant[leaf_row];

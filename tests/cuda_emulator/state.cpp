@@ -1,5 +1,7 @@
 #include "state.h"
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 
@@ -68,6 +70,8 @@ cudaError_t standing_error() {
   // A runtime runs on drivers of its own major version or later.
   if (driver_version() / 1000 < CUDART_VERSION / 1000) return cudaErrorInsufficientDriver;
   if (device_count() <= 0) return cudaErrorNoDevice;
+  static const pid_t process = getpid();
+  if (getpid() != process) return cudaErrorInitializationError;  // nor does CUDA survive a fork
   return sticky;
 }
 
