@@ -268,8 +268,8 @@ Status Model::run_stage(Context& context, const cordwood_rows& rows, uint64_t st
     CORDWOOD_RETURN_IF_FAILED(
         finish(**desk, leg, answer_place + n_rows * row_bytes, rows.first_row));
     std::memcpy(sums_here, leg.here, n_rows * sum_bytes);
-    std::memcpy(static_cast<std::byte*>(out) + leg.first * row_bytes,
-                leg.here + answer_place, n_rows * row_bytes);
+    std::memcpy(static_cast<std::byte*>(out) + leg.first * row_bytes, leg.here + answer_place,
+                n_rows * row_bytes);
     return {};
   });
 }

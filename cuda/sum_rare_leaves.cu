@@ -9,11 +9,13 @@ namespace cordwood::cuda {
 namespace {
 
 constexpr uint32_t kThreads = 128;
+constexpr uint32_t kFewestBlocks =
+    12;  // without a number the compiler fits more, and spills for them
 
 template <class Float>
 __device__ __forceinline__ double linear_answer(const LinearTables& linear, const DeviceRows& rows,
-                                const plan::LoadRule& rule, uint64_t row, uint32_t leaf_row,
-                                double plain) {
+                                                const plan::LoadRule& rule, uint64_t row,
+                                                uint32_t leaf_row, double plain) {
   double sum = linear.constant[leaf_row];
   bool missing = false;
   const uint64_t end = linear.first_term[leaf_row + 1];
@@ -27,7 +29,7 @@ __device__ __forceinline__ double linear_answer(const LinearTables& linear, cons
 }
 
 template <class Leaf, class Sum, class Float>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kFewestBlocks)
     linear_kernel(const LeafTables<Sum> tables, const LinearTables linear, const DeviceRows rows,
                   const plan::LoadRule rule, const LeafGrid<Leaf> leaves, const Sum* start,
                   Sum* out) {

@@ -114,7 +114,7 @@ class Array:
         return type(self)(self.block, self.offset, (count,), (self.dtype.itemsize,), self.dtype)
 
     @property
-    def T(self) -> Any:
+    def T(self) -> Any:  # noqa: N802
         return type(self)(self.block, self.offset, self.shape[::-1], self.strides[::-1], self.dtype)
 
 

@@ -76,8 +76,7 @@ def test_heads(head: str) -> None:
     for method in model.methods:
         try:
             found = getattr(model, method)(CupyArray.of(rows))
-        except (UnsupportedMethodError, InputTypeError) as refusal:
-            assert "host" in str(refusal)
+        except (UnsupportedMethodError, InputTypeError):
             continue
         answered += 1
         same(found, getattr(model, method)(rows))
@@ -112,7 +111,8 @@ def test_misaligned_rows_are_copied(classifier: cordwood.Model, kind: Any) -> No
         rows = kind.of(X, offset)
         assert _device_rows.DeviceRows.of(rows).array is not rows
         same(classifier.predict_proba(rows), classifier.predict_proba(X), kind)
-    assert _device_rows.DeviceRows.of(rows := kind.of(X, 8)).address == rows.address
+    rows = kind.of(X, 8)
+    assert _device_rows.DeviceRows.of(rows).address == rows.address
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import cordwood
-from cordwood.errors import CordwoodError, DeviceError, ResourceError
+from cordwood.errors import CordwoodError, ResourceError
 from drawn import Shape, make_graph, make_rows
 from emulated_cuda import DEVICE, Emulator, python
 
@@ -49,7 +49,9 @@ def test_a_model_that_does_not_fit(emulator: Emulator, monkeypatch: pytest.Monke
     used, needed = emulator.used_bytes(), there._native.resident_bytes
     for more in (0, needed // 2):
         monkeypatch.setenv("CORDWOOD_EMULATED_MEMORY", str(used + more))
-        with pytest.raises(ResourceError, match=r"memory of the device: \d+ bytes could not be had"):
+        with pytest.raises(
+            ResourceError, match=r"memory of the device: \d+ bytes could not be had"
+        ):
             cordwood.load(data, device=DEVICE)
         assert emulator.used_bytes() == used
     monkeypatch.delenv("CORDWOOD_EMULATED_MEMORY")
@@ -58,7 +60,7 @@ def test_a_model_that_does_not_fit(emulator: Emulator, monkeypatch: pytest.Monke
 
 
 def test_rows_that_do_not_fit() -> None:
-    """Memory lacks for the rows, then for what they need besides; what was had is kept or given back."""
+    """Memory lacks for the rows, then for what they need besides; nothing leaks."""
     code = """
 here, there = pair()
 many = np.tile(X, (60, 1))

@@ -99,7 +99,7 @@ def test_links_and_decides(head: str, accumulate: str) -> None:
         {"vector_leaves": True, "n_outputs": 3, "aggregate": "average"},
         {"many_cuts": True, "zero_missing": True},
     ],
-    ids=lambda changes: "-".join(changes),
+    ids="-".join,
 )
 def test_kinds_of_ensembles(changes: dict[str, Any], max_leaves: int) -> None:
     graph = make_graph(Shape(seed=2, n_trees=9, max_leaves=max_leaves, **changes))
