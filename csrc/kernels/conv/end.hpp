@@ -5,79 +5,21 @@
 //     static Ints round(Floats), widen(const uint8_t* bytes);
 //     static void store_low_bytes(uint8_t* to, Ints);
 //
+// and may have, where four vectors become bytes at once,
+//
+//     struct CodeEnd; explicit CodeEnd(const ConvEnd&);
+//     static void store_codes(uint8_t* to, uint64_t step, uint32_t n, const Floats (&t)[4], const CodeEnd&);
+//
 // Everything here has internal linkage: each file that includes it compiles it with its own flags.
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 
 #include "kernels/conv/conv.hpp"
+#include "kernels/conv/lanes.hpp"
 
 namespace cordwood::kernels {
 namespace {
-
-template <class Vector>
-[[gnu::always_inline]] inline Vector load(const void* from) noexcept {
-  Vector vector;
-  std::memcpy(&vector, from, sizeof vector);
-  return vector;
-}
-
-template <class Vector>
-[[gnu::always_inline]] inline void store(void* to, Vector vector) noexcept {
-  std::memcpy(to, &vector, sizeof vector);
-}
-
-/// Fewer than 64 bytes, by powers of two: a call of memcpy for each position would take longer than the
-/// ending around it.
-[[gnu::always_inline]] inline void copy_some(void* to, const void* from, uint64_t bytes) noexcept {
-  auto* target = static_cast<char*>(to);
-  const auto* source = static_cast<const char*>(from);
-#pragma GCC unroll 6
-  for (uint64_t part = 32; part != 0; part /= 2) {
-    if ((bytes & part) == 0) continue;
-    __builtin_memcpy(target, source, part);
-    target += part;
-    source += part;
-  }
-}
-
-/// Up to `count` floats; the rest is zero.
-template <class Isa>
-[[gnu::always_inline]] inline typename Isa::Floats load_some(const float* from,
-                                                             uint64_t count) noexcept {
-  using Floats = typename Isa::Floats;
-  if (count >= Isa::kBytes / 4) return load<Floats>(from);
-  if constexpr (requires { Isa::some_floats(from, count); }) {
-    return Isa::some_floats(from, count);
-  } else {
-    Floats some{};
-    copy_some(&some, from, count * sizeof(float));
-    return some;
-  }
-}
-
-template <class Isa>
-[[gnu::always_inline]] inline typename Isa::Ints load_some(const int32_t* from,
-                                                           uint64_t count) noexcept {
-  return reinterpret_cast<typename Isa::Ints>(
-      load_some<Isa>(reinterpret_cast<const float*>(from), count));
-}
-
-/// Up to `count` bytes as numbers; the rest is zero.
-template <class Isa>
-[[gnu::always_inline]] inline typename Isa::Ints widen_some(const uint8_t* from,
-                                                            uint64_t count) noexcept {
-  constexpr uint64_t kLanes = Isa::kBytes / 4;
-  if (count >= kLanes) return Isa::widen(from);
-  if constexpr (requires { Isa::widen_some(from, count); }) {
-    return Isa::widen_some(from, count);
-  } else {
-    uint8_t some[kLanes] = {};
-    copy_some(some, from, count);
-    return Isa::widen(some);
-  }
-}
 
 /// Finished sums of `n_positions` of a row by one vector of outputs, and where they belong.
 struct Column {
@@ -93,12 +35,52 @@ struct Column {
 
 enum class Residual { none, floats, codes };
 
-template <class Isa>
-[[gnu::always_inline]] inline typename Isa::Floats residual_of(const uint8_t* codes, uint64_t count,
-                                                               const ConvEnd& end) noexcept {
-  const typename Isa::Ints whole = widen_some<Isa>(codes, count) - end.residual_zero;
-  return __builtin_convertvector(whole, typename Isa::Floats) * end.residual_scale;
-}
+/// What the outputs of a column share. `end` and `column` are copies: what is stored cannot change them.
+template <class Isa, bool kIntegers, Residual kResidual>
+class Line {
+ public:
+  using Floats = typename Isa::Floats;
+
+  [[gnu::always_inline]] Line(const ConvEnd& end, const Column& column, uint64_t count) noexcept
+      : has_bias_(end.bias != nullptr || kResidual == Residual::codes) {
+    if constexpr (kIntegers) {
+      scale_ = load_some<Isa>(column.scales, count) * Isa::spread(column.x_scale);
+    }
+    if (end.bias != nullptr) bias_ = load_some<Isa>(end.bias + column.output, count);
+    if constexpr (kResidual == Residual::codes) {
+      bias_ -= Isa::spread(static_cast<float>(end.residual_zero) * end.residual_scale);
+    }
+  }
+
+  /// y of one position, before the cut. Without a bias codes are added +0, which changes the sign of a
+  /// zero at most: they do not show it.
+  template <bool kCodes>
+  [[nodiscard, gnu::always_inline]] Floats answer(const ConvEnd& end, const char* sum,
+                                                  uint64_t residual_at,
+                                                  uint64_t count) const noexcept {
+    Floats y;
+    if constexpr (kIntegers) {
+      y = __builtin_convertvector(load<typename Isa::Ints>(sum), Floats);
+      y = kCodes || has_bias_ ? Isa::fma(y, scale_, bias_) : y * scale_;
+    } else {
+      y = load<Floats>(sum);
+      if (kCodes || has_bias_) y += bias_;
+    }
+    if constexpr (kResidual == Residual::floats) {
+      y += load_some<Isa>(end.residual + residual_at, count);
+    }
+    if constexpr (kResidual == Residual::codes) {
+      const auto code = widen_some<Isa>(end.residual_codes + residual_at, count);
+      y = Isa::fma(__builtin_convertvector(code, Floats), Isa::spread(end.residual_scale), y);
+    }
+    return y;
+  }
+
+ private:
+  Floats scale_{};
+  Floats bias_{};
+  bool has_bias_;
+};
 
 template <class Isa, bool kCodes>
 [[gnu::always_inline]] inline void put(const ConvEnd& end, typename Isa::Floats y, uint64_t at,
@@ -106,63 +88,83 @@ template <class Isa, bool kCodes>
   constexpr uint64_t kLanes = Isa::kBytes / 4;
   if constexpr (kCodes) {
     const typename Isa::Ints code =
-        Isa::round(Isa::cut(y * end.inverse, end.least, end.most)) + end.zero;
+        (Isa::round(Isa::cut(y * end.inverse, end.least, end.most)) + end.zero) ^
+        static_cast<int32_t>(end.flip);
     if (count >= kLanes) return Isa::store_low_bytes(end.codes + at, code);
     uint8_t some[kLanes];
     Isa::store_low_bytes(some, code);
     copy_some(end.codes + at, some, count);
   } else {
+    if (end.cut != 0) y = Isa::cut(y, end.low, end.high);
     if (count >= kLanes) return store(end.out + at, y);
     copy_some(end.out + at, &y, count * sizeof(float));
   }
 }
 
-/// Scales, bias, residual, cut, codes for `count` outputs of the column. Without a bias +0 is added, which
-/// changes the sign of a zero at most: only codes do not show it.
+/// Scales, bias, residual, cut, codes for `count` outputs of the column.
 template <class Isa, bool kIntegers, bool kCodes, Residual kResidual>
 [[gnu::always_inline]] inline void finish_kind(const ConvEnd& given, const Column& given_column,
                                                uint64_t count) noexcept {
-  using Floats = typename Isa::Floats;
-  // Copies: what is stored cannot change them.
   const ConvEnd end = given;
   const Column column = given_column;
-  const bool has_bias = end.bias != nullptr;
-  const Floats bias = has_bias ? load_some<Isa>(end.bias + column.output, count) : Floats{};
-  const Floats scale = kIntegers ? load_some<Isa>(column.scales, count) : Floats{};
-  const Floats x_scale = Isa::spread(column.x_scale);
+  const Line<Isa, kIntegers, kResidual> line(end, column, count);
   const uint64_t step = end.position_stride;
   uint64_t at = column.row * end.row_stride + column.position * step + column.output;
   uint64_t residual_at =
       column.row * end.residual_row_stride + column.position * step + column.output;
   const auto* sum = static_cast<const char*>(column.sums);
   for (uint32_t left = column.n_positions; left != 0; --left) {
-    Floats y;
-    if constexpr (kIntegers) {
-      y = __builtin_convertvector(load<typename Isa::Ints>(sum), Floats) * scale;
-      y = kCodes || has_bias ? Isa::fma(y, x_scale, bias) : y * x_scale;
-    } else {
-      y = load<Floats>(sum);
-      if (kCodes || has_bias) y += bias;
-    }
-    if constexpr (kResidual == Residual::floats) {
-      y += load_some<Isa>(end.residual + residual_at, count);
-    }
-    if constexpr (kResidual == Residual::codes) {
-      y += residual_of<Isa>(end.residual_codes + residual_at, count, end);
-    }
-    if constexpr (!kCodes) {
-      if (end.cut != 0) y = Isa::cut(y, end.low, end.high);
-    }
-    put<Isa, kCodes>(end, y, at, count);
+    put<Isa, kCodes>(end, line.template answer<kCodes>(end, sum, residual_at, count), at, count);
     sum += column.sum_bytes;
     at += step;
     residual_at += step;
   }
 }
 
+/// Codes of whole vectors, four positions at once.
+template <class Isa, bool kIntegers, Residual kResidual>
+[[gnu::always_inline]] inline void finish_fours(const ConvEnd& given,
+                                                const Column& given_column) noexcept {
+  constexpr uint64_t kLanes = Isa::kBytes / 4;
+  const ConvEnd end = given;
+  const Column column = given_column;
+  const Line<Isa, kIntegers, kResidual> line(end, column, kLanes);
+  const typename Isa::CodeEnd code_end(end);
+  const uint64_t step = end.position_stride;
+  uint64_t residual_at =
+      column.row * end.residual_row_stride + column.position * step + column.output;
+  uint8_t* to = end.codes + column.row * end.row_stride + column.position * step + column.output;
+  const auto* sum = static_cast<const char*>(column.sums);
+  typename Isa::Floats y[4];
+  uint32_t left = column.n_positions;
+  for (; left >= 4; left -= 4) {
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < 4; ++i) {
+      y[i] = line.template answer<true>(end, sum + i * column.sum_bytes, residual_at + i * step,
+                                        kLanes);
+    }
+    Isa::store_codes(to, step, 4, y, code_end);
+    sum += 4 * column.sum_bytes;
+    to += 4 * step;
+    residual_at += 4 * step;
+  }
+  if (left == 0) return;
+#pragma GCC unroll 4
+  for (uint32_t i = 0; i < 4; ++i) {
+    const uint32_t own = i < left ? i : 0;  // what is not stored must be there to be read
+    y[i] = line.template answer<true>(end, sum + own * column.sum_bytes, residual_at + own * step,
+                                      kLanes);
+  }
+  Isa::store_codes(to, step, left, y, code_end);
+}
+
 template <class Isa, bool kIntegers, bool kCodes, Residual kResidual>
 [[gnu::noinline]] void finish_whole(const ConvEnd& end, const Column& column) noexcept {
-  finish_kind<Isa, kIntegers, kCodes, kResidual>(end, column, Isa::kBytes / 4);
+  if constexpr (kCodes && requires { typename Isa::CodeEnd; }) {
+    finish_fours<Isa, kIntegers, kResidual>(end, column);
+  } else {
+    finish_kind<Isa, kIntegers, kCodes, kResidual>(end, column, Isa::kBytes / 4);
+  }
 }
 
 template <class Isa, bool kIntegers, bool kCodes, Residual kResidual>

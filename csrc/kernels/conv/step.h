@@ -17,9 +17,9 @@ static inline int32_t cordwood_conv_round(float y) {
 }
 
 static inline uint8_t cordwood_conv_code(float y, float inverse, float least, float most,
-                                         int32_t zero) {
+                                         int32_t zero, uint32_t flip) {
   const float cut = cordwood_conv_cut(y * inverse, least, most);
-  return (uint8_t)(cordwood_conv_round(cut) + zero);
+  return (uint8_t)((uint32_t)(cordwood_conv_round(cut) + zero) ^ flip);
 }
 
 #endif

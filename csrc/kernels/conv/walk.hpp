@@ -95,7 +95,9 @@ template <class Product, uint32_t P>
 void run_panels(const typename Product::Task& task, uint32_t output) noexcept {
   const ConvWindows& windows = task.windows;
   const bool joined = joins<Product, P>(windows);
-  const uint32_t unit = joined ? kQuad : 1;
+  // Endings take four positions at once.
+  constexpr bool kQuads = kMostPositions<Product, P> % kQuad == 0;
+  const uint32_t unit = kQuads && windows.n_positions % kQuad == 0 ? kQuad : 1;
   const uint32_t most = kMostPositions<Product, P> / unit;
   static_assert(kMostPositions<Product, P> <= 24);
   // A line is what tiles go on along, in units.
