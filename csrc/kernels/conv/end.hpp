@@ -21,8 +21,8 @@
 namespace cordwood::kernels {
 namespace {
 
-/// Finished sums of `n_positions` of a row by one vector of outputs, and where they belong.
-struct Column {
+/// Finished sums of `n_positions` of a row by neighbouring vectors of outputs, and where they belong.
+struct Columns {
   const void* sums;     ///< floats, or integers to be scaled
   uint64_t sum_bytes;   ///< from position to position
   const float* scales;  ///< of these outputs; null for floats
@@ -31,22 +31,24 @@ struct Column {
   uint32_t position;
   uint32_t n_positions;
   uint32_t output;
+  uint32_t n_whole;  ///< vectors; 0 for a single one that is not full
 };
 
 enum class Residual { none, floats, codes };
 
-/// What the outputs of a column share. `end` and `column` are copies: what is stored cannot change them.
+/// What a column, one vector of outputs, has in all its positions.
 template <class Isa, bool kIntegers, Residual kResidual>
 class Line {
  public:
   using Floats = typename Isa::Floats;
 
-  [[gnu::always_inline]] Line(const ConvEnd& end, const Column& column, uint64_t count) noexcept
+  [[gnu::always_inline]] Line(const ConvEnd& end, const Columns& columns, uint32_t first,
+                              uint64_t count) noexcept
       : has_bias_(end.bias != nullptr || kResidual == Residual::codes) {
     if constexpr (kIntegers) {
-      scale_ = load_some<Isa>(column.scales, count) * Isa::spread(column.x_scale);
+      scale_ = load_some<Isa>(columns.scales + first, count) * Isa::spread(columns.x_scale);
     }
-    if (end.bias != nullptr) bias_ = load_some<Isa>(end.bias + column.output, count);
+    if (end.bias != nullptr) bias_ = load_some<Isa>(end.bias + columns.output + first, count);
     if constexpr (kResidual == Residual::codes) {
       bias_ -= Isa::spread(static_cast<float>(end.residual_zero) * end.residual_scale);
     }
@@ -101,101 +103,108 @@ template <class Isa, bool kCodes>
   }
 }
 
-/// Scales, bias, residual, cut, codes for `count` outputs of the column.
+/// Scales, bias, residual, cut, codes for `count` outputs of one column, or for whole columns.
 template <class Isa, bool kIntegers, bool kCodes, Residual kResidual>
-[[gnu::always_inline]] inline void finish_kind(const ConvEnd& given, const Column& given_column,
+[[gnu::always_inline]] inline void finish_kind(const ConvEnd& given, const Columns& given_columns,
                                                uint64_t count) noexcept {
+  constexpr uint32_t kLanes = Isa::kBytes / 4;
+  // Copies: what is stored cannot change them.
   const ConvEnd end = given;
-  const Column column = given_column;
-  const Line<Isa, kIntegers, kResidual> line(end, column, count);
+  const Columns columns = given_columns;
   const uint64_t step = end.position_stride;
-  uint64_t at = column.row * end.row_stride + column.position * step + column.output;
-  uint64_t residual_at =
-      column.row * end.residual_row_stride + column.position * step + column.output;
-  const auto* sum = static_cast<const char*>(column.sums);
-  for (uint32_t left = column.n_positions; left != 0; --left) {
-    put<Isa, kCodes>(end, line.template answer<kCodes>(end, sum, residual_at, count), at, count);
-    sum += column.sum_bytes;
-    at += step;
-    residual_at += step;
+  const uint64_t within = columns.position * step + columns.output;
+  for (uint32_t first = 0; first == 0 || first < columns.n_whole * kLanes; first += kLanes) {
+    const Line<Isa, kIntegers, kResidual> line(end, columns, first, count);
+    uint64_t at = columns.row * end.row_stride + within + first;
+    uint64_t residual_at = columns.row * end.residual_row_stride + within + first;
+    const auto* sum = static_cast<const char*>(columns.sums) + first * sizeof(float);
+    for (uint32_t left = columns.n_positions; left != 0; --left) {
+      put<Isa, kCodes>(end, line.template answer<kCodes>(end, sum, residual_at, count), at, count);
+      sum += columns.sum_bytes;
+      at += step;
+      residual_at += step;
+    }
   }
 }
 
-/// Codes of whole vectors, four positions at once.
+/// Codes of whole columns, four positions at once.
 template <class Isa, bool kIntegers, Residual kResidual>
 [[gnu::always_inline]] inline void finish_fours(const ConvEnd& given,
-                                                const Column& given_column) noexcept {
-  constexpr uint64_t kLanes = Isa::kBytes / 4;
+                                                const Columns& given_columns) noexcept {
+  constexpr uint32_t kLanes = Isa::kBytes / 4;
   const ConvEnd end = given;
-  const Column column = given_column;
-  const Line<Isa, kIntegers, kResidual> line(end, column, kLanes);
+  const Columns columns = given_columns;
   const typename Isa::CodeEnd code_end(end);
   const uint64_t step = end.position_stride;
-  uint64_t residual_at =
-      column.row * end.residual_row_stride + column.position * step + column.output;
-  uint8_t* to = end.codes + column.row * end.row_stride + column.position * step + column.output;
-  const auto* sum = static_cast<const char*>(column.sums);
-  typename Isa::Floats y[4];
-  uint32_t left = column.n_positions;
-  for (; left >= 4; left -= 4) {
+  const uint64_t within = columns.position * step + columns.output;
+  for (uint32_t first = 0; first < columns.n_whole * kLanes; first += kLanes) {
+    const Line<Isa, kIntegers, kResidual> line(end, columns, first, kLanes);
+    uint64_t residual_at = columns.row * end.residual_row_stride + within + first;
+    uint8_t* to = end.codes + columns.row * end.row_stride + within + first;
+    const auto* sum = static_cast<const char*>(columns.sums) + first * sizeof(float);
+    typename Isa::Floats y[4];
+    uint32_t left = columns.n_positions;
+    for (; left >= 4; left -= 4) {
+#pragma GCC unroll 4
+      for (uint32_t i = 0; i < 4; ++i) {
+        y[i] = line.template answer<true>(end, sum + i * columns.sum_bytes, residual_at + i * step,
+                                          kLanes);
+      }
+      Isa::store_codes(to, step, 4, y, code_end);
+      sum += 4 * columns.sum_bytes;
+      to += 4 * step;
+      residual_at += 4 * step;
+    }
+    if (left == 0) continue;
 #pragma GCC unroll 4
     for (uint32_t i = 0; i < 4; ++i) {
-      y[i] = line.template answer<true>(end, sum + i * column.sum_bytes, residual_at + i * step,
-                                        kLanes);
+      const uint32_t own = i < left ? i : 0;  // what is not stored must be there to be read
+      y[i] = line.template answer<true>(end, sum + own * columns.sum_bytes,
+                                        residual_at + own * step, kLanes);
     }
-    Isa::store_codes(to, step, 4, y, code_end);
-    sum += 4 * column.sum_bytes;
-    to += 4 * step;
-    residual_at += 4 * step;
+    Isa::store_codes(to, step, left, y, code_end);
   }
-  if (left == 0) return;
-#pragma GCC unroll 4
-  for (uint32_t i = 0; i < 4; ++i) {
-    const uint32_t own = i < left ? i : 0;  // what is not stored must be there to be read
-    y[i] = line.template answer<true>(end, sum + own * column.sum_bytes, residual_at + own * step,
-                                      kLanes);
-  }
-  Isa::store_codes(to, step, left, y, code_end);
 }
 
 template <class Isa, bool kIntegers, bool kCodes, Residual kResidual>
-[[gnu::noinline]] void finish_whole(const ConvEnd& end, const Column& column) noexcept {
+[[gnu::noinline]] void finish_whole(const ConvEnd& end, const Columns& columns) noexcept {
   if constexpr (kCodes && requires { typename Isa::CodeEnd; }) {
-    finish_fours<Isa, kIntegers, kResidual>(end, column);
+    finish_fours<Isa, kIntegers, kResidual>(end, columns);
   } else {
-    finish_kind<Isa, kIntegers, kCodes, kResidual>(end, column, Isa::kBytes / 4);
+    finish_kind<Isa, kIntegers, kCodes, kResidual>(end, columns, Isa::kBytes / 4);
   }
 }
 
 template <class Isa, bool kIntegers, bool kCodes, Residual kResidual>
-[[gnu::noinline]] void finish_some(const ConvEnd& end, const Column& column) noexcept {
-  finish_kind<Isa, kIntegers, kCodes, kResidual>(end, column, end.n_outputs - column.output);
+[[gnu::noinline]] void finish_some(const ConvEnd& end, const Columns& columns) noexcept {
+  finish_kind<Isa, kIntegers, kCodes, kResidual>(end, columns, end.n_outputs - columns.output);
 }
 
 template <class Isa, bool kIntegers, bool kCodes, Residual kResidual>
 [[gnu::always_inline]] inline void finish_residual(const ConvEnd& end,
-                                                   const Column& column) noexcept {
-  if (end.n_outputs - column.output >= Isa::kBytes / 4) {
-    return finish_whole<Isa, kIntegers, kCodes, kResidual>(end, column);
+                                                   const Columns& columns) noexcept {
+  if (columns.n_whole != 0) {
+    return finish_whole<Isa, kIntegers, kCodes, kResidual>(end, columns);
   }
-  finish_some<Isa, kIntegers, kCodes, kResidual>(end, column);
+  finish_some<Isa, kIntegers, kCodes, kResidual>(end, columns);
 }
 
 template <class Isa, bool kIntegers, bool kCodes>
-[[gnu::always_inline]] inline void finish_codes(const ConvEnd& end, const Column& column) noexcept {
+[[gnu::always_inline]] inline void finish_codes(const ConvEnd& end,
+                                                const Columns& columns) noexcept {
   if (end.residual_codes != nullptr) {
-    return finish_residual<Isa, kIntegers, kCodes, Residual::codes>(end, column);
+    return finish_residual<Isa, kIntegers, kCodes, Residual::codes>(end, columns);
   }
   if (end.residual != nullptr) {
-    return finish_residual<Isa, kIntegers, kCodes, Residual::floats>(end, column);
+    return finish_residual<Isa, kIntegers, kCodes, Residual::floats>(end, columns);
   }
-  finish_residual<Isa, kIntegers, kCodes, Residual::none>(end, column);
+  finish_residual<Isa, kIntegers, kCodes, Residual::none>(end, columns);
 }
 
 template <class Isa, bool kIntegers>
-[[gnu::always_inline]] inline void finish(const ConvEnd& end, const Column& column) noexcept {
-  if (end.codes != nullptr) return finish_codes<Isa, kIntegers, true>(end, column);
-  finish_codes<Isa, kIntegers, false>(end, column);
+[[gnu::always_inline]] inline void finish(const ConvEnd& end, const Columns& columns) noexcept {
+  if (end.codes != nullptr) return finish_codes<Isa, kIntegers, true>(end, columns);
+  finish_codes<Isa, kIntegers, false>(end, columns);
 }
 
 }  // namespace
