@@ -39,6 +39,7 @@ SHARED_C = frozenset(
     {
         "base/status.h",
         "base/attributes.h",
+        "base/step.h",
         "format/layout.h",
         "format/operators.h",
         "format/net_operators.h",
@@ -62,14 +63,17 @@ MAY_INCLUDE: dict[str, Callable[[str, str], bool]] = {
     "format": _rooms("base", "format"),
     "kernels": _kernel,
     "edge": lambda _, t: t in SHARED_C or bool(STEP.fullmatch(t)) or t.startswith("edge/"),
-    "runtime": _rooms("base", "format", "kernels", "runtime"),
+    "plan": lambda _, t: (
+        t.split("/")[0] in {"base", "format", "kernels", "plan"} or t == "runtime/backend.h"
+    ),
+    "runtime": _rooms("base", "format", "kernels", "plan", "runtime"),
     "cuda": lambda _, t: (
-        t.split("/")[0] in {"base", "format", "cuda"}
+        t.split("/")[0] in {"base", "format", "plan", "cuda"}
         or bool(STEP.fullmatch(t))
         or t == "runtime/backend.h"
     ),
     "capi": _rooms("base", "runtime", "capi"),
-    "bindings": _rooms("base", "format", "kernels", "edge", "runtime", "capi", "bindings"),
+    "bindings": _rooms("base", "format", "kernels", "edge", "plan", "runtime", "capi", "bindings"),
 }
 
 

@@ -27,7 +27,7 @@ Float cast(Source value, bool integers_via_float32) {
 
 /// The values that stand for a missing one become NaN.
 template <class Float>
-void mark_missing(const LoadRule& rule, size_t n_features, uint64_t n_rows, Float* out,
+void mark_missing(const plan::LoadRule& rule, size_t n_features, uint64_t n_rows, Float* out,
                   uint64_t stride) {
   const auto missing = static_cast<Float>(rule.missing_value);
   for (size_t i = 0; i < n_features; ++i) {
@@ -40,7 +40,7 @@ void mark_missing(const LoadRule& rule, size_t n_features, uint64_t n_rows, Floa
 
 /// The first of `n_rows` values that the rule refuses; `n_rows` where it takes them all.
 template <class Float>
-uint64_t first_refused(const LoadRule& rule, const Float* column, uint64_t n_rows) {
+uint64_t first_refused(const plan::LoadRule& rule, const Float* column, uint64_t n_rows) {
   // Zero times a finite value is zero; times NaN or infinity it is NaN.
   Float sum = 0;
   for (uint64_t row = 0; row < n_rows; ++row) sum += column[row] * Float{0};
@@ -55,7 +55,7 @@ uint64_t first_refused(const LoadRule& rule, const Float* column, uint64_t n_row
 /// Names the first refused value of all, by row and then by feature: cutting a batch up otherwise
 /// changes no message.
 template <class Float>
-Status judge(const RowsView& rows, const LoadRule& rule, std::span<const uint32_t> features,
+Status judge(const RowsView& rows, const plan::LoadRule& rule, std::span<const uint32_t> features,
              const Float* columns, uint64_t stride) {
   uint64_t first = rows.n_rows;
   size_t place = 0;
@@ -80,20 +80,14 @@ Status judge(const RowsView& rows, const LoadRule& rule, std::span<const uint32_
 
 }  // namespace
 
-LoadRule LoadRule::of(const cordwood_tree_attributes& trees) noexcept {
-  return {trees.integer_cast == CORDWOOD_INTEGER_VIA_FLOAT32,
-          (trees.flags & CORDWOOD_TREES_ACCEPT_NAN) == 0,
-          (trees.flags & CORDWOOD_TREES_ACCEPT_INFINITY) == 0,
-          (trees.flags & CORDWOOD_TREES_MISSING_VALUE) != 0, trees.missing_value};
-}
-
 Status check_rows(const RowsView& rows, uint32_t n_features) noexcept {
   if (rows.n_features == n_features) return {};
   return fail(CORDWOOD_STATUS_feature_count_mismatch, "rows",
               "rows have {} features, the model expects {}", rows.n_features, n_features);
 }
 
-RowLoader::RowLoader(const LoadRule& rule, std::vector<uint32_t> features, const KernelRow& kernels)
+RowLoader::RowLoader(const plan::LoadRule& rule, std::vector<uint32_t> features,
+                     const KernelRow& kernels)
     : rule_(rule),
       features_(std::move(features)),
       f32_f32_(kernels.load_columns_f32_f32),

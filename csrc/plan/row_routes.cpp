@@ -1,16 +1,16 @@
 // Which steps lead to a value, and where their results lie meanwhile.
 //
-// Operators come in an order in which each reads what is made before it, so a plan is the run of those
+// Operators come in an order in which each reads what is made before it, so a route is the run of those
 // that the value needs. A result takes the lowest buffer that is free and gives it back after its
-// last reader; all plans share the buffers.
+// last reader; all routes share the buffers.
 
 #include <algorithm>
 
-#include "runtime/program.hpp"
+#include "plan/row_program.hpp"
 
-namespace cordwood::runtime {
+namespace cordwood::plan {
 
-std::vector<bool> Program::steps_to(uint32_t wanted, uint32_t given) const {
+std::vector<bool> RowProgram::steps_to(uint32_t wanted, uint32_t given) const {
   std::vector<bool> value_needed(values_.size());
   std::vector<bool> step_needed(steps_.size());
   value_needed[wanted] = true;
@@ -25,7 +25,7 @@ std::vector<bool> Program::steps_to(uint32_t wanted, uint32_t given) const {
   return step_needed;
 }
 
-Plan Program::plan_for(uint32_t wanted, uint32_t given) {
+Route RowProgram::find_route(uint32_t wanted, uint32_t given) {
   const std::vector<bool> needed = steps_to(wanted, given);
   std::vector<std::size_t> last_reader(values_.size());
   for (std::size_t place = 0; place < steps_.size(); ++place) {
@@ -34,9 +34,9 @@ Plan Program::plan_for(uint32_t wanted, uint32_t given) {
     if (steps_[place].start != kNoValue) last_reader[steps_[place].start] = place;
   }
 
-  Plan plan;
-  std::vector<uint32_t> where(values_.size(), Plan::kNowhere);
-  if (given != kNoValue) where[given] = Plan::kGiven;
+  Route route;
+  std::vector<uint32_t> where(values_.size(), Route::kNowhere);
+  if (given != kNoValue) where[given] = Route::kGiven;
   std::vector<bool> taken(buffer_row_bytes_.size());
   const auto release = [&](uint32_t value, std::size_t place) {
     if (value == kNoValue || last_reader[value] != place || where[value] >= taken.size()) return;
@@ -45,9 +45,9 @@ Plan Program::plan_for(uint32_t wanted, uint32_t given) {
   for (std::size_t place = 0; place < steps_.size(); ++place) {
     if (!needed[place]) continue;
     const Step& step = steps_[place];
-    Plan::Entry entry{.step = static_cast<uint32_t>(place), .input = where[step.input]};
+    Route::Entry entry{.step = static_cast<uint32_t>(place), .input = where[step.input]};
     if (step.start != kNoValue) entry.start = where[step.start];
-    plan.reads_rows |= step.input == rows_value_;
+    route.reads_rows |= step.input == rows_value_;
     if (step.output != wanted) {
       const auto free = std::find(taken.begin(), taken.end(), false);
       entry.output = static_cast<uint32_t>(free - taken.begin());
@@ -60,18 +60,18 @@ Plan Program::plan_for(uint32_t wanted, uint32_t given) {
       row_bytes = std::max(row_bytes, values_[step.output].row_bytes());
     }
     where[step.output] = entry.output;
-    plan.entries.push_back(entry);
+    route.entries.push_back(entry);
     release(step.input, place);
     release(step.start, place);
   }
-  return plan;
+  return route;
 }
 
-void Program::make_plans() {
+void RowProgram::find_routes() {
   for (uint32_t value = 0; value < values_.size(); ++value) {
-    plans_.push_back(plan_for(value, kNoValue));
-    finishes_.push_back(plan_for(value, margin_value_));
+    routes_.push_back(find_route(value, kNoValue));
+    finishes_.push_back(find_route(value, margin_value_));
   }
 }
 
-}  // namespace cordwood::runtime
+}  // namespace cordwood::plan

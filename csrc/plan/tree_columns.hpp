@@ -13,7 +13,7 @@
 #include "format/trees.hpp"
 #include "kernels/tree_bin/tree_bin.hpp"
 
-namespace cordwood::runtime {
+namespace cordwood::plan {
 
 enum class BinWidth : uint8_t {
   k8,   ///< 255 cuts; NaN shares the lowest or the highest rank
@@ -115,4 +115,4 @@ class TreeColumns {
   AlignedVector<int32_t> key_storage_;
 };
 
-}  // namespace cordwood::runtime
+}  // namespace cordwood::plan

@@ -1,10 +1,10 @@
-#include "runtime/tree_range.hpp"
+#include "plan/tree_range.hpp"
 
 #include <algorithm>
 #include <span>
 #include <vector>
 
-namespace cordwood::runtime {
+namespace cordwood::plan {
 namespace {
 
 using format::TreeArrays;
@@ -195,6 +195,30 @@ uint32_t last_trees(const format::FileView& file) noexcept {
   return count;
 }
 
+Status check_range(const format::FileView& file, const cordwood_tree_range& range) noexcept {
+  const uint32_t index = last_trees(file);
+  if (index == file.operators.size()) return {};  // a program without trees is refused elsewhere
+  const auto trees = file.attributes_of<cordwood_tree_attributes>(file.operators[index]);
+  if (range.first > range.last || range.last > trees.n_trees) {
+    return fail(CORDWOOD_STATUS_output_not_available, "model",
+                "trees {} to {} asked for, the operator that answers has {}", range.first,
+                range.last, trees.n_trees);
+  }
+  const bool average = trees.aggregate == CORDWOOD_AGGREGATE_AVERAGE;
+  if (average && range.first == range.last) {
+    return fail(CORDWOOD_STATUS_output_not_available, "model",
+                "no trees asked for, expected some: the answer is their average");
+  }
+  if (range.per_stage == 0) return {};
+  const uint64_t count = range.last - range.first;
+  if (trees.aggregate != CORDWOOD_AGGREGATE_SUM || count == 0 || count % range.per_stage != 0) {
+    return fail(CORDWOOD_STATUS_output_not_available, "model",
+                "stages of {} trees asked for, expected a divisor of the {} trees of a sum",
+                range.per_stage, count);
+  }
+  return {};
+}
+
 TreeArrays take_trees_alone(const TreeArrays& all, const TreeRange& range) {
   TreeArrays taken;
   taken.columns = all.columns;
@@ -219,4 +243,4 @@ TreeArrays take_trees(const TreeArrays& all, const TreeRange& range) {
   return taken;
 }
 
-}  // namespace cordwood::runtime
+}  // namespace cordwood::plan

@@ -1,11 +1,11 @@
-#include "runtime/tree_walk_plan.hpp"
+#include "plan/tree_walk_plan.hpp"
 
 #include <algorithm>
 #include <cstring>
 
 #include "kernels/tree_walk/step.h"
 
-namespace cordwood::runtime {
+namespace cordwood::plan {
 namespace {
 
 // Inner nodes between a node and its right child; arrays.right counts leaves, too.
@@ -129,4 +129,4 @@ Result<WalkPlan> WalkPlan::build(const format::TreeArrays& arrays,
   });
 }
 
-}  // namespace cordwood::runtime
+}  // namespace cordwood::plan

@@ -6,7 +6,7 @@
 
 #include "format/trees.hpp"
 
-namespace cordwood::runtime {
+namespace cordwood::plan {
 
 /// An inner node between leaf `order` and leaf `order + 1`.
 struct ShapedNode {
@@ -72,4 +72,4 @@ template <class Float>
 /// The source's number of every leaf, in the same order.
 [[nodiscard]] std::vector<int32_t> leaf_numbers(const format::TreeArrays& arrays);
 
-}  // namespace cordwood::runtime
+}  // namespace cordwood::plan

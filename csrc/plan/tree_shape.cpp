@@ -1,8 +1,8 @@
-#include "runtime/tree_shape.hpp"
+#include "plan/tree_shape.hpp"
 
 #include <algorithm>
 
-namespace cordwood::runtime {
+namespace cordwood::plan {
 namespace {
 
 // Level-order positions of a tree's leaves, left to right.
@@ -112,4 +112,4 @@ std::vector<int32_t> leaf_numbers(const format::TreeArrays& arrays) {
   return numbers;
 }
 
-}  // namespace cordwood::runtime
+}  // namespace cordwood::plan

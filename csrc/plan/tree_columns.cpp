@@ -1,4 +1,4 @@
-#include "runtime/tree_columns.hpp"
+#include "plan/tree_columns.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -9,9 +9,9 @@
 #include "kernels/tree_bin/step.h"
 #undef CORDWOOD_BIN_FLOAT
 #undef CORDWOOD_BIN_NAME
-#include "runtime/load_rows.hpp"
+#include "plan/load_rule.hpp"
 
-namespace cordwood::runtime {
+namespace cordwood::plan {
 namespace {
 
 constexpr uint32_t kUnused = 0xFFFFFFFFu;
@@ -218,4 +218,4 @@ uint64_t TreeColumns::resident_bytes() const noexcept {
          double_storage_.size() * sizeof(double) + key_storage_.size() * sizeof(int32_t);
 }
 
-}  // namespace cordwood::runtime
+}  // namespace cordwood::plan

@@ -6,8 +6,9 @@
 
 #include "format/trees.hpp"
 #include "format/view.hpp"
+#include "runtime/backend.h"
 
-namespace cordwood::runtime {
+namespace cordwood::plan {
 
 /// Trees [first, last).
 struct TreeRange {
@@ -19,6 +20,9 @@ struct TreeRange {
 /// program has none.
 [[nodiscard]] uint32_t last_trees(const format::FileView& file) noexcept;
 
+/// Refuses a range that the last tree operator does not have, or that its aggregate cannot answer.
+Status check_range(const format::FileView& file, const cordwood_tree_range& range) noexcept;
+
 /// Copies the trees of `range`, which lies within `all`, with just the columns, cuts, sets and leaf
 /// rows that they use: time and space grow with those trees, whatever the size of `all`. An average
 /// divides by as many parts of the divisor as there are trees of all.
@@ -28,4 +32,4 @@ struct TreeRange {
 [[nodiscard]] format::TreeArrays take_trees_alone(const format::TreeArrays& all,
                                                   const TreeRange& range);
 
-}  // namespace cordwood::runtime
+}  // namespace cordwood::plan

@@ -7,9 +7,9 @@
 #include "base/aligned.hpp"
 #include "base/result.hpp"
 #include "format/trees.hpp"
-#include "runtime/tree_columns.hpp"
+#include "plan/tree_columns.hpp"
 
-namespace cordwood::runtime {
+namespace cordwood::plan {
 
 /// How far walks go.
 struct WalkDepth {
@@ -36,4 +36,4 @@ struct WalkPlan {
   }
 };
 
-}  // namespace cordwood::runtime
+}  // namespace cordwood::plan
