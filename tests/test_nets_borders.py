@@ -1,7 +1,7 @@
 """Images that stand in the border a convolution wants: no answer depends on what lay there before.
 
-A value that is an answer of the net, too, never has a border, and one that is held as numbers has none for a
-convolution of codes: the same net with either is the reference, bit for bit.
+A value that is an answer of the net, too, never has a border, and one that is held as numbers has
+none for a convolution of codes: the same net with either is the reference, bit for bit.
 """
 
 from __future__ import annotations
