@@ -16,15 +16,6 @@ constexpr uint64_t kStrip = 64;
 // Runs of neighbouring features are worth a kernel's while from this mean length on.
 constexpr size_t kWorthwhileRun = 4;
 
-template <class Source, class Float>
-Float cast(Source value, bool integers_via_float32) {
-  if constexpr (std::is_integral_v<Source> && std::is_same_v<Float, double>) {
-    // The detour rounds twice, as the source library does.
-    if (integers_via_float32) return static_cast<double>(static_cast<float>(value));
-  }
-  return static_cast<Float>(value);
-}
-
 /// The values that stand for a missing one become NaN.
 template <class Float>
 void mark_missing(const plan::LoadRule& rule, size_t n_features, uint64_t n_rows, Float* out,
@@ -66,16 +57,8 @@ Status judge(const RowsView& rows, const plan::LoadRule& rule, std::span<const u
     place = i;
   }
   if (first == rows.n_rows) return {};
-  const uint64_t row = rows.first_row + first;
-  if (std::isnan(columns[place * stride + first])) {
-    return fail(CORDWOOD_STATUS_nan_refused, "rows",
-                "row {}, feature {} is NaN, which the source model refuses; impute it first", row,
-                features[place]);
-  }
-  return fail(CORDWOOD_STATUS_infinity_refused, "rows",
-              "row {}, feature {} is infinite or too large for the model's input type, which "
-              "the source model refuses; clip it first",
-              row, features[place]);
+  const bool infinite = !std::isnan(columns[place * stride + first]);
+  return plan::refused(rows.first_row + first, features[place], infinite);
 }
 
 }  // namespace
@@ -113,7 +96,7 @@ void RowLoader::load_strip(const RowsView& rows, Float* out, uint64_t stride) co
     for (uint64_t row = 0; row < rows.n_rows; ++row) {
       Source value;
       std::memcpy(&value, at, sizeof value);  // rows need not be aligned
-      column[row] = cast<Source, Float>(value, rule_.integers_via_float32);
+      column[row] = plan::cast_value<Source, Float>(value, rule_.integers_via_float32);
       at += rows.row_stride;
     }
   }

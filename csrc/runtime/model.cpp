@@ -93,16 +93,9 @@ Result<std::shared_ptr<const Model>> Model::prepare(const format::FileView& file
 Model::Model(Program&& program) noexcept
     : program_(std::move(program)), work_per_thread_(work_per_thread(program_)) {}
 
-Status Model::check_features(const RowsView& rows) const noexcept {
-  if (rows.n_features == program_.n_features()) return {};
-  return fail(CORDWOOD_STATUS_feature_count_mismatch, "",
-              "rows have {} features, the model expects {}", rows.n_features,
-              program_.n_features());
-}
-
 Status Model::run(Context& context, const RowsView& rows, const plan::Target& target, void* out,
                   unsigned threads) const noexcept {
-  CORDWOOD_RETURN_IF_FAILED(check_features(rows));
+  CORDWOOD_RETURN_IF_FAILED(plan::check_features(rows.n_features, program_.n_features()));
   const unsigned worthwhile =
       worthwhile_threads(rows.n_rows, program_.n_trees(), work_per_thread_, threads);
   return split_rows(context, Answer(program_, rows, target, out),

@@ -8,6 +8,7 @@
 
 #include "base/result.hpp"
 #include "format/view.hpp"
+#include "plan/load_rule.hpp"
 #include "runtime/context.hpp"
 #include "runtime/program.hpp"
 #include "runtime/rows.hpp"
@@ -67,7 +68,6 @@ class Model {
   explicit Model(Program&& program) noexcept;
   Status prepare_stages(const format::FileView& file, const KernelRow& kernels,
                         const cordwood_tree_range& range);
-  Status check_features(const RowsView& rows) const noexcept;
 
   Program program_;
   std::vector<TreeOperator> later_;  ///< the trees of every stage but the first

@@ -77,7 +77,7 @@ class Model::Stage final : public RowWork {
 Status Model::run_stage(Context& context, const RowsView& rows, uint64_t number,
                         const plan::Target& target, void* margin, void* out,
                         unsigned threads) const noexcept {
-  CORDWOOD_RETURN_IF_FAILED(check_features(rows));
+  CORDWOOD_RETURN_IF_FAILED(plan::check_features(rows.n_features, program_.n_features()));
   if (number >= n_stages_) {
     return fail(CORDWOOD_STATUS_output_not_available, "model", "stage {} asked for, it has {}",
                 number, n_stages_);

@@ -2,10 +2,23 @@
 
 #include <algorithm>
 
-#include "runtime/decide.hpp"
+#include "plan/decide_row.hpp"
 #include "runtime/memory.hpp"
 
 namespace cordwood::runtime {
+namespace {
+
+template <class T>
+void decide(const plan::Step& step, const void* values, uint64_t n_rows, uint64_t n_columns,
+            int64_t* out) noexcept {
+  const uint64_t width = plan::decide_width(step.decide, step.groups.size(), n_columns);
+  const auto* row = static_cast<const T*>(values);
+  for (uint64_t r = 0; r < n_rows; ++r, row += n_columns, out += width) {
+    plan::decide_row(step.decide, step.groups.data(), step.groups.size(), row, n_columns, out);
+  }
+}
+
+}  // namespace
 
 Result<Program> Program::build(const format::FileView& file, const KernelRow& kernels,
                                const plan::TreeRange* range, plan::RowForm form) noexcept {
@@ -98,13 +111,10 @@ Status Program::run_step(const plan::Step& step, const RowsView& rows, const voi
     return {};
   }
   const plan::ValueInfo& source = steps_.values()[step.input];
-  const auto labels = static_cast<int64_t*>(out);
   if (source.dtype == CORDWOOD_DTYPE_FLOAT32) {
-    decide(step.decide, step.groups, static_cast<const float*>(input), rows.n_rows, source.columns,
-           labels);
+    decide<float>(step, input, rows.n_rows, source.columns, static_cast<int64_t*>(out));
   } else {
-    decide(step.decide, step.groups, static_cast<const double*>(input), rows.n_rows, source.columns,
-           labels);
+    decide<double>(step, input, rows.n_rows, source.columns, static_cast<int64_t*>(out));
   }
   return {};
 }
