@@ -1,6 +1,7 @@
 # Each target makes what it needs from nothing but Python 3.10+, GCC 12+ and make.
 #   PY=python3.12    the interpreter to start from
 #   VENV=.venv       where everything is installed; an existing environment may be named
+#   CUDA_COMPILER=pip  for `make cuda`: pip's nvcc, also where there is another one
 PY    ?= python3
 VENV  ?= .venv
 ARGS  ?=
@@ -9,12 +10,13 @@ BIN    := $(abspath $(VENV))/bin
 PYTHON := $(BIN)/python
 MADE   := $(VENV)/.cordwood
 # What `pip install -e .` looks at; Python files need no reinstall.
-NATIVE := pyproject.toml CMakeLists.txt $(wildcard cmake/*.cmake) $(shell find csrc -name '*.[ch]pp' -o -name '*.h')
+NATIVE := pyproject.toml CMakeLists.txt $(wildcard cmake/*) \
+  $(shell find csrc cuda -name '*.[ch]pp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
 
-.PHONY: help build demo test test-full test-sources bench bench-peers bench-ops lint format fuzz clean
+.PHONY: help build cuda demo test test-full test-sources bench bench-peers bench-ops lint format fuzz clean
 
 help:
-	@echo "make demo | test | test-full | test-sources | bench | bench-peers | bench-ops | lint | format | build | fuzz | clean"
+	@echo "make demo | test | test-full | test-sources | bench | bench-peers | bench-ops | lint | format | build | cuda | fuzz | clean"
 
 $(MADE)/venv:
 	@test -x $(PYTHON) || $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 10) and \
@@ -33,6 +35,24 @@ $(MADE)/extra-%: $(MADE)/venv pyproject.toml
 	@touch $@
 
 build: $(MADE)/build
+
+# `make build` builds cordwood._cuda, too, where it finds an nvcc. This target insists on it, and gets
+# one where there is none. A build folder keeps its compiler: pip's has one of its own beside another.
+NVCC := $(shell command -v nvcc)
+ifeq ($(CUDA_COMPILER),pip)
+cuda: export SKBUILD_BUILD_DIR = build/pip-nvcc
+cuda: export CUDACXX = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("platlib"))' \
+  2>/dev/null)/nvidia/cu13/bin/nvcc
+NVCC :=
+endif
+cuda: export SKBUILD_CMAKE_DEFINE := $(if $(SKBUILD_CMAKE_DEFINE),$(SKBUILD_CMAKE_DEFINE);)CORDWOOD_CUDA=ON
+cuda: $(MADE)/venv $(if $(NVCC),,$(MADE)/nvcc)
+	$(PYTHON) -m pip install -q --no-build-isolation -e .
+	@touch $(MADE)/build
+
+$(MADE)/nvcc: $(MADE)/venv cmake/nvcc.txt
+	$(PYTHON) -m pip install -q -r cmake/nvcc.txt
+	@touch $@
 
 demo: $(MADE)/extra-demo $(MADE)/build
 	$(PYTHON) scripts/demo.py $(ARGS)
@@ -83,12 +103,13 @@ lint: $(MADE)/extra-lint $(MADE)/build
 	$(BIN)/ruff format --check
 	$(PYTHON) -m mypy
 	$(PYTHON) -m mypy.stubtest cordwood._core
-	git ls-files '*.cpp' '*.hpp' '*.h' | xargs $(BIN)/clang-format --dry-run --Werror
+	! $(PYTHON) -c 'import cordwood._cuda' 2>/dev/null || $(PYTHON) -m mypy.stubtest cordwood._cuda
+	git ls-files '*.cpp' '*.hpp' '*.h' '*.cu' '*.cuh' | xargs $(BIN)/clang-format --dry-run --Werror
 
 format: $(MADE)/extra-lint
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
-	git ls-files '*.cpp' '*.hpp' '*.h' | xargs $(BIN)/clang-format -i
+	git ls-files '*.cpp' '*.hpp' '*.h' '*.cu' '*.cuh' | xargs $(BIN)/clang-format -i
 
 fuzz: $(MADE)/venv
 	PATH="$(BIN):$$PATH" scripts/fuzz.sh $(ARGS)

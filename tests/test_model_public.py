@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -224,8 +225,12 @@ def test_bytes_that_are_no_model_are_refused(model: cordwood.Model) -> None:
 
 
 def test_devices(model: cordwood.Model) -> None:
-    with pytest.raises(cordwood.DeviceError, match="CUDA extension is not"):
-        cordwood.load(model.to_bytes(), device="cuda")
+    cuda = cordwood.cuda_available()
+    assert cuda.device == "cuda"
+    assert bool(cuda) == (cuda.reason is None)
+    if cuda.reason is not None:
+        with pytest.raises(cordwood.DeviceError, match=f"^device cuda: {re.escape(cuda.reason)}"):
+            cordwood.load(model.to_bytes(), device="cuda")
     with pytest.raises(cordwood.DeviceError, match=r'"abacus": nobody registered it.* has: cpu'):
         cordwood.load(model.to_bytes(), device="abacus")  # type: ignore[arg-type]
     with pytest.raises(cordwood.DeviceError, match="device is 3, expected a name: cpu"):

@@ -100,6 +100,27 @@ def test_images_on_several_threads_keep_out_of_each_others_memory() -> None:
         hurt = x.copy()
         hurt[37, 0, 3, 3] = np.nan
         if recipe == "int8":
-            with pytest.raises(cw.InputError, match="holds NaN or an infinity"):
-                net(hurt)
+            for threads in (1, 4):
+                with pytest.raises(cw.InputError, match="image 37 holds NaN or an infinity"):
+                    cw.load(packed, threads=threads)(hurt)
         assert net(x).tobytes() == wanted.tobytes()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_row_inside_blocks_is_named_by_its_place_in_the_batch(threads: int) -> None:
+    """In a block of rows, in a block of entries, and in one inside the other."""
+    torch.manual_seed(2)
+    x = np.random.default_rng(2).standard_normal((23, 512, 64), np.float32)
+    shape = (torch.tensor(x[:2]),)
+    entries = cw.load(
+        cw.compress(Long().eval(), "int8", example_inputs=shape).to_bytes(), threads=threads
+    )
+    x[18, 301, 7] = np.nan
+    with pytest.raises(cw.InputError, match=f"row {18 * 512 + 301} holds NaN or an infinity"):
+        entries(x)
+
+    flat = x.reshape(-1, 64)
+    layers = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.Tanh(), torch.nn.Linear(64, 64))
+    made = cw.compress(layers.eval(), "int8", example_inputs=(torch.tensor(flat[:5]),))
+    with pytest.raises(cw.InputError, match=f"row {18 * 512 + 301} holds NaN or an infinity"):
+        cw.load(made.to_bytes(), threads=threads)(flat)

@@ -20,7 +20,7 @@ PREPARE = """
 import gc, pickle, sys, threading, time
 from pathlib import Path
 import numpy as np, pytest, cordwood
-from cordwood import _core
+from cordwood import _core, _model_devices
 from echo_device import Table, capsule, changed, open_library, register
 path, model_path = sys.argv[1:]
 data = Path(model_path).read_bytes()
@@ -83,8 +83,12 @@ assert again.device == "echo"
 assert again.predict(rows[:1]).tolist() == [[1, 0, 5]]
 with pytest.raises(cordwood.UnsupportedMethodError, match="no target 'label'; it has margin"):
     model._run(rows, "label")
-with pytest.raises(cordwood.DeviceError, match="CUDA extension is not built.* has: cpu, echo$"):
+_model_devices._EXTENSIONS["cuda"] = "cordwood._not_there"
+reason = cordwood.cuda_available().reason
+assert "built without CUDA" in reason
+with pytest.raises(cordwood.DeviceError) as caught:
     cordwood.load(data, device="cuda")
+assert str(caught.value) == f"device cuda: {reason}; this process has: cpu, echo"
 expected = cordwood.load(data).predict(rows)
 assert expected.dtype == float and len(expected) == 4
 """
@@ -284,12 +288,14 @@ register(sys.argv[1], name=b"cuda")
 def test_the_cuda_extension_is_imported_when_asked_for(
     library: Path, packed: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "_cuda.py").write_text(EXTENSION, encoding="utf-8")
+    (tmp_path / "_stand_in.py").write_text(EXTENSION, encoding="utf-8")
     code = f"""
 cordwood.__path__.append({str(tmp_path)!r})
+_model_devices._EXTENSIONS["cuda"] = "cordwood._stand_in"
 assert _core.devices() == {{"cpu": None}}
 cordwood.load(data)
-assert "cordwood._cuda" not in sys.modules
+assert "cordwood._stand_in" not in sys.modules
+assert cordwood.cuda_available()
 model = cordwood.load(data, device="cuda")
 assert model.device == "cuda" and model.predict(rows)[3].tolist() == [4, 9, 1]
 assert cordwood.load(data, device="cuda").predict(rows)[3].tolist() == [4, 9, 2]
@@ -301,10 +307,12 @@ assert cordwood.load(data, device="cuda").predict(rows)[3].tolist() == [4, 9, 2]
 def test_a_broken_extension_is_named(
     line: str, library: Path, packed: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "_cuda.py").write_text(line, encoding="utf-8")
+    (tmp_path / "_stand_in.py").write_text(line, encoding="utf-8")
     code = f"""
 cordwood.__path__.append({str(tmp_path)!r})
+_model_devices._EXTENSIONS["cuda"] = "cordwood._stand_in"
 with pytest.raises(cordwood.DeviceError, match="its extension is installed and does not load"):
     cordwood.load(data, device="cuda")
+assert "does not load: " in cordwood.cuda_available().reason
 """
     _python(code, library, packed)

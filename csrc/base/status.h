@@ -82,7 +82,10 @@
   X(output_not_available, 309)                                                                     \
   X(dtype_not_supported, 310)                                                                      \
   X(shape_mismatch, 311)                                                                           \
-  X(index_out_of_range, 312)
+  X(index_out_of_range, 312)                                                                       \
+  X(device_out_of_memory, 313)                                                                     \
+  X(device_failed, 314)                                                                            \
+  X(device_lost, 315)
 
 enum cordwood_status {
 #define CORDWOOD_STATUS_ENUM(name, code) CORDWOOD_STATUS_##name = code,

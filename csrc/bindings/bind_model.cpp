@@ -19,11 +19,11 @@
 #include "bindings/rooms.hpp"
 #include "bindings/rows.hpp"
 #include "format/trees.hpp"
+#include "plan/tree_range.hpp"
 #include "runtime/backends.hpp"
 #include "runtime/dispatch.hpp"
 #include "runtime/thread_limits.hpp"
 #include "runtime/thread_pool.hpp"
-#include "runtime/tree_range.hpp"
 
 namespace cordwood::bindings {
 namespace {
@@ -63,7 +63,7 @@ const char* unseen_name(cordwood_unseen unseen) noexcept {
 /// Columns of an embedding: one past the highest that a leaf sets.
 uint64_t count_embedding_columns(const format::FileView& file) {
   constexpr double kLimit = 2147483648.0;  // columns are int32
-  const Result<format::TreeArrays> trees = format::expand_trees(file, runtime::last_trees(file));
+  const Result<format::TreeArrays> trees = format::expand_trees(file, plan::last_trees(file));
   throw_unless_ok(trees.status());
   double highest = -1.0;
   for (const double column : trees->leaf_values) {

@@ -10,10 +10,10 @@
 #include "bindings/rooms.hpp"
 #include "bindings/rows.hpp"
 #include "format/view.hpp"
+#include "plan/tree_range.hpp"
 #include "runtime/memory.hpp"
 #include "runtime/tree_binning.hpp"
 #include "runtime/tree_operator.hpp"
-#include "runtime/tree_range.hpp"
 
 namespace cordwood::bindings {
 namespace {
@@ -58,7 +58,7 @@ format::TreeArrays read_trees(const py::bytes& data) {
   const std::span bytes(reinterpret_cast<const std::byte*>(text.data()), text.size());
   const auto file = format::validate(bytes, format::CheckLevel::all);
   require(file.status());
-  auto arrays = format::expand_trees(*file, runtime::last_trees(*file));
+  auto arrays = format::expand_trees(*file, plan::last_trees(*file));
   require(arrays.status());
   return std::move(*arrays);
 }
@@ -82,7 +82,7 @@ runtime::TreeOperator prepare(format::TreeArrays&& arrays, const runtime::Kernel
   }
   const auto binning = runtime::TreeBinning::plan(arrays, kernels);
   require(binning.status());
-  auto trees = runtime::TreeOperator::prepare_binned(std::move(arrays), *binning, kernels);
+  auto trees = runtime::TreeOperator::prepare_binned(std::move(arrays), binning->form(), kernels);
   require(trees.status());
   return std::move(*trees);
 }
@@ -91,8 +91,8 @@ py::array bin_trees(const py::bytes& data, const py::array& X, std::string_view 
   const auto binning = runtime::TreeBinning::plan(read_trees(data), kernel_row(isa));
   require(binning.status());
   const auto n_rows = X.shape(0);
-  const auto n_columns = static_cast<py::ssize_t>(binning->n_columns());
-  const bool by_column = binning->bin_bytes() == 1;
+  const auto n_columns = static_cast<py::ssize_t>(binning->form().n_columns());
+  const bool by_column = binning->form().bin_bytes() == 1;
   py::array out = by_column ? py::array(py::array_t<uint8_t>({n_columns, n_rows}))
                             : py::array(py::array_t<uint16_t>({n_rows, n_columns}));
   const auto step = static_cast<uint64_t>(by_column ? n_rows : 2 * n_columns);

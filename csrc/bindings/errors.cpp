@@ -14,10 +14,13 @@ const char* exception_name(cordwood_status code) noexcept {
   switch (code) {
     case CORDWOOD_STATUS_out_of_memory:
     case CORDWOOD_STATUS_thread_not_started:
+    case CORDWOOD_STATUS_device_out_of_memory:
       return "ResourceError";
     case CORDWOOD_STATUS_isa_unknown:
     case CORDWOOD_STATUS_isa_not_available:
     case CORDWOOD_STATUS_device_not_available:
+    case CORDWOOD_STATUS_device_failed:
+    case CORDWOOD_STATUS_device_lost:
       return "DeviceError";
     case CORDWOOD_STATUS_output_not_available:
       return "UnsupportedMethodError";

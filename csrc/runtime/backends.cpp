@@ -135,7 +135,10 @@ Device find_device(std::string_view name, cordwood_message& why) noexcept {
   }
   Words words(why);
   if (name == "cuda") {
-    words.put("device cuda: the CUDA extension is not built or not installed");
+    // The words of cordwood.cuda_available(), which a test compares.
+    words.put(
+        "device cuda: cordwood was built without CUDA: there was no compiler for it, or "
+        "CORDWOOD_CUDA was OFF; `make cuda` in a checkout builds it");
   } else {
     words.put("device \"").put(name.substr(0, 2 * kLongestName)).put("\": nobody registered it");
   }

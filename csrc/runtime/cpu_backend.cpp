@@ -20,7 +20,7 @@ struct CpuModel {
   std::shared_ptr<const Model> model;
   std::unique_ptr<const NetProgram> net;
   const char* instruction_set;
-  std::array<std::optional<Target>, CORDWOOD_TARGET_COUNT> targets;
+  std::array<std::optional<plan::Target>, CORDWOOD_TARGET_COUNT> targets;
 
   [[nodiscard]] bool has(uint32_t target) const noexcept {
     return target < targets.size() && targets[target].has_value();
@@ -69,8 +69,9 @@ Status load_net(const format::FileView& file, const KernelRow& kernels, bool par
   });
 }
 
-int32_t load_for(RowForm form, const void* bytes, uint64_t length, const cordwood_tree_range* trees,
-                 cordwood_backend_model** model, cordwood_message* why) noexcept {
+int32_t load_for(plan::RowForm form, const void* bytes, uint64_t length,
+                 const cordwood_tree_range* trees, cordwood_backend_model** model,
+                 cordwood_message* why) noexcept {
   const std::span file(static_cast<const std::byte*>(bytes), length);
   const Result<const KernelRow*> kernels = active_row();
   if (!kernels) return explain(kernels.status(), *why);
@@ -78,7 +79,7 @@ int32_t load_for(RowForm form, const void* bytes, uint64_t length, const cordwoo
   if (!view) return explain(view.status(), *why);
   if (view->is_net()) {
     const Status status =
-        load_net(*view, **kernels, trees != nullptr || form == RowForm::kBins, model);
+        load_net(*view, **kernels, trees != nullptr || form == plan::RowForm::kBins, model);
     return status.ok() ? CORDWOOD_STATUS_ok : explain(status, *why);
   }
   auto loaded = Model::prepare(*view, trees, form);
@@ -87,14 +88,7 @@ int32_t load_for(RowForm form, const void* bytes, uint64_t length, const cordwoo
     auto made = std::make_unique<CpuModel>();
     made->model = std::move(*loaded);
     made->instruction_set = (*kernels)->name;
-    made->targets[CORDWOOD_TARGET_MARGIN] = made->model->margin();
-    made->targets[CORDWOOD_TARGET_RESPONSE] = made->model->by_role(CORDWOOD_ROLE_RESPONSE);
-    made->targets[CORDWOOD_TARGET_PROBABILITY] = made->model->by_role(CORDWOOD_ROLE_PROBABILITY);
-    made->targets[CORDWOOD_TARGET_LABEL] = made->model->by_role(CORDWOOD_ROLE_LABEL);
-    made->targets[CORDWOOD_TARGET_LEAVES] = made->model->leaves();
-    made->targets[CORDWOOD_TARGET_SCORE] = made->model->by_role(CORDWOOD_ROLE_SCORE);
-    made->targets[CORDWOOD_TARGET_DECISION] = made->model->by_role(CORDWOOD_ROLE_DECISION);
-    made->targets[CORDWOOD_TARGET_EMBEDDING] = made->model->by_role(CORDWOOD_ROLE_EMBEDDING);
+    made->targets = made->model->program().steps().answers();
     *model = reinterpret_cast<cordwood_backend_model*>(made.release());
     return {};
   });
@@ -103,12 +97,12 @@ int32_t load_for(RowForm form, const void* bytes, uint64_t length, const cordwoo
 
 int32_t load(const void* bytes, uint64_t length, const cordwood_tree_range* trees,
              cordwood_backend_model** model, cordwood_message* why) noexcept {
-  return load_for(RowForm::kValues, bytes, length, trees, model, why);
+  return load_for(plan::RowForm::kValues, bytes, length, trees, model, why);
 }
 
 int32_t load_binned(const void* bytes, uint64_t length, const cordwood_tree_range* trees,
                     cordwood_backend_model** model, cordwood_message* why) noexcept {
-  return load_for(RowForm::kBins, bytes, length, trees, model, why);
+  return load_for(plan::RowForm::kBins, bytes, length, trees, model, why);
 }
 
 void release(cordwood_backend_model* model) noexcept {
@@ -141,7 +135,7 @@ void describe(const cordwood_backend_model* model, cordwood_facts* facts) noexce
             .n_outputs = 0};
   for (std::size_t target = 0; target < self.targets.size(); ++target) {
     if (!self.targets[target]) continue;
-    const ValueInfo value = program.target_info(*self.targets[target]);
+    const plan::ValueInfo value = program.target_info(*self.targets[target]);
     facts->answers[target] = {.columns = value.columns,
                               .classes = value.classes,
                               .dtype = value.dtype,
@@ -151,9 +145,9 @@ void describe(const cordwood_backend_model* model, cordwood_facts* facts) noexce
   const std::optional<TreeBinning>& binning = program.binning();
   if (!binning) return;
   facts->bins = {.n_columns = program.n_features(),
-                 .bin_bytes = binning->bin_bytes(),
-                 .highest = binning->highest().data(),
-                 .digest = {binning->digest()[0], binning->digest()[1]}};
+                 .bin_bytes = binning->form().bin_bytes(),
+                 .highest = binning->form().highest().data(),
+                 .digest = {binning->form().digest()[0], binning->form().digest()[1]}};
 }
 
 int32_t context_create(cordwood_backend_context** context, cordwood_message* why) noexcept {
@@ -200,7 +194,7 @@ int32_t bin(const cordwood_backend_model* model, cordwood_backend_context* conte
             cordwood_message* why) noexcept {
   const Model& self = *reveal(model).model;
   const std::optional<TreeBinning>& binning = self.program().binning();
-  const bool by_column = binning && binning->bin_bytes() == 1;
+  const bool by_column = binning && binning->form().bin_bytes() == 1;
   const BinGrid grid = by_column ? BinGrid{out, 1, step} : BinGrid{out, step, 2};
   const Status status = self.bin(*reveal(context), RowsView::of(*rows), grid, threads);
   return status.ok() ? CORDWOOD_STATUS_ok : explain(status, *why);

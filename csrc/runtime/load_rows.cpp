@@ -16,18 +16,9 @@ constexpr uint64_t kStrip = 64;
 // Runs of neighbouring features are worth a kernel's while from this mean length on.
 constexpr size_t kWorthwhileRun = 4;
 
-template <class Source, class Float>
-Float cast(Source value, bool integers_via_float32) {
-  if constexpr (std::is_integral_v<Source> && std::is_same_v<Float, double>) {
-    // The detour rounds twice, as the source library does.
-    if (integers_via_float32) return static_cast<double>(static_cast<float>(value));
-  }
-  return static_cast<Float>(value);
-}
-
 /// The values that stand for a missing one become NaN.
 template <class Float>
-void mark_missing(const LoadRule& rule, size_t n_features, uint64_t n_rows, Float* out,
+void mark_missing(const plan::LoadRule& rule, size_t n_features, uint64_t n_rows, Float* out,
                   uint64_t stride) {
   const auto missing = static_cast<Float>(rule.missing_value);
   for (size_t i = 0; i < n_features; ++i) {
@@ -40,7 +31,7 @@ void mark_missing(const LoadRule& rule, size_t n_features, uint64_t n_rows, Floa
 
 /// The first of `n_rows` values that the rule refuses; `n_rows` where it takes them all.
 template <class Float>
-uint64_t first_refused(const LoadRule& rule, const Float* column, uint64_t n_rows) {
+uint64_t first_refused(const plan::LoadRule& rule, const Float* column, uint64_t n_rows) {
   // Zero times a finite value is zero; times NaN or infinity it is NaN.
   Float sum = 0;
   for (uint64_t row = 0; row < n_rows; ++row) sum += column[row] * Float{0};
@@ -55,7 +46,7 @@ uint64_t first_refused(const LoadRule& rule, const Float* column, uint64_t n_row
 /// Names the first refused value of all, by row and then by feature: cutting a batch up otherwise
 /// changes no message.
 template <class Float>
-Status judge(const RowsView& rows, const LoadRule& rule, std::span<const uint32_t> features,
+Status judge(const RowsView& rows, const plan::LoadRule& rule, std::span<const uint32_t> features,
              const Float* columns, uint64_t stride) {
   uint64_t first = rows.n_rows;
   size_t place = 0;
@@ -66,26 +57,11 @@ Status judge(const RowsView& rows, const LoadRule& rule, std::span<const uint32_
     place = i;
   }
   if (first == rows.n_rows) return {};
-  const uint64_t row = rows.first_row + first;
-  if (std::isnan(columns[place * stride + first])) {
-    return fail(CORDWOOD_STATUS_nan_refused, "rows",
-                "row {}, feature {} is NaN, which the source model refuses; impute it first", row,
-                features[place]);
-  }
-  return fail(CORDWOOD_STATUS_infinity_refused, "rows",
-              "row {}, feature {} is infinite or too large for the model's input type, which "
-              "the source model refuses; clip it first",
-              row, features[place]);
+  const bool infinite = !std::isnan(columns[place * stride + first]);
+  return plan::refused(rows.first_row + first, features[place], infinite);
 }
 
 }  // namespace
-
-LoadRule LoadRule::of(const cordwood_tree_attributes& trees) noexcept {
-  return {trees.integer_cast == CORDWOOD_INTEGER_VIA_FLOAT32,
-          (trees.flags & CORDWOOD_TREES_ACCEPT_NAN) == 0,
-          (trees.flags & CORDWOOD_TREES_ACCEPT_INFINITY) == 0,
-          (trees.flags & CORDWOOD_TREES_MISSING_VALUE) != 0, trees.missing_value};
-}
 
 Status check_rows(const RowsView& rows, uint32_t n_features) noexcept {
   if (rows.n_features == n_features) return {};
@@ -93,7 +69,8 @@ Status check_rows(const RowsView& rows, uint32_t n_features) noexcept {
               "rows have {} features, the model expects {}", rows.n_features, n_features);
 }
 
-RowLoader::RowLoader(const LoadRule& rule, std::vector<uint32_t> features, const KernelRow& kernels)
+RowLoader::RowLoader(const plan::LoadRule& rule, std::vector<uint32_t> features,
+                     const KernelRow& kernels)
     : rule_(rule),
       features_(std::move(features)),
       f32_f32_(kernels.load_columns_f32_f32),
@@ -119,7 +96,7 @@ void RowLoader::load_strip(const RowsView& rows, Float* out, uint64_t stride) co
     for (uint64_t row = 0; row < rows.n_rows; ++row) {
       Source value;
       std::memcpy(&value, at, sizeof value);  // rows need not be aligned
-      column[row] = cast<Source, Float>(value, rule_.integers_via_float32);
+      column[row] = plan::cast_value<Source, Float>(value, rule_.integers_via_float32);
       at += rows.row_stride;
     }
   }

@@ -5,23 +5,11 @@
 #include <vector>
 
 #include "base/result.hpp"
-#include "format/operators.h"
+#include "plan/load_rule.hpp"
 #include "runtime/dispatch.hpp"
 #include "runtime/rows.hpp"
 
 namespace cordwood::runtime {
-
-/// How rows are read, and which are refused.
-struct LoadRule {
-  bool integers_via_float32 = false;
-  bool refuse_nan = false;
-  bool refuse_infinity = false;
-  bool has_missing_value = false;
-  double missing_value = 0.0;  ///< counts as NaN where has_missing_value; compared after the cast
-
-  static LoadRule of(const cordwood_tree_attributes& trees) noexcept;
-  [[nodiscard]] bool refuses() const noexcept { return refuse_nan || refuse_infinity; }
-};
 
 /// Checks what does not depend on the values: type and number of features.
 Status check_rows(const RowsView& rows, uint32_t n_features) noexcept;
@@ -30,7 +18,7 @@ Status check_rows(const RowsView& rows, uint32_t n_features) noexcept;
 class RowLoader {
  public:
   /// `features` ascend. May throw std::bad_alloc.
-  RowLoader(const LoadRule& rule, std::vector<uint32_t> features, const KernelRow& kernels);
+  RowLoader(const plan::LoadRule& rule, std::vector<uint32_t> features, const KernelRow& kernels);
 
   [[nodiscard]] const std::vector<uint32_t>& features() const noexcept { return features_; }
 
@@ -55,7 +43,7 @@ class RowLoader {
   template <class Source, class Float>
   void load_runs(const RowsView& rows, Float* out, uint64_t stride) const noexcept;
 
-  LoadRule rule_;
+  plan::LoadRule rule_;
   std::vector<uint32_t> features_;
   std::vector<Run>
       runs_;  ///< empty where they are so short that rows are better taken apart singly

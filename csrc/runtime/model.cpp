@@ -31,36 +31,13 @@ uint64_t work_per_thread(const Program& program) noexcept {
   return std::any_of(all.begin(), all.end(), slices) ? kSliceWorkPerThread : kWalkWorkPerThread;
 }
 
-Status check_range(const format::FileView& file, const cordwood_tree_range& range) noexcept {
-  const uint32_t index = last_trees(file);
-  if (index == file.operators.size()) return {};  // a program without trees is refused elsewhere
-  const auto trees = file.attributes_of<cordwood_tree_attributes>(file.operators[index]);
-  if (range.first > range.last || range.last > trees.n_trees) {
-    return fail(CORDWOOD_STATUS_output_not_available, "model",
-                "trees {} to {} asked for, the operator that answers has {}", range.first,
-                range.last, trees.n_trees);
-  }
-  const bool average = trees.aggregate == CORDWOOD_AGGREGATE_AVERAGE;
-  if (average && range.first == range.last) {
-    return fail(CORDWOOD_STATUS_output_not_available, "model",
-                "no trees asked for, expected some: the answer is their average");
-  }
-  if (range.per_stage == 0) return {};
-  const uint64_t count = range.last - range.first;
-  if (trees.aggregate != CORDWOOD_AGGREGATE_SUM || count == 0 || count % range.per_stage != 0) {
-    return fail(CORDWOOD_STATUS_output_not_available, "model",
-                "stages of {} trees asked for, expected a divisor of the {} trees of a sum",
-                range.per_stage, count);
-  }
-  return {};
-}
-
 }  // namespace
 
 /// A whole answer as work on rows.
 class Model::Answer final : public RowWork {
  public:
-  Answer(const Program& program, const RowsView& rows, const Target& target, void* out) noexcept
+  Answer(const Program& program, const RowsView& rows, const plan::Target& target,
+         void* out) noexcept
       : program_(program), rows_(rows), target_(target), out_(static_cast<std::byte*>(out)) {}
 
   Status run(uint64_t first, uint64_t count, std::span<std::byte> scratch) const noexcept override {
@@ -77,14 +54,14 @@ class Model::Answer final : public RowWork {
  private:
   const Program& program_;
   const RowsView& rows_;
-  const Target& target_;
+  const plan::Target& target_;
   std::byte* out_;
 };
 
 Result<std::shared_ptr<const Model>> Model::load(std::span<const std::byte> bytes,
                                                  format::CheckLevel level,
                                                  const cordwood_tree_range* range,
-                                                 RowForm form) noexcept {
+                                                 plan::RowForm form) noexcept {
   const Result<format::FileView> file = format::validate(bytes, level);
   if (!file) return file.status();
   return prepare(*file, range, form);
@@ -92,12 +69,12 @@ Result<std::shared_ptr<const Model>> Model::load(std::span<const std::byte> byte
 
 Result<std::shared_ptr<const Model>> Model::prepare(const format::FileView& file,
                                                     const cordwood_tree_range* range,
-                                                    RowForm form) noexcept {
+                                                    plan::RowForm form) noexcept {
   const Result<const KernelRow*> kernels = active_row();
   if (!kernels) return kernels.status();
-  TreeRange trees;
+  plan::TreeRange trees;
   if (range != nullptr) {
-    CORDWOOD_RETURN_IF_FAILED(check_range(file, *range));
+    CORDWOOD_RETURN_IF_FAILED(plan::check_range(file, *range));
     const bool staged = range->per_stage != 0;
     trees = {range->first, staged ? range->first + range->per_stage : range->last};
   }
@@ -116,16 +93,9 @@ Result<std::shared_ptr<const Model>> Model::prepare(const format::FileView& file
 Model::Model(Program&& program) noexcept
     : program_(std::move(program)), work_per_thread_(work_per_thread(program_)) {}
 
-Status Model::check_features(const RowsView& rows) const noexcept {
-  if (rows.n_features == program_.n_features()) return {};
-  return fail(CORDWOOD_STATUS_feature_count_mismatch, "",
-              "rows have {} features, the model expects {}", rows.n_features,
-              program_.n_features());
-}
-
-Status Model::run(Context& context, const RowsView& rows, const Target& target, void* out,
+Status Model::run(Context& context, const RowsView& rows, const plan::Target& target, void* out,
                   unsigned threads) const noexcept {
-  CORDWOOD_RETURN_IF_FAILED(check_features(rows));
+  CORDWOOD_RETURN_IF_FAILED(plan::check_features(rows.n_features, program_.n_features()));
   const unsigned worthwhile =
       worthwhile_threads(rows.n_rows, program_.n_trees(), work_per_thread_, threads);
   return split_rows(context, Answer(program_, rows, target, out),
@@ -176,14 +146,6 @@ uint64_t Model::resident_bytes() const noexcept {
   uint64_t bytes = program_.resident_bytes();
   for (const TreeOperator& trees : later_) bytes += trees.resident_bytes();
   return bytes;
-}
-
-std::optional<Target> Model::by_role(cordwood_role role) const noexcept {
-  const std::span<const ValueInfo> values = program_.values();
-  for (uint32_t id = 0; id < values.size(); ++id) {
-    if (values[id].role == role) return Target{id, false};
-  }
-  return std::nullopt;
 }
 
 }  // namespace cordwood::runtime

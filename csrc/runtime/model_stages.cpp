@@ -9,17 +9,18 @@ namespace cordwood::runtime {
 
 Status Model::prepare_stages(const format::FileView& file, const KernelRow& kernels,
                              const cordwood_tree_range& range) {
-  Result<format::TreeArrays> all = format::expand_trees(file, last_trees(file));
+  Result<format::TreeArrays> all = format::expand_trees(file, plan::last_trees(file));
   if (!all) return all.status();
   n_stages_ = (range.last - range.first) / range.per_stage;
   later_.reserve(n_stages_ - 1);
   for (uint64_t stage = 1; stage < n_stages_; ++stage) {
     const uint64_t first = range.first + stage * range.per_stage;
-    const TreeRange part = {first, first + range.per_stage};
+    const plan::TreeRange part = {first, first + range.per_stage};
     const std::optional<TreeBinning>& binning = program_.binning();
     Result<TreeOperator> trees =
-        binning ? TreeOperator::prepare_binned(take_trees_alone(*all, part), *binning, kernels)
-                : TreeOperator::prepare(take_trees(*all, part), kernels);
+        binning ? TreeOperator::prepare_binned(plan::take_trees_alone(*all, part), binning->form(),
+                                               kernels)
+                : TreeOperator::prepare(plan::take_trees(*all, part), kernels);
     if (!trees) return trees.status();
     later_.push_back(std::move(*trees));
   }
@@ -29,7 +30,7 @@ Status Model::prepare_stages(const format::FileView& file, const KernelRow& kern
 /// One stage as work on rows.
 class Model::Stage final : public RowWork {
  public:
-  Stage(const Model& model, const RowsView& rows, uint64_t number, const Target& target,
+  Stage(const Model& model, const RowsView& rows, uint64_t number, const plan::Target& target,
         void* margin, void* out) noexcept
       : program_(model.program_),
         trees_(number == 0 ? nullptr : &model.later_[number - 1]),
@@ -65,8 +66,8 @@ class Model::Stage final : public RowWork {
   const Program& program_;
   const TreeOperator* trees_;  ///< null for the first stage, which the program itself holds
   const RowsView& rows_;
-  Target sums_;
-  Target target_;
+  plan::Target sums_;
+  plan::Target target_;
   std::byte* margin_;
   std::byte* out_;
   uint64_t sums_bytes_;
@@ -74,14 +75,14 @@ class Model::Stage final : public RowWork {
 };
 
 Status Model::run_stage(Context& context, const RowsView& rows, uint64_t number,
-                        const Target& target, void* margin, void* out,
+                        const plan::Target& target, void* margin, void* out,
                         unsigned threads) const noexcept {
-  CORDWOOD_RETURN_IF_FAILED(check_features(rows));
+  CORDWOOD_RETURN_IF_FAILED(plan::check_features(rows.n_features, program_.n_features()));
   if (number >= n_stages_) {
     return fail(CORDWOOD_STATUS_output_not_available, "model", "stage {} asked for, it has {}",
                 number, n_stages_);
   }
-  if (!program_.follows_margin(target)) {
+  if (!program_.steps().follows_margin(target)) {
     return fail(CORDWOOD_STATUS_output_not_available, "model",
                 "the answer is not made of the trees' sums, expected one that is");
   }

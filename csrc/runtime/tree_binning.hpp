@@ -2,17 +2,14 @@
 // alone, so that bins made on one machine serve on any other.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <memory>
 #include <span>
-#include <vector>
 
 #include "base/result.hpp"
 #include "format/trees.hpp"
+#include "plan/bin_form.hpp"
 #include "runtime/dispatch.hpp"
 #include "runtime/rows.hpp"
-#include "runtime/tree_columns.hpp"
 #include "runtime/tree_row_bins.hpp"
 
 namespace cordwood::runtime {
@@ -26,26 +23,11 @@ struct BinGrid {
 
 class TreeBinning {
  public:
-  /// The columns of all trees of an ensemble, which some of its trees share. Refuses one whose answers
-  /// are made of values, too.
+  /// Of all trees of an ensemble; refuses what `plan::BinForm` refuses.
   static Result<TreeBinning> plan(const format::TreeArrays& arrays,
                                   const KernelRow& kernels) noexcept;
 
-  [[nodiscard]] const std::shared_ptr<const TreeColumns>& columns() const noexcept {
-    return columns_;
-  }
-  [[nodiscard]] uint64_t n_columns() const noexcept { return columns_->columns().size(); }
-
-  /// Bytes of a bin: 1 in columns of the slice engine, 2 in those of the walk engine.
-  [[nodiscard]] uint32_t bin_bytes() const noexcept {
-    return columns_->width() == BinWidth::k8 ? 1 : 2;
-  }
-
-  /// The highest bin of each column; 0xFFFF besides, which is NaN, where bins have two bytes.
-  [[nodiscard]] const std::vector<uint16_t>& highest() const noexcept { return highest_; }
-
-  /// Stands for what the columns mean: equal for the same cuts and categories of the same features.
-  [[nodiscard]] const std::array<uint64_t, 2>& digest() const noexcept { return digest_; }
+  [[nodiscard]] const plan::BinForm& form() const noexcept { return form_; }
 
   /// Bins rows of values. One-byte bins have a row step of 1, two-byte ones a column step of 2.
   Status bin(const RowsView& rows, const BinGrid& out, std::span<std::byte> scratch) const noexcept;
@@ -53,18 +35,15 @@ class TreeBinning {
   [[nodiscard]] size_t scratch_bytes() const noexcept;
 
  private:
-  TreeBinning(const cordwood_tree_attributes& attributes, TreeColumns&& columns,
+  TreeBinning(const cordwood_tree_attributes& attributes, plan::BinForm&& form,
               const KernelRow& kernels);
   template <class Input>
   Status bin_as(const RowsView& rows, const BinGrid& out,
                 std::span<std::byte> scratch) const noexcept;
-  void note_digest();
 
   cordwood_tree_attributes attributes_;
-  std::shared_ptr<const TreeColumns> columns_;
+  plan::BinForm form_;
   ValueBins values_;
-  std::vector<uint16_t> highest_;
-  std::array<uint64_t, 2> digest_;
 };
 
 }  // namespace cordwood::runtime

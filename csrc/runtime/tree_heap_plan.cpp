@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "runtime/tree_shape.hpp"
+#include "plan/tree_shape.hpp"
 
 namespace cordwood::runtime {
 namespace {
@@ -24,17 +24,17 @@ bool HeapPlan::suits(const format::TreeArrays& arrays) {
     if (arrays.columns[arrays.column[node]].kind == CORDWOOD_COLUMN_CATEGORY) return false;
     ++n_inner;
   }
-  if (n_inner * mask_bytes(most_leaves(arrays)) <= n_trees * 2 * kHeapNodes) return false;
+  if (n_inner * mask_bytes(plan::most_leaves(arrays)) <= n_trees * 2 * kHeapNodes) return false;
   for (uint64_t tree = 0; tree < n_trees; ++tree) {
-    if (longest_path(arrays, tree) > kernels::kHeapLevels) return false;
+    if (plan::longest_path(arrays, tree) > kernels::kHeapLevels) return false;
   }
   return true;
 }
 
-HeapPlan::HeapPlan(const format::TreeArrays& arrays, const TreeColumns& columns) {
+HeapPlan::HeapPlan(const format::TreeArrays& arrays, const plan::TreeColumns& columns) {
   const uint64_t n_trees = arrays.attributes.n_trees;
   for (uint64_t tree = 0; tree < n_trees; ++tree) {
-    levels_ = std::max(levels_, longest_path(arrays, tree));
+    levels_ = std::max(levels_, plan::longest_path(arrays, tree));
   }
   const uint64_t filled = (n_trees + kernels::kHeapTreesAtOnce - 1) / kernels::kHeapTreesAtOnce *
                           kernels::kHeapTreesAtOnce;
@@ -43,21 +43,21 @@ HeapPlan::HeapPlan(const format::TreeArrays& arrays, const TreeColumns& columns)
   bool full = true;
   for (uint64_t tree = 0; tree < n_trees; ++tree) {
     fill(arrays, columns, tree, arrays.tree_start[tree], 0, 0);
-    full = full && leaf_count(arrays, tree) == uint64_t{1} << levels_;
+    full = full && plan::leaf_count(arrays, tree) == uint64_t{1} << levels_;
   }
   if (full) leaf_of_place_ = {};
 }
 
 // Leaves come in order, so that the places of each follow those of the one before.
-void HeapPlan::fill(const format::TreeArrays& arrays, const TreeColumns& columns, uint64_t tree,
-                    uint64_t node, uint32_t level, uint32_t across) {
+void HeapPlan::fill(const format::TreeArrays& arrays, const plan::TreeColumns& columns,
+                    uint64_t tree, uint64_t node, uint32_t level, uint32_t across) {
   if (arrays.right[node] == 0) {
     const size_t first = tree << levels_;
     const uint8_t leaf = across == 0 ? uint8_t{0} : static_cast<uint8_t>(leaf_of_place_.back() + 1);
     leaf_of_place_.resize(first + (size_t{across + 1} << (levels_ - level)), leaf);
     return;
   }
-  const NodeTest test = columns.test(arrays, node);
+  const plan::NodeTest test = columns.test(arrays, node);
   const size_t at = tree * kHeapNodes + (size_t{1} << level) + across;
   columns_[at] = static_cast<uint8_t>(test.column);
   ranks_[at] = static_cast<uint8_t>(test.rank);

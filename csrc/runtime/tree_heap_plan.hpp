@@ -7,7 +7,7 @@
 #include "base/aligned.hpp"
 #include "format/trees.hpp"
 #include "kernels/tree_mask/tree_heap.hpp"
-#include "runtime/tree_columns.hpp"
+#include "plan/tree_columns.hpp"
 
 namespace cordwood::runtime {
 
@@ -16,7 +16,7 @@ class HeapPlan {
   /// Whether tree_heap takes the trees, and reads less for a row than tree_mask.
   static bool suits(const format::TreeArrays& arrays);
 
-  HeapPlan(const format::TreeArrays& arrays, const TreeColumns& columns);
+  HeapPlan(const format::TreeArrays& arrays, const plan::TreeColumns& columns);
 
   [[nodiscard]] kernels::HeapModel model(size_t n_columns) const noexcept;
 
@@ -31,7 +31,7 @@ class HeapPlan {
   }
 
  private:
-  void fill(const format::TreeArrays& arrays, const TreeColumns& columns, uint64_t tree,
+  void fill(const format::TreeArrays& arrays, const plan::TreeColumns& columns, uint64_t tree,
             uint64_t node, uint32_t level, uint32_t across);
 
   uint32_t levels_ = 0;

@@ -83,8 +83,8 @@ class LinearPass final : public LeafPass {
 
  private:
   /// The engine has judged the rows before.
-  static LoadRule judged_rule(const format::TreeArrays& arrays) noexcept {
-    LoadRule rule = LoadRule::of(arrays.attributes);
+  static plan::LoadRule judged_rule(const format::TreeArrays& arrays) noexcept {
+    plan::LoadRule rule = plan::LoadRule::of(arrays.attributes);
     rule.refuse_nan = rule.refuse_infinity = false;
     return rule;
   }

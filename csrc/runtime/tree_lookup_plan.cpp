@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "runtime/tree_shape.hpp"
+#include "plan/tree_shape.hpp"
 
 namespace cordwood::runtime {
 namespace {
@@ -30,7 +30,7 @@ constexpr size_t kRowWords =
     size_t{kernels::kLookupRows} * kernels::kLookupMaxColumns / sizeof(uint64_t);
 
 uint32_t room_of_trees(const format::TreeArrays& arrays) {
-  const bool few = most_leaves(arrays) <= kernels::kLookupFewNodes + 1;
+  const bool few = plan::most_leaves(arrays) <= kernels::kLookupFewNodes + 1;
   return few ? kernels::kLookupFewNodes : kernels::kLookupNodes;
 }
 
@@ -57,9 +57,9 @@ void put_keep(uint32_t* table, uint64_t bit, uint32_t keep) {
 
 }  // namespace
 
-LookupPlan::Rows LookupPlan::rows(const format::TreeArrays& arrays, const TreeColumns& columns,
-                                  const SlicePlan& slice) {
-  if (most_leaves(arrays) > kLookupLeaves) return {};
+LookupPlan::Rows LookupPlan::rows(const format::TreeArrays& arrays,
+                                  const plan::TreeColumns& columns, const SlicePlan& slice) {
+  if (plan::most_leaves(arrays) > kLookupLeaves) return {};
   if (columns.columns().size() > kernels::kLookupMaxColumns) return {};
   const uint64_t n_trees = arrays.attributes.n_trees;
   const uint64_t n_inner = (arrays.right.size() - n_trees) / 2;
@@ -70,7 +70,7 @@ LookupPlan::Rows LookupPlan::rows(const format::TreeArrays& arrays, const TreeCo
           mostly_full(slice) ? kMostRowsOfFullTrees : kMostRows};
 }
 
-LookupPlan::LookupPlan(const format::TreeArrays& arrays, const TreeColumns& columns,
+LookupPlan::LookupPlan(const format::TreeArrays& arrays, const plan::TreeColumns& columns,
                        const SliceConditions& conditions)
     : tree_nodes_(room_of_trees(arrays)), n_sets_(conditions.n_tables()) {
   lay_nodes(arrays, columns, conditions);
@@ -95,7 +95,7 @@ void LookupPlan::add_category_node(uint32_t number, uint32_t set, uint32_t keep)
            place % kernels::kLookupTableNodes, keep);
 }
 
-void LookupPlan::lay_nodes(const format::TreeArrays& arrays, const TreeColumns& columns,
+void LookupPlan::lay_nodes(const format::TreeArrays& arrays, const plan::TreeColumns& columns,
                            const SliceConditions& conditions) {
   const uint64_t n_trees = arrays.attributes.n_trees;
   const uint64_t step = kernels::kLookupStepNodes;
@@ -106,8 +106,8 @@ void LookupPlan::lay_nodes(const format::TreeArrays& arrays, const TreeColumns& 
   for (uint64_t tree = 0; tree < n_trees; ++tree) {
     uint64_t at = tree * tree_nodes_;
     uint32_t n_category_nodes = 0;
-    visit_inner(arrays, tree, [&](uint64_t node, uint32_t first_leaf, uint32_t last_leaf) {
-      const NodeTest test = columns.test(arrays, node);
+    plan::visit_inner(arrays, tree, [&](uint64_t node, uint32_t first_leaf, uint32_t last_leaf) {
+      const plan::NodeTest test = columns.test(arrays, node);
       const uint32_t keep = kept_leaves(first_leaf, last_leaf);
       if (test.category) {
         add_category_node(n_category_nodes++, conditions.table_of(node), keep);
@@ -127,12 +127,12 @@ template <class Float>
 void LookupPlan::lay_values(const format::TreeArrays& arrays) {
   constexpr size_t kPieces = sizeof(Float) / sizeof(uint32_t);
   const uint32_t width = arrays.attributes.leaf_width;
-  const std::vector<Float> values = leaf_values<Float>(arrays);
+  const std::vector<Float> values = plan::leaf_values<Float>(arrays);
   values_.resize(arrays.attributes.n_trees * width * kPieces * kLookupLeaves, 0);
   const Float* value = values.data();
   uint32_t* table = values_.data();
   for (uint64_t tree = 0; tree < arrays.attributes.n_trees; ++tree) {
-    for (uint64_t leaf = 0; leaf < leaf_count(arrays, tree); ++leaf) {
+    for (uint64_t leaf = 0; leaf < plan::leaf_count(arrays, tree); ++leaf) {
       for (uint32_t w = 0; w < width; ++w, ++value) {
         uint32_t pieces[kPieces];
         std::memcpy(pieces, value, sizeof *value);

@@ -8,7 +8,7 @@
 #include "format/trees.hpp"
 #include "kernels/tree_slice/tree_lookup.hpp"
 #include "kernels/tree_slice/tree_slice.hpp"
-#include "runtime/tree_columns.hpp"
+#include "plan/tree_columns.hpp"
 #include "runtime/tree_slice_plan.hpp"
 
 namespace cordwood::runtime {
@@ -21,10 +21,10 @@ class LookupPlan {
     uint64_t least = 0;
     uint64_t most = 0;
   };
-  [[nodiscard]] static Rows rows(const format::TreeArrays& arrays, const TreeColumns& columns,
+  [[nodiscard]] static Rows rows(const format::TreeArrays& arrays, const plan::TreeColumns& columns,
                                  const SlicePlan& slice);
 
-  LookupPlan(const format::TreeArrays& arrays, const TreeColumns& columns,
+  LookupPlan(const format::TreeArrays& arrays, const plan::TreeColumns& columns,
              const SliceConditions& conditions);
 
   /// As the kernel takes it.
@@ -45,7 +45,7 @@ class LookupPlan {
   }
 
  private:
-  void lay_nodes(const format::TreeArrays& arrays, const TreeColumns& columns,
+  void lay_nodes(const format::TreeArrays& arrays, const plan::TreeColumns& columns,
                  const SliceConditions& conditions);
   void add_category_node(uint32_t number, uint32_t set, uint32_t keep);
   template <class Float>

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "runtime/tree_shape.hpp"
+#include "plan/tree_shape.hpp"
 
 namespace cordwood::runtime {
 
@@ -34,7 +34,7 @@ void MaskPlan::put_keep(size_t at, uint64_t keep) {
 
 // One run for each column; the j-th node of a lane takes its j-th step.
 void MaskPlan::add_runs(std::vector<CategoryNode>& nodes, const SliceConditions& conditions,
-                        const TreeColumns& tree_columns, kernels::MaskGroup& group) {
+                        const plan::TreeColumns& tree_columns, kernels::MaskGroup& group) {
   const bool small = lanes == kernels::kMaskLanes32;
   group.first_run = static_cast<uint32_t>(runs.size());
   std::ranges::stable_sort(nodes, {}, &CategoryNode::column);
@@ -80,10 +80,10 @@ void MaskPlan::add_runs(std::vector<CategoryNode>& nodes, const SliceConditions&
   group.n_runs = static_cast<uint32_t>(runs.size()) - group.first_run;
 }
 
-MaskPlan::MaskPlan(const format::TreeArrays& arrays, const TreeColumns& tree_columns,
+MaskPlan::MaskPlan(const format::TreeArrays& arrays, const plan::TreeColumns& tree_columns,
                    const SliceConditions& conditions) {
   const uint64_t n_trees = arrays.attributes.n_trees;
-  const bool small = most_leaves(arrays) <= 32;
+  const bool small = plan::most_leaves(arrays) <= 32;
   lanes = small ? kernels::kMaskLanes32 : kernels::kMaskLanes64;
   const uint32_t steps_at_once = 64 / lanes;
   uint32_t n_steps = 0;
@@ -95,25 +95,27 @@ MaskPlan::MaskPlan(const format::TreeArrays& arrays, const TreeColumns& tree_col
     group.first_step = n_steps;
     size_t most = 0;
     for (uint32_t t = 0; t < in_group; ++t) {
-      most = std::max<size_t>(most, leaf_count(arrays, first + t) - 1);
+      most = std::max<size_t>(most, plan::leaf_count(arrays, first + t) - 1);
     }
     // Room for every node; steps that stay unused are cut below.
     const size_t base = size_t{n_steps} * lanes;
     const size_t room = base + (most + steps_at_once) * lanes;
     resize(room);
     for (uint32_t t = 0; t < in_group; ++t) {
-      visit_inner(arrays, first + t, [&](uint64_t node, uint32_t first_leaf, uint32_t last_leaf) {
-        const NodeTest test = tree_columns.test(arrays, node);
-        const uint64_t left = ((uint64_t{2} << last_leaf) - 1) ^ ((uint64_t{1} << first_leaf) - 1);
-        if (test.category) {
-          category_nodes.push_back({test.column, t, conditions.table_of(node), ~left});
-          return;
-        }
-        const size_t at = base + size_t{used[t]++} * lanes + t;
-        columns[at] = static_cast<uint8_t>(test.column);
-        ranks[at] = static_cast<uint8_t>(test.rank);
-        put_keep(at, ~left);
-      });
+      plan::visit_inner(
+          arrays, first + t, [&](uint64_t node, uint32_t first_leaf, uint32_t last_leaf) {
+            const plan::NodeTest test = tree_columns.test(arrays, node);
+            const uint64_t left =
+                ((uint64_t{2} << last_leaf) - 1) ^ ((uint64_t{1} << first_leaf) - 1);
+            if (test.category) {
+              category_nodes.push_back({test.column, t, conditions.table_of(node), ~left});
+              return;
+            }
+            const size_t at = base + size_t{used[t]++} * lanes + t;
+            columns[at] = static_cast<uint8_t>(test.column);
+            ranks[at] = static_cast<uint8_t>(test.rank);
+            put_keep(at, ~left);
+          });
     }
     const uint32_t longest = *std::max_element(used.begin(), used.end());
     group.n_steps = (longest + steps_at_once - 1) / steps_at_once * steps_at_once;

@@ -7,7 +7,7 @@
 #include "base/aligned.hpp"
 #include "format/trees.hpp"
 #include "kernels/tree_mask/tree_mask.hpp"
-#include "runtime/tree_columns.hpp"
+#include "plan/tree_columns.hpp"
 #include "runtime/tree_slice_plan.hpp"
 
 namespace cordwood::runtime {
@@ -24,7 +24,7 @@ struct MaskPlan {
   AlignedVector<uint64_t> run_keep64;
   uint32_t lanes = 0;
 
-  MaskPlan(const format::TreeArrays& arrays, const TreeColumns& columns,
+  MaskPlan(const format::TreeArrays& arrays, const plan::TreeColumns& columns,
            const SliceConditions& conditions);
 
   /// As the kernel takes it.
@@ -42,7 +42,7 @@ struct MaskPlan {
   void resize(size_t entries);  ///< new entries ask nothing: no bin is above 255
   void put_keep(size_t at, uint64_t keep);
   void add_runs(std::vector<CategoryNode>& nodes, const SliceConditions& conditions,
-                const TreeColumns& tree_columns, kernels::MaskGroup& group);
+                const plan::TreeColumns& tree_columns, kernels::MaskGroup& group);
 };
 
 }  // namespace cordwood::runtime

@@ -6,12 +6,11 @@
 
 #include "kernels/tree_mask/tree_mask.hpp"
 #include "kernels/tree_slice/tree_slice.hpp"
+#include "plan/tree_columns.hpp"
+#include "plan/tree_shape.hpp"
 #include "runtime/load_rows.hpp"
-#include "runtime/tree_binning.hpp"
-#include "runtime/tree_columns.hpp"
 #include "runtime/tree_engine.hpp"
 #include "runtime/tree_leaf_pass.hpp"
-#include "runtime/tree_shape.hpp"
 #include "runtime/tree_slice_engine.hpp"
 #include "runtime/tree_walk_engine.hpp"
 
@@ -25,7 +24,7 @@ struct TreeOperator::State {
   uint32_t n_inputs = 0;            ///< features, or columns of bins
   uint8_t bin_dtype = 0;            ///< where rows are bins, their type
   std::string_view name;
-  std::array<char, 128> reason{};
+  plan::Reason reason{};
 
   [[nodiscard]] const TreeEngine& engine_for(uint64_t n_rows) const noexcept;
 
@@ -38,7 +37,7 @@ struct TreeOperator::State {
 
 namespace {
 
-using Reason = std::array<char, 128>;
+using plan::Reason;
 
 // A block of the slice engine costs the same for one row and for 512. Where tree_mask cannot take
 // its place (trees of more than 64 leaves), batches of up to this many rows are walked.
@@ -48,55 +47,21 @@ constexpr uint64_t kFewRows = 7;
 // as long as they keep to the last cache levels.
 constexpr uint64_t kPassBytes = 4u << 20;
 
-// Leaf tables of the slice engine beyond this would not stay in a cache; such forests walk.
-constexpr uint64_t kMostLeafTableBytes = 32u << 20;
-
-void explain(Reason& reason, const char* text, uint64_t number = 0) {
-  std::snprintf(reason.data(), reason.size(), text, static_cast<unsigned long long>(number));
-}
-
-// Whether the slice engine can run the trees at all.
-bool can_slice(const format::TreeArrays& arrays, Reason& reason) {
-  const uint64_t leaves = most_leaves(arrays);
-  if (leaves > kernels::kSliceMaxLeaves) {
-    explain(reason, "trees of up to %llu leaves; the slice engine takes 256", leaves);
-    return false;
-  }
-  if (!TreeColumns::categories_fit(arrays, BinWidth::k8)) {
-    explain(reason, "a category column lists more values than the 254 of the slice engine");
-    return false;
-  }
-  return true;
-}
-
-// Whether trees that it can run suit it, on processors with vectors.
-bool suits_slice(const format::TreeArrays& arrays, Reason& reason) {
-  const uint64_t leaves = most_leaves(arrays);
-  const uint64_t table_bytes = uint64_t{arrays.attributes.n_trees} * arrays.attributes.leaf_width *
-                               (leaves <= 64 ? 64 : kernels::kSliceMaxLeaves) * sizeof(double);
-  if (table_bytes > kMostLeafTableBytes) {
-    explain(reason, "the leaf tables of the slice engine would take %llu bytes", table_bytes);
-    return false;
-  }
-  explain(reason, "trees of up to %llu leaves, so that all nodes are evaluated at once", leaves);
-  return true;
-}
-
 // The whole choice of engine. Evaluating every node of a tree of up to 256 leaves for 512 rows at once
 // beats walking it wherever vectors are long; larger trees, and processors without such vectors, walk.
 // Rows of bins have byte columns where the shape alone says slice (`has_byte_bins`); these walk, too.
 bool choose_slice(const format::TreeArrays& arrays, const KernelRow& kernels, EngineChoice choice,
                   Reason& reason) {
-  if (!can_slice(arrays, reason)) return false;
+  if (!plan::can_slice(arrays, reason)) return false;
   if (choice != EngineChoice::kFastest) {
-    explain(reason, "forced");
+    plan::explain(reason, "forced");
     return choice == EngineChoice::kSlice;
   }
   if (!kernels.slice_pays) {
-    explain(reason, "this instruction set walks faster than it evaluates all nodes");
+    plan::explain(reason, "this instruction set walks faster than it evaluates all nodes");
     return false;
   }
-  return suits_slice(arrays, reason);
+  return plan::suits_slice(arrays, reason);
 }
 
 template <class Sum>
@@ -107,11 +72,6 @@ void divide(Sum* sums, uint64_t count, double divisor) {
 }
 
 }  // namespace
-
-bool has_byte_bins(const format::TreeArrays& arrays) {
-  Reason reason{};
-  return can_slice(arrays, reason) && suits_slice(arrays, reason);
-}
 
 Result<TreeOperator> TreeOperator::prepare(format::TreeArrays&& arrays, const KernelRow& kernels,
                                            EngineChoice choice) noexcept {
@@ -138,7 +98,7 @@ Result<TreeOperator> TreeOperator::prepare(format::TreeArrays&& arrays, const Ke
     Result<std::unique_ptr<TreeEngine>> engine = make_slice_engine(arrays, kernels);
     CORDWOOD_RETURN_IF_FAILED(engine.status());
     state->engine = std::move(*engine);
-    if (most_leaves(arrays) > kernels::kMaskMaxLeaves && choice == EngineChoice::kFastest) {
+    if (plan::most_leaves(arrays) > kernels::kMaskMaxLeaves && choice == EngineChoice::kFastest) {
       Result<std::unique_ptr<TreeEngine>> few = make_walk_engine(arrays, kernels, false);
       CORDWOOD_RETURN_IF_FAILED(few.status());
       state->few = std::move(*few);
@@ -148,7 +108,7 @@ Result<TreeOperator> TreeOperator::prepare(format::TreeArrays&& arrays, const Ke
 }
 
 Result<TreeOperator> TreeOperator::prepare_binned(format::TreeArrays&& arrays,
-                                                  const TreeBinning& binning,
+                                                  const plan::BinForm& binning,
                                                   const KernelRow& kernels) noexcept {
   return guard_memory("tree operator", [&]() -> Result<TreeOperator> {
     auto state = std::make_unique<State>();
@@ -158,7 +118,7 @@ Result<TreeOperator> TreeOperator::prepare_binned(format::TreeArrays&& arrays,
     const bool slice = bytes && kernels.slice_pays;
     state->bin_dtype = bytes ? CORDWOOD_DTYPE_UINT8 : CORDWOOD_DTYPE_UINT16;
     state->name = slice ? "slice" : "walk";
-    explain(state->reason, "rows are bins of %llu bytes", binning.bin_bytes());
+    plan::explain(state->reason, "rows are bins of %llu bytes", binning.bin_bytes());
     if (needs_leaf_pass(arrays)) {
       Result<std::unique_ptr<LeafPass>> pass = make_median_pass(arrays);
       CORDWOOD_RETURN_IF_FAILED(pass.status());
@@ -171,7 +131,7 @@ Result<TreeOperator> TreeOperator::prepare_binned(format::TreeArrays&& arrays,
         slice ? make_slice_engine(arrays, kernels, binning.columns()) : walk(kernels.slice_pays);
     CORDWOOD_RETURN_IF_FAILED(engine.status());
     state->engine = std::move(*engine);
-    if (slice && most_leaves(arrays) > kernels::kMaskMaxLeaves) {
+    if (slice && plan::most_leaves(arrays) > kernels::kMaskMaxLeaves) {
       Result<std::unique_ptr<TreeEngine>> few = walk(false);
       CORDWOOD_RETURN_IF_FAILED(few.status());
       state->few = std::move(*few);

@@ -10,6 +10,7 @@
 
 #include "base/result.hpp"
 #include "format/trees.hpp"
+#include "plan/bin_form.hpp"
 #include "runtime/dispatch.hpp"
 #include "runtime/rows.hpp"
 
@@ -17,13 +18,6 @@ namespace cordwood::runtime {
 
 /// Which engine runs the trees. Forcing one is for tests and measurements: the bits are the same.
 enum class EngineChoice : uint8_t { kFastest, kSlice, kWalk };
-
-/// Whether bins of rows are bytes, in the columns of the slice engine, or have 16 bits, in those of the
-/// walk engine. The shape of the trees alone says so, since bins made on one machine serve on any
-/// other; byte bins can be walked, too.
-[[nodiscard]] bool has_byte_bins(const format::TreeArrays& arrays);
-
-class TreeBinning;
 
 class TreeOperator {
  public:
@@ -34,7 +28,7 @@ class TreeOperator {
   /// The same for rows of bins: `arrays` are all or some of the trees that `binning` was planned for,
   /// with all of their columns.
   static Result<TreeOperator> prepare_binned(format::TreeArrays&& arrays,
-                                             const TreeBinning& binning,
+                                             const plan::BinForm& binning,
                                              const KernelRow& kernels) noexcept;
 
   TreeOperator(TreeOperator&&) noexcept;

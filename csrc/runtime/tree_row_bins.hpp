@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "format/operators.h"
+#include "plan/tree_columns.hpp"
 #include "runtime/dispatch.hpp"
 #include "runtime/load_rows.hpp"
 #include "runtime/rows.hpp"
 #include "runtime/tree_bin_calls.hpp"
-#include "runtime/tree_columns.hpp"
 
 namespace cordwood::runtime {
 
@@ -26,10 +26,10 @@ class ValueBins {
   static constexpr uint64_t kStrip = 64;
 
   /// May throw std::bad_alloc.
-  ValueBins(const cordwood_tree_attributes& attributes, std::shared_ptr<const TreeColumns> columns,
-            const KernelRow& kernels)
+  ValueBins(const cordwood_tree_attributes& attributes,
+            std::shared_ptr<const plan::TreeColumns> columns, const KernelRow& kernels)
       : columns_(std::move(columns)),
-        loader_(LoadRule::of(attributes), columns_->features(), kernels),
+        loader_(plan::LoadRule::of(attributes), columns_->features(), kernels),
         kernels_(kernels) {}
 
   /// Values that `by_column` and `one_row` keep meanwhile.
@@ -79,7 +79,7 @@ class ValueBins {
   }
 
  private:
-  std::shared_ptr<const TreeColumns> columns_;
+  std::shared_ptr<const plan::TreeColumns> columns_;
   RowLoader loader_;
   KernelRow kernels_;
 };
@@ -88,8 +88,8 @@ class ValueBins {
 class GivenBins {
  public:
   /// May throw std::bad_alloc.
-  GivenBins(const cordwood_tree_attributes&, const std::shared_ptr<const TreeColumns>& columns,
-            const KernelRow&) {
+  GivenBins(const cordwood_tree_attributes&,
+            const std::shared_ptr<const plan::TreeColumns>& columns, const KernelRow&) {
     for (const kernels::BinColumn& column : columns->columns()) {
       missing_.push_back(column.category != 0 ? column.missing_bin : kNoBin);
     }

@@ -5,13 +5,13 @@
 #include <optional>
 #include <type_traits>
 
+#include "plan/tree_shape.hpp"
 #include "runtime/block_sums.hpp"
 #include "runtime/tree_heap_plan.hpp"
 #include "runtime/tree_leaf_pass.hpp"
 #include "runtime/tree_lookup_plan.hpp"
 #include "runtime/tree_mask_plan.hpp"
 #include "runtime/tree_row_bins.hpp"
-#include "runtime/tree_shape.hpp"
 #include "runtime/tree_slice_plan.hpp"
 
 namespace cordwood::runtime {
@@ -34,8 +34,8 @@ enum class Way : uint8_t { kRowByRow, kLookup, kWord, kBlock };
 template <class Input, class Sum>
 class SliceEngine final : public TreeEngine {
  public:
-  SliceEngine(const format::TreeArrays& arrays, const std::shared_ptr<const TreeColumns>& columns,
-              const KernelRow& kernels)
+  SliceEngine(const format::TreeArrays& arrays,
+              const std::shared_ptr<const plan::TreeColumns>& columns, const KernelRow& kernels)
       : attributes_(arrays.attributes),
         columns_(columns),
         row_bins_(arrays.attributes, columns, kernels),
@@ -44,7 +44,8 @@ class SliceEngine final : public TreeEngine {
         planes_(leaf_planes(arrays, slice_)),
         tree_output_(arrays.tree_output),
         kernels_(kernels) {
-    if (most_leaves(arrays) <= kernels::kMaskMaxLeaves && n_columns() <= kernels::kMaskMaxColumns) {
+    if (plan::most_leaves(arrays) <= kernels::kMaskMaxLeaves &&
+        n_columns() <= kernels::kMaskMaxColumns) {
       if (HeapPlan::suits(arrays)) {
         heap_.emplace(arrays, *columns);
       } else {
@@ -55,12 +56,13 @@ class SliceEngine final : public TreeEngine {
     if (lookup_rows_.most != 0) lookup_.emplace(arrays, *columns, conditions_);
     conditions_.forget_nodes();
     for (const double base : arrays.base_value) base_value_.push_back(static_cast<Sum>(base));
-    leaf_numbers_ = leaf_numbers(arrays);
+    leaf_numbers_ = plan::leaf_numbers(arrays);
     if (needs_leaf_pass(arrays)) {
-      for (const uint32_t row : leaf_rows(arrays)) leaf_rows_.push_back(static_cast<int32_t>(row));
+      for (const uint32_t row : plan::leaf_rows(arrays))
+        leaf_rows_.push_back(static_cast<int32_t>(row));
     }
-    leaf_values_ = leaf_values<Sum>(arrays);
-    first_leaf_ = first_leaves(arrays);
+    leaf_values_ = plan::leaf_values<Sum>(arrays);
+    first_leaf_ = plan::first_leaves(arrays);
   }
 
   Status sums(const RowsView& rows, const void* start, void* out,
@@ -322,7 +324,7 @@ class SliceEngine final : public TreeEngine {
   }
 
   cordwood_tree_attributes attributes_;
-  std::shared_ptr<const TreeColumns> columns_;
+  std::shared_ptr<const plan::TreeColumns> columns_;
   RowBins<Input> row_bins_;
   SliceConditions conditions_;
   SlicePlan slice_;
@@ -343,7 +345,7 @@ class SliceEngine final : public TreeEngine {
 
 template <class Input>
 std::unique_ptr<TreeEngine> make(const format::TreeArrays& arrays,
-                                 const std::shared_ptr<const TreeColumns>& columns,
+                                 const std::shared_ptr<const plan::TreeColumns>& columns,
                                  const KernelRow& kernels) {
   if (arrays.attributes.accumulate_type == CORDWOOD_DTYPE_FLOAT32) {
     return std::make_unique<SliceEngine<Input, float>>(arrays, columns, kernels);
@@ -355,12 +357,12 @@ std::unique_ptr<TreeEngine> make(const format::TreeArrays& arrays,
 
 Result<std::unique_ptr<TreeEngine>> make_slice_engine(
     const format::TreeArrays& arrays, const KernelRow& kernels,
-    const std::shared_ptr<const TreeColumns>& binned) noexcept {
+    const std::shared_ptr<const plan::TreeColumns>& binned) noexcept {
   return guard_memory("tables of the slice engine", [&]() -> Result<std::unique_ptr<TreeEngine>> {
     if (binned != nullptr) return make<uint8_t>(arrays, binned, kernels);
-    Result<TreeColumns> planned = TreeColumns::plan(arrays, BinWidth::k8);
+    Result<plan::TreeColumns> planned = plan::TreeColumns::plan(arrays, plan::BinWidth::k8);
     CORDWOOD_RETURN_IF_FAILED(planned.status());
-    const auto columns = std::make_shared<const TreeColumns>(std::move(*planned));
+    const auto columns = std::make_shared<const plan::TreeColumns>(std::move(*planned));
     if (arrays.attributes.input_type == CORDWOOD_DTYPE_FLOAT32) {
       return make<float>(arrays, columns, kernels);
     }

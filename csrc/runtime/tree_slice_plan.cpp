@@ -4,7 +4,7 @@
 #include <bit>
 #include <cstring>
 
-#include "runtime/tree_shape.hpp"
+#include "plan/tree_shape.hpp"
 
 namespace cordwood::runtime {
 namespace {
@@ -34,7 +34,7 @@ void append_table(const format::TreeArrays& arrays, const format::TreeColumn& co
 }
 
 // What makes conditions of one column equal: the rank, or the set and where NaN goes.
-uint32_t question(const NodeTest& test, const format::TreeArrays& arrays, uint64_t node) {
+uint32_t question(const plan::NodeTest& test, const format::TreeArrays& arrays, uint64_t node) {
   return test.category ? 2 * test.rank + arrays.missing_left[node] : test.rank;
 }
 
@@ -44,14 +44,14 @@ uint32_t value_bytes(const format::TreeArrays& arrays) {
 
 // Binary digits of the tree's largest leaf number.
 uint32_t leaf_digits(const format::TreeArrays& arrays, uint64_t tree) {
-  return static_cast<uint32_t>(std::bit_width(leaf_count(arrays, tree) - 1));
+  return static_cast<uint32_t>(std::bit_width(plan::leaf_count(arrays, tree) - 1));
 }
 
 // Bytes of a leaf value, least significant first, into planes.
 template <class Float>
 AlignedVector<uint8_t> lay_planes(const format::TreeArrays& arrays, const SlicePlan& plan) {
   const uint32_t width = arrays.attributes.leaf_width;
-  const std::vector<uint32_t> rows = leaf_rows(arrays);
+  const std::vector<uint32_t> rows = plan::leaf_rows(arrays);
   AlignedVector<uint8_t> planes;
   uint64_t first_leaf = 0;
   for (const kernels::SliceGroup& group : plan.groups()) {
@@ -59,7 +59,7 @@ AlignedVector<uint8_t> lay_planes(const format::TreeArrays& arrays, const SliceP
     planes.resize(group.first_plane + uint64_t{group.n_trees} * width * entries * sizeof(Float), 0);
     uint8_t* table = planes.data() + group.first_plane;
     for (uint32_t t = 0; t < group.n_trees; ++t) {
-      const uint64_t leaves = leaf_count(arrays, group.first_tree + t);
+      const uint64_t leaves = plan::leaf_count(arrays, group.first_tree + t);
       const std::span<const uint8_t> leaf_of_place = plan.leaf_of_place(group.first_tree + t);
       const uint64_t places = leaf_of_place.empty() ? leaves : leaf_of_place.size();
       for (uint32_t w = 0; w < width; ++w, table += entries * sizeof(Float)) {
@@ -124,11 +124,11 @@ class FullTree {
   uint32_t n_leaves_ = 0;
 };
 
-kernels::SliceOperation operation(const ShapedNode& node, uint32_t digits, uint32_t tree,
+kernels::SliceOperation operation(const plan::ShapedNode& node, uint32_t digits, uint32_t tree,
                                   uint32_t condition) {
   const auto slot = [&](uint32_t order, uint32_t otherwise) {
     return static_cast<uint16_t>(
-        order == ShapedNode::kNone ? otherwise : kernels::slice_slot(digits, tree, order));
+        order == plan::ShapedNode::kNone ? otherwise : kernels::slice_slot(digits, tree, order));
   };
   return {condition, slot(node.order, 0), slot(node.above, kernels::kSliceZeros),
           slot(node.below, kernels::kSliceOnes), 0};
@@ -142,7 +142,8 @@ kernels::SliceOperation clear(uint32_t digits, uint32_t tree, uint32_t order) {
 
 }  // namespace
 
-SliceConditions::SliceConditions(const format::TreeArrays& arrays, const TreeColumns& columns) {
+SliceConditions::SliceConditions(const format::TreeArrays& arrays,
+                                 const plan::TreeColumns& columns) {
   // Every question that a column's nodes may ask, and the first node that asks it.
   const size_t n_columns = columns.columns().size();
   std::vector<uint64_t> first_question(n_columns + 1, 0);
@@ -155,7 +156,7 @@ SliceConditions::SliceConditions(const format::TreeArrays& arrays, const TreeCol
   node_condition_.assign(arrays.right.size(), 0);
   for (uint64_t node = 0; node < arrays.right.size(); ++node) {
     if (arrays.right[node] == 0) continue;
-    const NodeTest test = columns.test(arrays, node);
+    const plan::NodeTest test = columns.test(arrays, node);
     const uint64_t at = first_question[test.column] + question(test, arrays, node);
     if (asked_by[at] == kNobody) asked_by[at] = node;
     node_condition_[node] = static_cast<uint32_t>(at);  // until the asked ones are numbered
@@ -168,7 +169,7 @@ SliceConditions::SliceConditions(const format::TreeArrays& arrays, const TreeCol
       const uint64_t node = asked_by[at];
       if (node == kNobody) continue;
       number[at] = count_++;
-      const NodeTest test = columns.test(arrays, node);
+      const plan::NodeTest test = columns.test(arrays, node);
       if (test.category) {
         condition_table_.push_back(static_cast<uint32_t>(tables_.size() / kTableBytes));
         append_table(arrays, arrays.columns[arrays.column[node]], test.rank,
@@ -215,8 +216,8 @@ SlicePlan::Tree SlicePlan::plan_tree(const format::TreeArrays& arrays,
                                      const SliceConditions& conditions, uint64_t tree) {
   Tree plan;
   plan.digits = leaf_digits(arrays, tree);
-  const uint32_t levels = longest_path(arrays, tree);
-  const uint64_t n_inner = leaf_count(arrays, tree) - 1;
+  const uint32_t levels = plan::longest_path(arrays, tree);
+  const uint64_t n_inner = plan::leaf_count(arrays, tree) - 1;
   if (levels > kernels::kSliceMaxDigits ||
       kernels::slice_entries(levels) != kernels::slice_entries(plan.digits)) {
     return plan;
@@ -282,7 +283,7 @@ void SlicePlan::add_group(const format::TreeArrays& arrays, const SliceCondition
     for (uint32_t t = 0; t < trees.size(); ++t) {
       const Tree& tree = trees[t];
       asked_.insert(asked_.end(), tree.asked.begin(), tree.asked.end());
-      if (tree.leaf_of_place.size() != leaf_count(arrays, group.first_tree + t)) {
+      if (tree.leaf_of_place.size() != plan::leaf_count(arrays, group.first_tree + t)) {
         places_.insert(places_.end(), tree.leaf_of_place.begin(), tree.leaf_of_place.end());
       }
       first_place_.push_back(places_.size());
@@ -294,8 +295,9 @@ void SlicePlan::add_group(const format::TreeArrays& arrays, const SliceCondition
 void SlicePlan::add_operations(const format::TreeArrays& arrays, const SliceConditions& conditions,
                                kernels::SliceGroup& group) {
   group.first = operations_.size();
-  std::vector<ShapedNode> shape[kernels::kSliceTrees];
-  for (uint32_t t = 0; t < group.n_trees; ++t) shape_tree(arrays, group.first_tree + t, shape[t]);
+  std::vector<plan::ShapedNode> shape[kernels::kSliceTrees];
+  for (uint32_t t = 0; t < group.n_trees; ++t)
+    plan::shape_tree(arrays, group.first_tree + t, shape[t]);
   const uint32_t slots = (1u << group.digits) - 1;
   for (uint32_t i = 0; i < slots; ++i) {  // one node of each tree in turn
     for (uint32_t t = 0; t < group.n_trees; ++t) {

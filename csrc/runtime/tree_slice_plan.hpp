@@ -8,14 +8,14 @@
 #include "base/aligned.hpp"
 #include "format/trees.hpp"
 #include "kernels/tree_slice/tree_slice.hpp"
-#include "runtime/tree_columns.hpp"
+#include "plan/tree_columns.hpp"
 
 namespace cordwood::runtime {
 
 /// The distinct questions that the nodes ask, and each node's number among them.
 class SliceConditions {
  public:
-  SliceConditions(const format::TreeArrays& arrays, const TreeColumns& columns);
+  SliceConditions(const format::TreeArrays& arrays, const plan::TreeColumns& columns);
 
   [[nodiscard]] const std::vector<kernels::SliceColumn>& columns() const noexcept {
     return columns_;

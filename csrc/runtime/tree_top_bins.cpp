@@ -4,7 +4,7 @@
 
 namespace cordwood::runtime {
 
-TopBins::TopBins(const TreeColumns& walks, const TreeColumns& tops)
+TopBins::TopBins(const plan::TreeColumns& walks, const plan::TreeColumns& tops)
     : n_columns_(walks.columns().size()) {
   for (uint32_t top = 0; top < tops.columns().size(); ++top) {
     for (uint32_t column = 0; column < n_columns_; ++column) {
@@ -15,8 +15,8 @@ TopBins::TopBins(const TreeColumns& walks, const TreeColumns& tops)
   }
 }
 
-void TopBins::add_part(const TreeColumns& walks, uint32_t column, const TreeColumns& tops,
-                       uint32_t top, bool first) {
+void TopBins::add_part(const plan::TreeColumns& walks, uint32_t column,
+                       const plan::TreeColumns& tops, uint32_t top, bool first) {
   const kernels::BinColumn& fine = walks.columns()[column];
   const kernels::BinColumn& coarse = tops.columns()[top];
   const uint32_t missing = fine.count + 1;  // listed categories, any other, NaN; or ranks, NaN

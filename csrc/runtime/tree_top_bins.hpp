@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "runtime/tree_columns.hpp"
+#include "plan/tree_columns.hpp"
 
 namespace cordwood::runtime {
 
@@ -15,7 +15,7 @@ class TopBins {
  public:
   /// `tops` are planned from some of the nodes that `walks` are planned from. May throw
   /// std::bad_alloc.
-  TopBins(const TreeColumns& walks, const TreeColumns& tops);
+  TopBins(const plan::TreeColumns& walks, const plan::TreeColumns& tops);
 
   /// Column c of the tops goes to `out + c * stride`; `bins` is C-ordered [n_rows, columns of walks].
   void look_up(const uint16_t* bins, uint64_t n_rows, uint64_t stride, uint8_t* out) const noexcept;
@@ -32,8 +32,8 @@ class TopBins {
     uint32_t column;  ///< of the walks
     uint32_t missing;
   };
-  void add_part(const TreeColumns& walks, uint32_t column, const TreeColumns& tops, uint32_t top,
-                bool first);
+  void add_part(const plan::TreeColumns& walks, uint32_t column, const plan::TreeColumns& tops,
+                uint32_t top, bool first);
 
   std::vector<Part> parts_;
   std::vector<size_t> first_part_ = {0};  ///< [columns of the tops + 1]

@@ -83,7 +83,7 @@ void keep_used_cuts(const format::TreeArrays& whole, format::TreeArrays& tops) {
 
 }  // namespace
 
-TreeTops::TreeTops(const format::TreeArrays& tops, TreeColumns&& columns,
+TreeTops::TreeTops(const format::TreeArrays& tops, plan::TreeColumns&& columns,
                    std::vector<uint64_t>&& below)
     : columns_(std::move(columns)),
       conditions_(tops, columns_),
@@ -110,7 +110,7 @@ Result<TreeTops> TreeTops::build(const format::TreeArrays& arrays) noexcept {
     for (uint64_t tree = 0; tree < arrays.attributes.n_trees; ++tree) cutter.cut(tree);
     tops.tree_start.push_back(tops.right.size());
     keep_used_cuts(arrays, tops);
-    Result<TreeColumns> columns = TreeColumns::plan(tops, BinWidth::k8);
+    Result<plan::TreeColumns> columns = plan::TreeColumns::plan(tops, plan::BinWidth::k8);
     CORDWOOD_RETURN_IF_FAILED(columns.status());
     return TreeTops(tops, std::move(*columns), std::move(places_below));
   });

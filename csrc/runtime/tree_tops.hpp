@@ -11,8 +11,8 @@
 
 #include "base/result.hpp"
 #include "format/trees.hpp"
+#include "plan/tree_columns.hpp"
 #include "runtime/dispatch.hpp"
-#include "runtime/tree_columns.hpp"
 #include "runtime/tree_slice_plan.hpp"
 
 namespace cordwood::runtime {
@@ -28,7 +28,7 @@ class TreeTops {
   static Result<TreeTops> build(const format::TreeArrays& arrays) noexcept;
 
   /// Columns to bin, eight bits wide.
-  [[nodiscard]] const TreeColumns& columns() const noexcept { return columns_; }
+  [[nodiscard]] const plan::TreeColumns& columns() const noexcept { return columns_; }
 
   /// Exit of each row from each top, by number. `bins` is [columns][block_rows] and `exits`
   /// [n_trees][block_rows], where `block_rows` is 512 or 64 (tree_slice).
@@ -44,9 +44,10 @@ class TreeTops {
   [[nodiscard]] uint64_t resident_bytes() const noexcept;
 
  private:
-  TreeTops(const format::TreeArrays& tops, TreeColumns&& columns, std::vector<uint64_t>&& below);
+  TreeTops(const format::TreeArrays& tops, plan::TreeColumns&& columns,
+           std::vector<uint64_t>&& below);
 
-  TreeColumns columns_;
+  plan::TreeColumns columns_;
   SliceConditions conditions_;
   SlicePlan slice_;
   std::vector<uint64_t> places_below_;

@@ -5,14 +5,15 @@
 #include <type_traits>
 
 #include "kernels/tree_walk/step.h"
+#include "plan/bin_form.hpp"
+#include "plan/tree_columns.hpp"
+#include "plan/tree_shape.hpp"
+#include "plan/tree_walk_plan.hpp"
 #include "runtime/leaf_rows.hpp"
 #include "runtime/tree_bin_calls.hpp"
-#include "runtime/tree_columns.hpp"
 #include "runtime/tree_row_bins.hpp"
-#include "runtime/tree_shape.hpp"
 #include "runtime/tree_top_bins.hpp"
 #include "runtime/tree_tops.hpp"
-#include "runtime/tree_walk_plan.hpp"
 
 namespace cordwood::runtime {
 namespace {
@@ -47,8 +48,9 @@ class WalkEngine final : public TreeEngine {
   static constexpr bool kBinned = std::is_same_v<Input, uint16_t>;
 
  public:
-  WalkEngine(const format::TreeArrays& arrays, const std::shared_ptr<const TreeColumns>& columns,
-             WalkPlan&& plan, std::optional<TreeTops>&& tops, const KernelRow& kernels)
+  WalkEngine(const format::TreeArrays& arrays,
+             const std::shared_ptr<const plan::TreeColumns>& columns, plan::WalkPlan&& plan,
+             std::optional<TreeTops>&& tops, const KernelRow& kernels)
       : attributes_(arrays.attributes),
         columns_(columns),
         row_bins_(arrays.attributes, columns, kernels),
@@ -63,11 +65,11 @@ class WalkEngine final : public TreeEngine {
     uint64_t first_leaf = 0;
     for (uint64_t tree = 0; tree < attributes_.n_trees; ++tree) {
       first_leaf_.push_back(first_leaf);
-      first_leaf += leaf_count(arrays, tree);
+      first_leaf += plan::leaf_count(arrays, tree);
     }
     // In preorder a leaf's number is its place itself.
     if (attributes_.leaf_numbering != CORDWOOD_NUMBER_PREORDER) {
-      leaf_numbers_ = leaf_numbers(arrays);
+      leaf_numbers_ = plan::leaf_numbers(arrays);
     }
   }
 
@@ -223,7 +225,7 @@ class WalkEngine final : public TreeEngine {
     const kernels::WalkModel model{plan_.nodes.data(), plan_.set_words.data(),
                                    plan_.column_set_bit.data(), plan_.column_set_step.data()};
     const bool below = chunk.exits != nullptr;
-    const WalkDepth depth = count == 1 ? plan_.depths[first] : plan_.all;
+    const plan::WalkDepth depth = count == 1 ? plan_.depths[first] : plan_.all;
     for (uint64_t t = 0; t < count; ++t) {
       uint64_t* starts = chunk.places + t * chunk.n_rows;
       if (below) {
@@ -270,9 +272,9 @@ class WalkEngine final : public TreeEngine {
   }
 
   cordwood_tree_attributes attributes_;
-  std::shared_ptr<const TreeColumns> columns_;
+  std::shared_ptr<const plan::TreeColumns> columns_;
   RowBins<Input> row_bins_;
-  WalkPlan plan_;
+  plan::WalkPlan plan_;
   std::optional<TreeTops> tops_;
   std::optional<TopBins> top_bins_;  ///< where rows are bins
   std::vector<uint32_t> tree_output_;
@@ -286,8 +288,9 @@ class WalkEngine final : public TreeEngine {
 
 template <class Input>
 std::unique_ptr<TreeEngine> make(const format::TreeArrays& arrays,
-                                 const std::shared_ptr<const TreeColumns>& columns, WalkPlan&& plan,
-                                 std::optional<TreeTops>&& tops, const KernelRow& kernels) {
+                                 const std::shared_ptr<const plan::TreeColumns>& columns,
+                                 plan::WalkPlan&& plan, std::optional<TreeTops>&& tops,
+                                 const KernelRow& kernels) {
   if (arrays.attributes.accumulate_type == CORDWOOD_DTYPE_FLOAT32) {
     return std::make_unique<WalkEngine<Input, float>>(arrays, columns, std::move(plan),
                                                       std::move(tops), kernels);
@@ -300,18 +303,18 @@ std::unique_ptr<TreeEngine> make(const format::TreeArrays& arrays,
 
 Result<std::unique_ptr<TreeEngine>> make_walk_engine(
     const format::TreeArrays& arrays, const KernelRow& kernels, bool with_tops,
-    const std::shared_ptr<const TreeColumns>& binned) noexcept {
+    const std::shared_ptr<const plan::TreeColumns>& binned) noexcept {
   return guard_memory("tables of the walk engine", [&]() -> Result<std::unique_ptr<TreeEngine>> {
-    std::shared_ptr<const TreeColumns> columns = binned;
+    std::shared_ptr<const plan::TreeColumns> columns = binned;
     if (columns == nullptr) {
-      Result<TreeColumns> planned = plan_walk_columns(arrays);
+      Result<plan::TreeColumns> planned = plan::plan_walk_columns(arrays);
       CORDWOOD_RETURN_IF_FAILED(planned.status());
-      columns = std::make_shared<const TreeColumns>(std::move(*planned));
+      columns = std::make_shared<const plan::TreeColumns>(std::move(*planned));
     }
-    Result<WalkPlan> plan = WalkPlan::build(arrays, *columns);
+    Result<plan::WalkPlan> plan = plan::WalkPlan::build(arrays, *columns);
     CORDWOOD_RETURN_IF_FAILED(plan.status());
     std::optional<TreeTops> tops;
-    if (with_tops && TreeColumns::categories_fit(arrays, BinWidth::k8)) {
+    if (with_tops && plan::TreeColumns::categories_fit(arrays, plan::BinWidth::k8)) {
       Result<TreeTops> cut = TreeTops::build(arrays);
       CORDWOOD_RETURN_IF_FAILED(cut.status());
       tops.emplace(std::move(*cut));
@@ -324,14 +327,6 @@ Result<std::unique_ptr<TreeEngine>> make_walk_engine(
     }
     return make<double>(arrays, columns, std::move(*plan), std::move(tops), kernels);
   });
-}
-
-Result<TreeColumns> plan_walk_columns(const format::TreeArrays& arrays) noexcept {
-  if (!TreeColumns::categories_fit(arrays, BinWidth::k16)) {
-    return fail(CORDWOOD_STATUS_tree_set_invalid, "walk engine",
-                "a column lists more than 65534 categories, which this build cannot number");
-  }
-  return TreeColumns::plan(arrays, BinWidth::k16);
 }
 
 }  // namespace cordwood::runtime

@@ -5,8 +5,8 @@
 #include <memory>
 
 #include "format/trees.hpp"
+#include "plan/tree_columns.hpp"
 #include "runtime/dispatch.hpp"
-#include "runtime/tree_columns.hpp"
 #include "runtime/tree_engine.hpp"
 
 namespace cordwood::runtime {
@@ -15,9 +15,6 @@ namespace cordwood::runtime {
 /// rows are bins of the columns `binned`, or values where that is null.
 Result<std::unique_ptr<TreeEngine>> make_walk_engine(
     const format::TreeArrays& arrays, const KernelRow& kernels, bool with_tops,
-    const std::shared_ptr<const TreeColumns>& binned = nullptr) noexcept;
-
-/// The columns that it walks on.
-Result<TreeColumns> plan_walk_columns(const format::TreeArrays& arrays) noexcept;
+    const std::shared_ptr<const plan::TreeColumns>& binned = nullptr) noexcept;
 
 }  // namespace cordwood::runtime

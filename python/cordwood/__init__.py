@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cordwood._binned_rows import BinnedRows
 from cordwood._core import __version__, active_isa, available_isas
+from cordwood._model_devices import DeviceAvailability, cuda_available
 from cordwood._model_net import Net
 from cordwood._model_row_net import RowNet
 from cordwood.api import compress, load
@@ -41,6 +42,7 @@ __all__ = [
     "BinnedRows",
     "BinnedRowsError",
     "CordwoodError",
+    "DeviceAvailability",
     "DeviceError",
     "Distilled",
     "FileAccessError",
@@ -66,6 +68,7 @@ __all__ = [
     "active_isa",
     "available_isas",
     "compress",
+    "cuda_available",
     "distill",
     "load",
     "ops",

@@ -72,11 +72,11 @@ class UnsupportedMethodError(CordwoodError, AttributeError, TypeError):
 
 
 class ResourceError(CordwoodError, RuntimeError):
-    """Memory or a thread could not be had."""
+    """Memory, of the host or of a device, or a thread could not be had."""
 
 
 class DeviceError(CordwoodError, RuntimeError):
-    """A device or an instruction set was asked for that this machine does not have."""
+    """A device or an instruction set is not there, or a device failed while it was used."""
 
 
 class FileAccessError(CordwoodError, OSError):

@@ -78,7 +78,7 @@ runtime::RowsView view_of(const std::vector<double>& rows, uint32_t n_features) 
 
 runtime::TreeOperator prepare(const format::FileView& file, const runtime::KernelRow& kernels,
                               runtime::EngineChoice choice) {
-  auto arrays = format::expand_trees(file, runtime::last_trees(file));
+  auto arrays = format::expand_trees(file, plan::last_trees(file));
   require(arrays.status(), "trees");
   auto trees = runtime::TreeOperator::prepare(std::move(*arrays), kernels, choice);
   require(trees.status(), "trees");
@@ -138,9 +138,9 @@ std::vector<Bytes> all_values(const runtime::Program& program, const runtime::Ro
   std::vector<Bytes> answers;
   runtime::Arena arena;
   require(arena.reserve(program.scratch_bytes(rows.n_rows)), "scratch");
-  for (uint32_t value = 0; value < program.values().size(); ++value) {
-    if (program.values()[value].role == CORDWOOD_ROLE_ROWS) continue;
-    const runtime::Target target{.value = value, .leaves = false};
+  for (uint32_t value = 0; value < program.steps().values().size(); ++value) {
+    if (program.steps().values()[value].role == CORDWOOD_ROLE_ROWS) continue;
+    const plan::Target target{.value = value, .leaves = false};
     answers.emplace_back(rows.n_rows * program.target_info(target).row_bytes());
     require(program.run(target, rows, answers.back().data(), arena.bytes()), "program");
   }

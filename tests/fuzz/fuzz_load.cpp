@@ -119,9 +119,9 @@ struct Answer {
   bool operator==(const Answer&) const = default;
 };
 
-Answer answer(const runtime::Program& program, const runtime::Target& target,
+Answer answer(const runtime::Program& program, const plan::Target& target,
               const runtime::RowsView& rows, std::span<std::byte> scratch) {
-  const runtime::ValueInfo info = program.target_info(target);
+  const plan::ValueInfo info = program.target_info(target);
   Answer result;
   if (info.row_bytes() > (uint64_t{1} << 22)) return result;
   result.bytes.resize(kRows * info.row_bytes());
@@ -156,12 +156,12 @@ std::vector<Answer> answers(const runtime::Program& program) {
   runtime::Arena arena;
   if (!arena.reserve(program.scratch_bytes(kRows)).ok()) return all;
   for (const auto& rows : {hard, calm}) {
-    for (uint32_t value = 0; value < program.values().size(); ++value) {
-      if (program.values()[value].role == CORDWOOD_ROLE_ROWS) continue;
+    for (uint32_t value = 0; value < program.steps().values().size(); ++value) {
+      if (program.steps().values()[value].role == CORDWOOD_ROLE_ROWS) continue;
       all.push_back(answer(program, {.value = value, .leaves = false}, rows, arena.bytes()));
     }
     if (program.trees().size() == 1) {
-      const runtime::Target leaves{.value = program.margin_value(), .leaves = true};
+      const plan::Target leaves{.value = program.steps().margin_value(), .leaves = true};
       all.push_back(answer(program, leaves, rows, arena.bytes()));
     }
   }

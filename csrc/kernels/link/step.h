@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/step.h"
+
 #define CORDWOOD_EXP_LOG2E 0x1.71547652b82fep+0
 #define CORDWOOD_EXP_LN2_HIGH 0x1.62e42feep-1 /* 32 bits: its product with n is exact */
 #define CORDWOOD_EXP_LN2_LOW 0x1.a39ef35793c76p-33
@@ -46,7 +48,7 @@ struct cordwood_pair {
   double lo;
 };
 
-static inline double cordwood_power_of_two(int64_t n) {
+CORDWOOD_STEP double cordwood_power_of_two(int64_t n) {
   const uint64_t bits = (uint64_t)(n + 1023) << 52;
   double power;
   memcpy(&power, &bits, sizeof power);
@@ -54,7 +56,7 @@ static inline double cordwood_power_of_two(int64_t n) {
 }
 
 /* exp as a pair whose first half is the rounded answer. */
-static inline struct cordwood_pair cordwood_exp(struct cordwood_pair x) {
+CORDWOOD_STEP struct cordwood_pair cordwood_exp(struct cordwood_pair x) {
   if (x.hi != x.hi) {
     const struct cordwood_pair missing = {x.hi, 0.0};
     return missing;
@@ -96,7 +98,7 @@ static inline struct cordwood_pair cordwood_exp(struct cordwood_pair x) {
 }
 
 /* a * b as a pair (Dekker's product). */
-static inline struct cordwood_pair cordwood_product(double a, double b) {
+CORDWOOD_STEP struct cordwood_pair cordwood_product(double a, double b) {
   const double a_wide = a * CORDWOOD_SPLITTER;
   const double a_high = a_wide - (a_wide - a);
   const double a_low = a - a_high;
@@ -110,7 +112,7 @@ static inline struct cordwood_pair cordwood_product(double a, double b) {
 }
 
 /* a - b as a pair (Knuth's sum, with b negated). */
-static inline struct cordwood_pair cordwood_difference(double a, double b) {
+CORDWOOD_STEP struct cordwood_pair cordwood_difference(double a, double b) {
   const double hi = a - b;
   const double back = hi - a;
   const double lo = (a - (hi - back)) - (b + back);
@@ -119,13 +121,13 @@ static inline struct cordwood_pair cordwood_difference(double a, double b) {
 }
 
 /* a / b, good to one unit in the last place. */
-static inline double cordwood_quotient(struct cordwood_pair a, struct cordwood_pair b) {
+CORDWOOD_STEP double cordwood_quotient(struct cordwood_pair a, struct cordwood_pair b) {
   const double first = a.hi / b.hi;
   return first + (a.lo - first * b.lo) / b.hi;
 }
 
 /* One NaN for all: which of two NaNs an addition keeps is not for a compiler to decide. */
-static inline double cordwood_one_nan(double x) {
+CORDWOOD_STEP double cordwood_one_nan(double x) {
   const uint64_t bits = UINT64_C(0x7ff8000000000000);
   double nan;
   memcpy(&nan, &bits, sizeof nan);
@@ -133,13 +135,13 @@ static inline double cordwood_one_nan(double x) {
 }
 
 /* exp(x). */
-static inline double cordwood_link_exp(double x) {
+CORDWOOD_STEP double cordwood_link_exp(double x) {
   const struct cordwood_pair exact = {x, 0.0};
   return cordwood_one_nan(cordwood_exp(exact).hi);
 }
 
 /* 1 / (1 + exp(-scale x)), by the exponential that cannot overflow. */
-static inline double cordwood_link_sigmoid(double x, double scale) {
+CORDWOOD_STEP double cordwood_link_sigmoid(double x, double scale) {
   const struct cordwood_pair z = cordwood_product(x, scale);
   const int negative = z.hi < 0.0;
   const struct cordwood_pair below = {negative ? z.hi : -z.hi, negative ? z.lo : -z.lo};
@@ -151,14 +153,14 @@ static inline double cordwood_link_sigmoid(double x, double scale) {
 }
 
 /* -2^-x, as an exponential of -x ln 2. */
-static inline double cordwood_link_negative_exp2(double x) {
+CORDWOOD_STEP double cordwood_link_negative_exp2(double x) {
   const struct cordwood_pair z = cordwood_product(-x, CORDWOOD_LN2);
   const struct cordwood_pair whole = {z.hi, z.lo - x * CORDWOOD_LN2_REST};
   return cordwood_one_nan(-cordwood_exp(whole).hi);
 }
 
 /* scale * d: a softmax scales what is left after the maximum. */
-static inline struct cordwood_pair cordwood_scaled(struct cordwood_pair d, double scale) {
+CORDWOOD_STEP struct cordwood_pair cordwood_scaled(struct cordwood_pair d, double scale) {
   if (scale == 1.0) return d;
   const struct cordwood_pair z = cordwood_product(d.hi, scale);
   const struct cordwood_pair scaled = {z.hi, z.lo + d.lo * scale};
@@ -166,7 +168,7 @@ static inline struct cordwood_pair cordwood_scaled(struct cordwood_pair d, doubl
 }
 
 /* One more term of a sum. */
-static inline struct cordwood_pair cordwood_add(struct cordwood_pair total,
+CORDWOOD_STEP struct cordwood_pair cordwood_add(struct cordwood_pair total,
                                                 struct cordwood_pair term) {
   const double sum = total.hi + term.hi;
   const double back = sum - total.hi;

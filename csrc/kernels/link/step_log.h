@@ -28,7 +28,7 @@
 #define CORDWOOD_LOG_C21 (2.0 / 21.0)
 
 /* log(m), m between sqrt(1/2) and sqrt(2). */
-static inline struct cordwood_pair cordwood_log_mantissa(double m) {
+CORDWOOD_STEP struct cordwood_pair cordwood_log_mantissa(double m) {
   const double f = m - 1.0;
   const double s = f / (2.0 + f);
   const double z = s * s;
@@ -45,7 +45,7 @@ static inline struct cordwood_pair cordwood_log_mantissa(double m) {
 }
 
 /* log of a positive finite number that is a pair. */
-static inline struct cordwood_pair cordwood_log(struct cordwood_pair x) {
+CORDWOOD_STEP struct cordwood_pair cordwood_log(struct cordwood_pair x) {
   const int subnormal = x.hi < 0x1p-1022;
   const double normal = subnormal ? x.hi * 0x1p54 : x.hi;
   uint64_t bits;
@@ -66,7 +66,7 @@ static inline struct cordwood_pair cordwood_log(struct cordwood_pair x) {
 }
 
 /* log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)). */
-static inline double cordwood_link_softplus(double x) {
+CORDWOOD_STEP double cordwood_link_softplus(double x) {
   const struct cordwood_pair below = {x < 0.0 ? x : -x, 0.0};
   const struct cordwood_pair e = cordwood_exp(below);
   const double sum = 1.0 + e.hi;
@@ -78,13 +78,13 @@ static inline double cordwood_link_softplus(double x) {
 }
 
 /* Brings p into [lowest, 1 - lowest], as the source of the model does. */
-static inline double cordwood_clip_probability(double p, double lowest) {
+CORDWOOD_STEP double cordwood_clip_probability(double p, double lowest) {
   p = p < lowest ? lowest : p;
   return p > 1.0 - lowest ? 1.0 - lowest : p;
 }
 
 /* scale log(p / (1 - p)) of a clipped p; the quotient is a pair, so that p near 1/2 loses nothing. */
-static inline double cordwood_link_logit(double x, double lowest, double scale) {
+CORDWOOD_STEP double cordwood_link_logit(double x, double lowest, double scale) {
   if (x != x) return cordwood_one_nan(x);
   const double p = cordwood_clip_probability(x, lowest);
   const struct cordwood_pair rest = cordwood_difference(1.0, p);
@@ -98,7 +98,7 @@ static inline double cordwood_link_logit(double x, double lowest, double scale) 
 }
 
 /* log of a clipped p. */
-static inline struct cordwood_pair cordwood_log_probability(double x, double lowest) {
+CORDWOOD_STEP struct cordwood_pair cordwood_log_probability(double x, double lowest) {
   const struct cordwood_pair p = {cordwood_clip_probability(x, lowest), 0.0};
   const struct cordwood_pair missing = {x, 0.0};
   return x == x ? cordwood_log(p) : missing;

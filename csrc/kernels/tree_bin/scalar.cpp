@@ -19,30 +19,19 @@
 namespace cordwood::kernels::scalar {
 namespace {
 
-uint32_t rank(const float* levels, uint32_t depth, float x) {
-  return rank_f32(levels, depth, x);
-}
-uint32_t rank(const double* levels, uint32_t depth, double x) {
-  return rank_f64(levels, depth, x);
-}
-float code(uint32_t rule, float x) {
-  return code_f32(rule, x);
-}
-double code(uint32_t rule, double x) {
-  return code_f64(rule, x);
-}
-
 template <class Float>
 uint32_t bin_one(const BinColumn& column, Float x) {
   const auto* levels = static_cast<const Float*>(column.levels);
-  const Float magnitude = x < 0 ? -x : x;
-  if (x != x || static_cast<double>(magnitude) <= column.zero_band) return column.missing_bin;
-  if (column.category == 0) return rank(levels, column.depth, x);
-  const Float value = code(column.rule, x);
-  const uint32_t position = rank(levels, column.depth, value);
-  const bool found =
-      position < column.count && static_cast<const Float*>(column.sorted)[position] == value;
-  return found ? position : column.other_bin;
+  const auto* sorted = static_cast<const Float*>(column.sorted);
+  const auto bin = [&](auto step) {
+    return step(levels, sorted, column.category, column.depth, column.count, column.missing_bin,
+                column.other_bin, column.rule, column.zero_band, x);
+  };
+  if constexpr (sizeof(Float) == sizeof(float)) {
+    return bin(bin_f32);
+  } else {
+    return bin(bin_f64);
+  }
 }
 
 template <class Float, class Bin>

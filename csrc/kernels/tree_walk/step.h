@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "base/step.h"
+
 #define CORDWOOD_WALK_DISTANCE_MASK 0x3FFFFFFu
 #define CORDWOOD_WALK_LEFT_LEAF_SHIFT 26
 #define CORDWOOD_WALK_RIGHT_LEAF_SHIFT 27
@@ -19,28 +21,28 @@
 #define CORDWOOD_WALK_LEAF_SHIFT 32
 #define CORDWOOD_WALK_ARRIVED_SHIFT 63
 
-static inline uint32_t cordwood_walk_node(uint64_t place) {
+CORDWOOD_STEP uint32_t cordwood_walk_node(uint64_t place) {
   return (uint32_t)place;
 }
 
-static inline uint32_t cordwood_walk_leaf(uint64_t place) {
+CORDWOOD_STEP uint32_t cordwood_walk_leaf(uint64_t place) {
   return (uint32_t)(place >> CORDWOOD_WALK_LEAF_SHIFT) & 0x7FFFFFFFu;
 }
 
-static inline uint32_t cordwood_walk_arrived(uint64_t place) {
+CORDWOOD_STEP uint32_t cordwood_walk_arrived(uint64_t place) {
   return (uint32_t)(place >> CORDWOOD_WALK_ARRIVED_SHIFT);
 }
 
 /* Numeric node: right where bin > rank. NaN is the largest bin, so it goes right by itself; where it
  * goes left both sides are raised by one and the bin wraps to zero. */
-static inline uint32_t cordwood_walk_goes_right(uint64_t node, uint32_t bin) {
+CORDWOOD_STEP uint32_t cordwood_walk_goes_right(uint64_t node, uint32_t bin) {
   const uint32_t rank = (uint32_t)(node >> CORDWOOD_WALK_RANK_SHIFT) & 0xFFFFu;
   const uint32_t raise = (uint32_t)(node >> CORDWOOD_WALK_MISSING_SHIFT) & 1u;
   return ((bin + raise) & 0xFFFFu) > rank + raise ? 1u : 0u;
 }
 
 /* Category node: the bin's bit of the node's set. */
-static inline uint32_t cordwood_walk_set_goes_right(uint64_t node, uint32_t bin,
+CORDWOOD_STEP uint32_t cordwood_walk_set_goes_right(uint64_t node, uint32_t bin,
                                                     const uint64_t* set_words, uint64_t first_bit,
                                                     uint32_t set_step) {
   const uint64_t rank = (node >> CORDWOOD_WALK_RANK_SHIFT) & 0xFFFFu;
@@ -52,7 +54,7 @@ static inline uint32_t cordwood_walk_set_goes_right(uint64_t node, uint32_t bin,
 
 /* The child's place. The left child is the next inner node; the right one comes after as many inner
  * nodes, and has as many leaves to its left, as the distance says. */
-static inline uint64_t cordwood_walk_next(uint64_t node, uint64_t place, uint32_t goes_right) {
+CORDWOOD_STEP uint64_t cordwood_walk_next(uint64_t node, uint64_t place, uint32_t goes_right) {
   const uint64_t distance = node & CORDWOOD_WALK_DISTANCE_MASK;
   const uint64_t moved = goes_right ? distance | distance << CORDWOOD_WALK_LEAF_SHIFT : 1u;
   const uint64_t leaf = (node >> (CORDWOOD_WALK_LEFT_LEAF_SHIFT + goes_right)) & 1u;

@@ -42,6 +42,16 @@ Array part_of(const Array& whole, uint64_t first, uint64_t count, bool entries,
   return part;
 }
 
+/// A failure that names a row or an image of a block, naming it by its place in the batch: `whole` is what
+/// the step reads of that, `first_row` where a block of rows inside the block of entries begins.
+Status counted_from_batch(Status status, const NetStep& step, const Array& whole,
+                          const NetDesk::Origin& origin, uint64_t first_row) noexcept {
+  if (status.code != CORDWOOD_STATUS_nan_refused) return status;
+  const uint64_t parts = parts_of(whole.form.shape, !step.node->row_wise());
+  status.numbers[0] += first_row + parts / origin.entries * origin.entry;
+  return status;
+}
+
 constexpr uint64_t divide_up(uint64_t a, uint64_t b) noexcept {
   return a / b + (a % b != 0);
 }
@@ -165,7 +175,11 @@ Status NetProgram::run_row_chain(const NetChain& chain, std::span<const Array> o
         const bool alone = plan.in_block[operands_[at]] == NetBlock::rows;
         parts[i] = part_of(operands[at], first, count, false, alone);
       }
-      CORDWOOD_RETURN_IF_FAILED(run_step(step, {parts.data(), n_operands}, desk, threads));
+      const Status status = run_step(step, {parts.data(), n_operands}, desk, threads);
+      if (!status.ok()) {
+        return counted_from_batch(status, step, plan.operands[step.first_operand], desk.origin,
+                                  first);
+      }
     }
   }
   return {};
@@ -183,8 +197,11 @@ Status NetProgram::run_steps(uint32_t first, uint32_t end, std::span<const Array
     }
     const NetStep& step = steps_[index];
     if (step.node->shares_input() || step.node->constant() != nullptr) continue;
-    CORDWOOD_RETURN_IF_FAILED(run_step(
-        step, operands.subspan(step.first_operand, step.inputs + step.outputs), desk, threads));
+    const Status status = run_step(
+        step, operands.subspan(step.first_operand, step.inputs + step.outputs), desk, threads);
+    if (!status.ok()) {
+      return counted_from_batch(status, step, plan.operands[step.first_operand], desk.origin, 0);
+    }
   }
   return {};
 }
@@ -199,7 +216,10 @@ Status NetProgram::run_block(const NetChain& chain, uint64_t first, uint64_t cou
     desk.parts[at] = part_of(plan.operands[at], first, count, true, alone);
     if (alone) desk.parts[at].data = desk.blocks.bytes().data() + plan.offsets[value];
   }
-  return run_steps(chain.first, chain.last, desk.parts, desk, plan, threads);
+  desk.origin = {.entry = first, .entries = chain.parts};
+  const Status status = run_steps(chain.first, chain.last, desk.parts, desk, plan, threads);
+  desk.origin = {};
+  return status;
 }
 
 Status NetProgram::run_entry_chain(const NetChain& chain, NetContext& context, const NetPlan& plan,

@@ -76,6 +76,11 @@ struct NetDesk {
   ConvContext images;
   std::vector<Array> parts;   ///< [operands] of the block that runs
   double* seconds = nullptr;  ///< [steps] that a run adds the time of each to; null for no times
+  /// The block of entries that runs, for failures that name a row or an image of the batch.
+  struct Origin {
+    uint64_t entry = 0;    ///< the block's first
+    uint64_t entries = 1;  ///< of the whole batch
+  } origin{};
 };
 
 /// Scratch of one caller at a time. Any net may use it; plans of the last few shapes are kept.

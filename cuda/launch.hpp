@@ -1,0 +1,51 @@
+// Starting kernels, with every failure as a Status.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "cuda/status.hpp"
+
+namespace cordwood::cuda {
+
+/// Shared memory that a block may have without asking for more.
+inline constexpr std::size_t kPlainSharedBytes = std::size_t{48} << 10;
+
+inline constexpr uint32_t kWarp = 32;
+
+struct Launch {
+  dim3 grid;
+  uint32_t threads;
+  std::size_t shared_bytes;
+  cudaStream_t stream;
+  const char* place;  ///< for messages
+};
+
+/// Starts a kernel; it may still run when this returns. An empty grid starts nothing.
+template <class... Parameters, class... Arguments>
+Status launch(void (*kernel)(Parameters...), const Launch& how, Arguments&&... arguments) noexcept {
+  if (how.grid.x == 0 || how.grid.y == 0) return {};
+  if (how.shared_bytes > kPlainSharedBytes) {
+    CORDWOOD_RETURN_IF_CUDA_FAILED(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                                                        cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                                        static_cast<int>(how.shared_bytes)),
+                                   how.place);
+  }
+  cudaLaunchConfig_t config{};
+  config.gridDim = how.grid;
+  config.blockDim = dim3(how.threads);
+  config.dynamicSmemBytes = how.shared_bytes;
+  config.stream = how.stream;
+  CORDWOOD_RETURN_IF_CUDA_FAILED(
+      cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...), how.place);
+  return {};
+}
+
+constexpr uint32_t blocks_for(uint64_t work, uint64_t of_block) noexcept {
+  return static_cast<uint32_t>((work + of_block - 1) / of_block);
+}
+
+}  // namespace cordwood::cuda

@@ -1,0 +1,18 @@
+// Where leaves lie between the kernels that find them and those that answer from them.
+#pragma once
+
+#include <cstdint>
+
+namespace cordwood::cuda {
+
+/// Leaf of tree t that row r reaches, counted from the tree's left: `at[t * pitch + r]`.
+template <class Leaf>
+struct LeafGrid {
+  Leaf* at;
+  uint64_t pitch;  ///< a multiple of kTileRows
+};
+
+/// Rows are padded to so many: the largest tile of any kernel.
+inline constexpr uint64_t kTileRows = 1024;
+
+}  // namespace cordwood::cuda

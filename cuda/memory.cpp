@@ -1,0 +1,89 @@
+#include "cuda/memory.hpp"
+
+#include <cstdint>
+
+#include "cuda/status.hpp"
+
+namespace cordwood::cuda {
+namespace {
+
+constexpr const char* kDevicePlace = "memory of the device";
+constexpr const char* kPinnedPlace = "pinned memory of the host";
+
+/// Bytes rounded up to the granule that the runtime aligns blocks to; 0 where there are too many.
+constexpr std::size_t whole_granules(std::size_t bytes) noexcept {
+  constexpr std::size_t granule = 256;
+  return bytes > SIZE_MAX - granule ? 0 : (bytes + granule - 1) / granule * granule;
+}
+
+/// The Status of an allocation: where memory has run out it says how much was asked for.
+Status of_allocation(cudaError_t error, std::size_t bytes, const char* place) noexcept {
+  if (error != cudaErrorMemoryAllocation) return status_of(error, place);
+  note(error);
+  return fail(CORDWOOD_STATUS_device_out_of_memory, place,
+              "{} bytes could not be had; give fewer rows at a time, or a smaller model", bytes);
+}
+
+Status too_many(std::size_t bytes, const char* place) noexcept {
+  return fail(CORDWOOD_STATUS_device_out_of_memory, place, "{} bytes are more than there can be",
+              bytes);
+}
+
+}  // namespace
+
+Status DeviceBuffer::reserve(std::size_t bytes) noexcept {
+  if (bytes <= size_) return {};
+  const std::size_t wanted = whole_granules(bytes);
+  if (wanted == 0) return too_many(bytes, kDevicePlace);
+  free();  // the old block goes first: both together are never needed
+  void* block = nullptr;
+  const Status status = of_allocation(cudaMalloc(&block, wanted), wanted, kDevicePlace);
+  if (!status.ok()) return status;
+  block_ = static_cast<std::byte*>(block);
+  size_ = wanted;
+  in_stream_ = false;
+  return {};
+}
+
+Status DeviceBuffer::reserve(std::size_t bytes, cudaStream_t stream) noexcept {
+  if (bytes <= size_) return {};
+  const std::size_t wanted = whole_granules(bytes);
+  if (wanted == 0) return too_many(bytes, kDevicePlace);
+  free();
+  void* block = nullptr;
+  const Status status =
+      of_allocation(cudaMallocAsync(&block, wanted, stream), wanted, kDevicePlace);
+  if (!status.ok()) return status;
+  block_ = static_cast<std::byte*>(block);
+  size_ = wanted;
+  stream_ = stream;
+  in_stream_ = true;
+  return {};
+}
+
+void DeviceBuffer::free() noexcept {
+  if (block_ != nullptr) note(in_stream_ ? cudaFreeAsync(block_, stream_) : cudaFree(block_));
+  block_ = nullptr;
+  size_ = 0;
+}
+
+Status PinnedBuffer::reserve(std::size_t bytes) noexcept {
+  if (bytes <= size_) return {};
+  const std::size_t wanted = whole_granules(bytes);
+  if (wanted == 0) return too_many(bytes, kPinnedPlace);
+  free();
+  void* block = nullptr;
+  const Status status = of_allocation(cudaMallocHost(&block, wanted), wanted, kPinnedPlace);
+  if (!status.ok()) return status;
+  block_ = static_cast<std::byte*>(block);
+  size_ = wanted;
+  return {};
+}
+
+void PinnedBuffer::free() noexcept {
+  if (block_ != nullptr) note(cudaFreeHost(block_));
+  block_ = nullptr;
+  size_ = 0;
+}
+
+}  // namespace cordwood::cuda

@@ -1,0 +1,134 @@
+// A packed model on a device: immutable, shared between threads, independent of the file's bytes.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "cuda/device_rows.hpp"
+#include "cuda/memory.hpp"
+#include "cuda/tables.hpp"
+#include "cuda/trees.hpp"
+#include "format/view.hpp"
+#include "plan/bin_form.hpp"
+#include "plan/row_program.hpp"
+#include "plan/tree_range.hpp"
+#include "runtime/backend.h"
+
+namespace cordwood::cuda {
+
+/// Scratch of one caller at a time, and the stream that its calls on rows of the host run on. It stays
+/// with the device of its first call.
+class Context {
+ public:
+  Context() noexcept = default;
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  ~Context();
+
+  /// Makes the stream where there is none yet; the device must be the current one.
+  Status open() noexcept;
+
+  [[nodiscard]] cudaStream_t stream() const noexcept { return stream_; }
+
+  DeviceBuffer rows;    ///< and answers, of the host's calls
+  DeviceBuffer work;    ///< what steps pass on
+  PinnedBuffer packed;  ///< on the way to the device and back
+
+ private:
+  cudaStream_t stream_ = nullptr;
+};
+
+class Model {
+ public:
+  static Result<std::unique_ptr<const Model>> load(const format::FileView& file,
+                                                   const cordwood_tree_range* range,
+                                                   plan::RowForm form, int device) noexcept;
+
+  /// Writes the answer for rows of the host to `out`, C-ordered, in the host's memory.
+  Status run(Context& context, const cordwood_rows& rows, const plan::Target& target,
+             void* out) const noexcept;
+
+  /// Adds the trees of one stage to `margin` and writes what `target` makes of it to `out`; both lie in
+  /// the host's memory.
+  Status run_stage(Context& context, const cordwood_rows& rows, uint64_t stage,
+                   const plan::Target& target, void* margin, void* out) const noexcept;
+
+  /// Bins rows of the host, as the table's `bin` says.
+  Status bin(Context& context, const cordwood_rows& rows, void* out, uint64_t step) const noexcept;
+
+  [[nodiscard]] const plan::RowProgram& steps() const noexcept { return steps_; }
+  [[nodiscard]] const std::optional<plan::BinForm>& binning() const noexcept { return binning_; }
+  [[nodiscard]] const DeviceTrees& trees() const noexcept { return *trees_.back(); }
+  [[nodiscard]] plan::ValueInfo target_info(const plan::Target& target) const noexcept;
+  [[nodiscard]] uint64_t n_stages() const noexcept { return n_stages_; }
+  [[nodiscard]] uint64_t n_trees() const noexcept;
+  [[nodiscard]] uint64_t resident_bytes() const noexcept;
+  /// Columns that rows have: features, or columns of bins.
+  [[nodiscard]] uint64_t n_features() const noexcept;
+  [[nodiscard]] int device() const noexcept { return device_; }
+  [[nodiscard]] const char* processor() const noexcept { return processor_.c_str(); }
+
+ private:
+  /// One part of a batch: what its steps are given, on the device.
+  struct Pass {
+    DeviceRows rows{};
+    const void* given = nullptr;  ///< sums of trees before, where a route starts from those
+    std::byte* work = nullptr;    ///< first what was refused, then scratch
+    cudaStream_t stream = nullptr;
+  };
+
+  /// One part of the host's batch.
+  struct Leg {
+    Pass pass{};
+    uint64_t first = 0;         ///< row of the batch
+    std::byte* here = nullptr;  ///< pinned room besides the rows, and its like on the device
+    std::byte* there = nullptr;
+  };
+
+  Model(plan::RowProgram&& steps, int device) : steps_(std::move(steps)), device_(device) {}
+  Status prepare(const format::FileView& file, const cordwood_tree_range* range,
+                 plan::RowForm form);
+  Status prepare_stages(const format::TreeArrays& all, const cordwood_tree_range& range);
+  Status add_groups();
+  Status read_device();
+
+  Status check(const cordwood_rows& rows) const noexcept;
+  template <class Work>
+  Status for_legs(Context& context, const cordwood_rows& rows, uint64_t more,
+                  Work&& work) const noexcept;
+  Status finish(Context& context, const Leg& leg, uint64_t bytes,
+                uint64_t first_row) const noexcept;
+
+  /// Starts the search for values that a source refuses.
+  Status judge(const Pass& pass) const noexcept;
+  [[nodiscard]] bool refuses() const noexcept;
+  Status answer(const plan::Target& target, const Pass& pass, void* out) const noexcept;
+  Status run_route(const plan::Route& route, const Pass& pass, void* out) const noexcept;
+  Status run_step(uint32_t number, const Pass& pass, const void* input, const void* start,
+                  void* out, std::byte* scratch) const noexcept;
+
+  [[nodiscard]] uint64_t tree_scratch_bytes(uint64_t n_rows) const noexcept;
+  [[nodiscard]] uint64_t work_bytes(uint64_t n_rows) const noexcept;
+  /// Rows of a pass over a batch of so many.
+  [[nodiscard]] uint64_t pass_rows(uint64_t n_rows) const noexcept;
+
+  plan::RowProgram steps_;
+  int device_;
+  DeviceLimits limits_;
+  std::string processor_;
+  std::vector<std::unique_ptr<DeviceTrees>> trees_;
+  std::vector<std::unique_ptr<DeviceTrees>> later_;  ///< the trees of every stage but the first
+  std::optional<plan::BinForm> binning_;
+  TableBlock groups_;
+  std::vector<std::size_t> group_place_;  ///< by step
+  uint64_t n_stages_ = 0;
+};
+
+}  // namespace cordwood::cuda
