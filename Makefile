@@ -13,7 +13,7 @@ MADE   := $(VENV)/.cordwood
 NATIVE := pyproject.toml CMakeLists.txt $(wildcard cmake/*) \
   $(shell find csrc cuda -name '*.[ch]pp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
 
-.PHONY: help build cuda demo test test-full test-sources bench bench-peers bench-ops lint format fuzz clean
+.PHONY: help build cuda nvcc demo test test-full test-sources bench bench-peers bench-ops lint format fuzz clean
 
 help:
 	@echo "make demo | test | test-full | test-sources | bench | bench-peers | bench-ops | lint | format | build | cuda | fuzz | clean"
@@ -36,8 +36,8 @@ $(MADE)/extra-%: $(MADE)/venv pyproject.toml
 
 build: $(MADE)/build
 
-# `make build` builds cordwood._cuda, too, where it finds an nvcc. This target insists on it, and gets
-# one where there is none. A build folder keeps its compiler: pip's has one of its own beside another.
+# `make build` builds cordwood._cuda, too, where it finds an nvcc. `make cuda` insists on it, and gets one
+# where PATH has none. A build folder keeps its compiler: pip's has one of its own beside another.
 NVCC := $(shell command -v nvcc)
 ifeq ($(CUDA_COMPILER),pip)
 cuda: export SKBUILD_BUILD_DIR = build/pip-nvcc
@@ -49,6 +49,9 @@ cuda: export SKBUILD_CMAKE_DEFINE := $(if $(SKBUILD_CMAKE_DEFINE),$(SKBUILD_CMAK
 cuda: $(MADE)/venv $(if $(NVCC),,$(MADE)/nvcc)
 	$(PYTHON) -m pip install -q --no-build-isolation -e .
 	@touch $(MADE)/build
+
+# pip's compiler where PATH has none, for a `make build` that follows.
+nvcc: $(if $(NVCC),,$(MADE)/nvcc)
 
 $(MADE)/nvcc: $(MADE)/venv cmake/nvcc.txt
 	$(PYTHON) -m pip install -q -r cmake/nvcc.txt

@@ -21,8 +21,11 @@ PATH, or its pip packages with `make cuda`, or name the compiler in the environm
 # nothing. A macro: languages are turned on in the scope of a file.
 macro(cordwood_enable_cuda)
   set(CORDWOOD_CUDA_MISSING "")
-  if(NOT CMAKE_CUDA_COMPILER) # what was not found before may be there now
+  # What was not found before may be there now, and the other way round.
+  if(NOT CMAKE_CUDA_COMPILER OR
+     (IS_ABSOLUTE "${CMAKE_CUDA_COMPILER}" AND NOT EXISTS "${CMAKE_CUDA_COMPILER}"))
     unset(CMAKE_CUDA_COMPILER CACHE)
+    unset(CORDWOOD_NVCC CACHE)
   endif()
   if(NOT DEFINED CMAKE_CUDA_COMPILER)
     if(NOT "$ENV{CUDACXX}" STREQUAL "")
@@ -84,11 +87,11 @@ function(cordwood_cuda_module)
   set_target_properties(_cuda PROPERTIES
     CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_EXTENSIONS OFF
     CUDA_RUNTIME_LIBRARY Static CUDA_RESOLVE_DEVICE_SYMBOLS ON)
-  # Contracting a*b+c into one rounding changes results, on the device as on the host. A spill is a
-  # warning; ptxas' other reports go to a file beside each object, which tests read.
+  # Contracting a*b+c into one rounding changes results, on the device as on the host. What
+  # ptxas reports of each kernel is kept beside its object.
   target_compile_options(_cuda PRIVATE
     $<$<COMPILE_LANGUAGE:CXX>:-ffunction-sections -fdata-sections>
-    "$<$<COMPILE_LANGUAGE:CUDA>:-fmad=false;--threads=0;-Xptxas=-v,-warn-spills>"
+    "$<$<COMPILE_LANGUAGE:CUDA>:-fmad=false;--threads=0;-Xptxas=-v>"
     "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-ffp-contract=off,-Wall,-Wextra,-Wconversion,-Wshadow>"
     "$<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${CORDWOOD_WERROR}>>:-Werror=all-warnings;-Xcompiler=-Werror>")
   set_target_properties(_cuda PROPERTIES

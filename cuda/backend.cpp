@@ -7,9 +7,9 @@
 #include <span>
 
 #include "cuda/availability.hpp"
-#include "cuda/device_guard.hpp"
 #include "cuda/device_name.hpp"
 #include "cuda/model.hpp"
+#include "cuda/status.hpp"
 #include "format/view.hpp"
 
 namespace cordwood::cuda {
@@ -49,7 +49,9 @@ Status load_model(std::span<const std::byte> bytes, const cordwood_tree_range* t
     return fail(CORDWOOD_STATUS_output_not_available, "model",
                 "it is a net; this build runs models of trees on the device, load it for the cpu");
   }
-  Result<std::unique_ptr<const Model>> made = Model::load(*file, trees, form, kDevice);
+  int device = kDevice;
+  CORDWOOD_RETURN_IF_CUDA_FAILED(cudaGetDevice(&device), "device");
+  Result<std::unique_ptr<const Model>> made = Model::load(*file, trees, form, device);
   if (!made) return made.status();
   return guard_memory("model", [&]() -> Status {
     auto loaded = std::make_unique<Loaded>();
@@ -85,6 +87,7 @@ void describe(const cordwood_backend_model* model, cordwood_facts* facts) noexce
   facts->processor = self.model->processor();
   facts->engine = self.model->trees().engine();
   facts->engine_reason = self.model->trees().engine_reason();
+  facts->ordinal = static_cast<uint32_t>(self.model->device());
   for (std::size_t target = 0; target < self.targets.size(); ++target) {
     if (!self.targets[target]) continue;
     const plan::ValueInfo value = self.model->target_info(*self.targets[target]);
@@ -152,6 +155,16 @@ int32_t bin(const cordwood_backend_model* model, cordwood_backend_context* conte
   return answer(reveal(model).model->bin(reveal(context), *rows, out, step), why);
 }
 
+int32_t run_there(const cordwood_backend_model* model, cordwood_backend_context* context,
+                  const cordwood_rows* rows, uint32_t target, void* out, uint64_t stream,
+                  cordwood_message* why) noexcept {
+  const Loaded& self = reveal(model);
+  const Result<plan::Target> wanted = target_of(self, target, false);
+  if (!wanted) return answer(wanted.status(), why);
+  auto* const order = reinterpret_cast<cudaStream_t>(static_cast<uintptr_t>(stream));
+  return answer(self.model->run_there(reveal(context), *rows, *wanted, out, order), why);
+}
+
 constexpr cordwood_backend kBackend = {.abi_version = CORDWOOD_BACKEND_ABI,
                                        .struct_bytes = sizeof(cordwood_backend),
                                        .name = CORDWOOD_CUDA_DEVICE,
@@ -166,7 +179,8 @@ constexpr cordwood_backend kBackend = {.abi_version = CORDWOOD_BACKEND_ABI,
                                        .load_binned = load_binned,
                                        .bin = bin,
                                        .shape_net = nullptr,
-                                       .run_net = nullptr};
+                                       .run_net = nullptr,
+                                       .run_there = run_there};
 
 }  // namespace
 }  // namespace cordwood::cuda

@@ -8,21 +8,6 @@
 
 namespace cordwood::cuda {
 
-Context::~Context() {
-  if (stream_ != nullptr) note(cudaStreamSynchronize(stream_));
-  // Blocks in the stream's order go before the stream.
-  work = {};
-  rows = {};
-  if (stream_ != nullptr) note(cudaStreamDestroy(stream_));
-}
-
-Status Context::open() noexcept {
-  if (stream_ != nullptr) return {};
-  CORDWOOD_RETURN_IF_CUDA_FAILED(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking),
-                                 "stream of a caller");
-  return {};
-}
-
 Result<std::unique_ptr<const Model>> Model::load(const format::FileView& file,
                                                  const cordwood_tree_range* range,
                                                  plan::RowForm form, int device) noexcept {

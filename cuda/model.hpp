@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "cuda/context.hpp"
 #include "cuda/device_rows.hpp"
-#include "cuda/memory.hpp"
 #include "cuda/tables.hpp"
 #include "cuda/trees.hpp"
 #include "format/view.hpp"
@@ -23,30 +23,9 @@
 
 namespace cordwood::cuda {
 
-/// Scratch of one caller at a time, and the stream that its calls on rows of the host run on. It stays
-/// with the device of its first call.
-class Context {
- public:
-  Context() noexcept = default;
-  Context(const Context&) = delete;
-  Context& operator=(const Context&) = delete;
-  ~Context();
-
-  /// Makes the stream where there is none yet; the device must be the current one.
-  Status open() noexcept;
-
-  [[nodiscard]] cudaStream_t stream() const noexcept { return stream_; }
-
-  DeviceBuffer rows;    ///< and answers, of the host's calls
-  DeviceBuffer work;    ///< what steps pass on
-  PinnedBuffer packed;  ///< on the way to the device and back
-
- private:
-  cudaStream_t stream_ = nullptr;
-};
-
 class Model {
  public:
+  /// Loads on a device, which `cudaSetDevice` counts.
   static Result<std::unique_ptr<const Model>> load(const format::FileView& file,
                                                    const cordwood_tree_range* range,
                                                    plan::RowForm form, int device) noexcept;
@@ -54,6 +33,11 @@ class Model {
   /// Writes the answer for rows of the host to `out`, C-ordered, in the host's memory.
   Status run(Context& context, const cordwood_rows& rows, const plan::Target& target,
              void* out) const noexcept;
+
+  /// The same for rows and an answer of the device, in the order of a stream. Returns before the answer is
+  /// there, unless the source refuses values: then it waits, to name one.
+  Status run_there(Context& context, const cordwood_rows& rows, const plan::Target& target,
+                   void* out, cudaStream_t stream) const noexcept;
 
   /// Adds the trees of one stage to `margin` and writes what `target` makes of it to `out`; both lie in
   /// the host's memory.
@@ -101,10 +85,8 @@ class Model {
 
   Status check(const cordwood_rows& rows) const noexcept;
   template <class Work>
-  Status for_legs(Context& context, const cordwood_rows& rows, uint64_t more,
-                  Work&& work) const noexcept;
-  Status finish(Context& context, const Leg& leg, uint64_t bytes,
-                uint64_t first_row) const noexcept;
+  Status for_legs(Desk& desk, const cordwood_rows& rows, uint64_t more, Work&& work) const noexcept;
+  Status finish(Desk& desk, const Leg& leg, uint64_t bytes, uint64_t first_row) const noexcept;
 
   /// Starts the search for values that a source refuses.
   Status judge(const Pass& pass) const noexcept;

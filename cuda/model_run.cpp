@@ -36,6 +36,24 @@ Status link_as(const plan::Step& step, const plan::ValueInfo& source, const void
                       stream);
 }
 
+/// Refuses memory that is not the device's.
+Status check_place(const void* at, int device, const char* place) noexcept {
+  cudaPointerAttributes attributes{};
+  CORDWOOD_RETURN_IF_CUDA_FAILED(cudaPointerGetAttributes(&attributes, at), place);
+  if (attributes.type == cudaMemoryTypeManaged) return {};
+  if (attributes.type != cudaMemoryTypeDevice) {
+    return fail(CORDWOOD_STATUS_device_not_available, place,
+                "an address of the host's memory, expected one of device {}; pass the array of the "
+                "host itself, which is copied",
+                device);
+  }
+  if (attributes.device == device) return {};
+  return fail(CORDWOOD_STATUS_device_not_available, place,
+              "in the memory of device {}, the model is on device {}; copy them there, or load the "
+              "model where they are",
+              attributes.device, device);
+}
+
 }  // namespace
 
 Status Model::check(const cordwood_rows& rows) const noexcept {
@@ -79,30 +97,30 @@ uint64_t Model::pass_rows(uint64_t n_rows) const noexcept {
 
 /// Calls `work(leg)` for each pass over the batch, with room for `more` bytes a row besides the rows.
 template <class Work>
-Status Model::for_legs(Context& context, const cordwood_rows& rows, uint64_t more,
+Status Model::for_legs(Desk& desk, const cordwood_rows& rows, uint64_t more,
                        Work&& work) const noexcept {
   CORDWOOD_RETURN_IF_FAILED(check(rows));
   const DeviceGuard guard(device_);
   CORDWOOD_RETURN_IF_FAILED(guard.status());
-  CORDWOOD_RETURN_IF_FAILED(context.open());
+  CORDWOOD_RETURN_IF_FAILED(desk.open());
   const uint64_t most = pass_rows(rows.n_rows);
   const uint64_t rows_end = kLine + whole_lines(packed_bytes(rows, most));
   const uint64_t bytes = rows_end + most * more + kLine;
-  CORDWOOD_RETURN_IF_FAILED(context.packed.reserve(bytes));
-  CORDWOOD_RETURN_IF_FAILED(context.rows.reserve(bytes, context.stream()));
-  CORDWOOD_RETURN_IF_FAILED(context.work.reserve(work_bytes(most), context.stream()));
-  std::byte* const here = context.packed.data();
-  std::byte* const there = context.rows.data();
+  CORDWOOD_RETURN_IF_FAILED(desk.packed.reserve(bytes));
+  CORDWOOD_RETURN_IF_FAILED(desk.rows.reserve(bytes, desk.stream()));
+  CORDWOOD_RETURN_IF_FAILED(desk.work.reserve(work_bytes(most), desk.stream()));
+  std::byte* const here = desk.packed.data();
+  std::byte* const there = desk.rows.data();
   for (uint64_t first = 0; first < rows.n_rows; first += most) {
     const uint64_t count = std::min(most, rows.n_rows - first);
-    Leg leg{.pass = {.work = context.work.data(), .stream = context.stream()},
+    Leg leg{.pass = {.work = desk.work.data(), .stream = desk.stream()},
             .first = first,
             .here = here + rows_end,
             .there = there + rows_end};
     leg.pass.rows = pack_rows(rows, first, count, here + kLine, there + kLine);
     CORDWOOD_RETURN_IF_CUDA_FAILED(
         cudaMemcpyAsync(there + kLine, here + kLine, packed_bytes(rows, count),
-                        cudaMemcpyHostToDevice, context.stream()),
+                        cudaMemcpyHostToDevice, desk.stream()),
         "rows");
     CORDWOOD_RETURN_IF_FAILED(judge(leg.pass));
     CORDWOOD_RETURN_IF_FAILED(work(leg));
@@ -111,18 +129,20 @@ Status Model::for_legs(Context& context, const cordwood_rows& rows, uint64_t mor
 }
 
 /// Brings `bytes` of a leg back, waits for them, and says whether a value was refused.
-Status Model::finish(Context& context, const Leg& leg, uint64_t bytes,
+Status Model::finish(Desk& desk, const Leg& leg, uint64_t bytes,
                      uint64_t first_row) const noexcept {
-  auto* const refused = context.packed.as<uint64_t>();
+  auto* const refused = desk.packed.as<uint64_t>();
   *refused = kNothingRefused;
   if (refuses()) {
     CORDWOOD_RETURN_IF_CUDA_FAILED(cudaMemcpyAsync(refused, leg.pass.work, sizeof *refused,
                                                    cudaMemcpyDeviceToHost, leg.pass.stream),
                                    "judging of rows");
   }
-  CORDWOOD_RETURN_IF_CUDA_FAILED(
-      cudaMemcpyAsync(leg.here, leg.there, bytes, cudaMemcpyDeviceToHost, leg.pass.stream),
-      "answers");
+  if (bytes != 0) {
+    CORDWOOD_RETURN_IF_CUDA_FAILED(
+        cudaMemcpyAsync(leg.here, leg.there, bytes, cudaMemcpyDeviceToHost, leg.pass.stream),
+        "answers");
+  }
   CORDWOOD_RETURN_IF_CUDA_FAILED(cudaStreamSynchronize(leg.pass.stream), "answers");
   if (*refused == kNothingRefused) return {};
   const uint64_t row = first_row + leg.first + (*refused >> 32);
@@ -145,13 +165,47 @@ Status Model::judge(const Pass& pass) const noexcept {
 Status Model::run(Context& context, const cordwood_rows& rows, const plan::Target& target,
                   void* out) const noexcept {
   const uint64_t row_bytes = target_info(target).row_bytes();
-  return for_legs(context, rows, row_bytes, [&](const Leg& leg) -> Status {
+  const Result<Desk*> desk = context.desk(device_);
+  if (!desk) return desk.status();
+  return for_legs(**desk, rows, row_bytes, [&](const Leg& leg) -> Status {
     const uint64_t bytes = leg.pass.rows.n_rows * row_bytes;
     CORDWOOD_RETURN_IF_FAILED(answer(target, leg.pass, leg.there));
-    CORDWOOD_RETURN_IF_FAILED(finish(context, leg, bytes, rows.first_row));
+    CORDWOOD_RETURN_IF_FAILED(finish(**desk, leg, bytes, rows.first_row));
     std::memcpy(static_cast<std::byte*>(out) + leg.first * row_bytes, leg.here, bytes);
     return {};
   });
+}
+
+Status Model::run_there(Context& context, const cordwood_rows& rows, const plan::Target& target,
+                        void* out, cudaStream_t stream) const noexcept {
+  CORDWOOD_RETURN_IF_FAILED(check(rows));
+  if (rows.n_rows == 0) return {};
+  const DeviceGuard guard(device_);
+  CORDWOOD_RETURN_IF_FAILED(guard.status());
+  CORDWOOD_RETURN_IF_FAILED(check_place(rows.data, device_, "rows"));
+  CORDWOOD_RETURN_IF_FAILED(check_place(out, device_, "answer"));
+  const Result<Desk*> desk = context.desk(device_);
+  if (!desk) return desk.status();
+  CORDWOOD_RETURN_IF_FAILED((*desk)->packed.reserve(kLine));
+  const uint64_t most = pass_rows(rows.n_rows);
+  DeviceBuffer work;  // in the stream's order: other calls may use other streams
+  CORDWOOD_RETURN_IF_FAILED(work.reserve(work_bytes(most), stream));
+  const uint64_t row_bytes = target_info(target).row_bytes();
+  for (uint64_t first = 0; first < rows.n_rows; first += most) {
+    Leg leg{.pass = {.work = work.data(), .stream = stream}, .first = first};
+    leg.pass.rows = {
+        .data = static_cast<const char*>(rows.data) + static_cast<int64_t>(first) * rows.row_stride,
+        .row_stride = rows.row_stride,
+        .column_stride = rows.column_stride,
+        .n_rows = std::min(most, rows.n_rows - first),
+        .n_features = rows.n_features,
+        .dtype = rows.dtype};
+    CORDWOOD_RETURN_IF_FAILED(judge(leg.pass));
+    CORDWOOD_RETURN_IF_FAILED(
+        answer(target, leg.pass, static_cast<std::byte*>(out) + first * row_bytes));
+    if (refuses()) CORDWOOD_RETURN_IF_FAILED(finish(**desk, leg, 0, rows.first_row));
+  }
+  return {};
 }
 
 Status Model::run_stage(Context& context, const cordwood_rows& rows, uint64_t stage,
@@ -167,7 +221,9 @@ Status Model::run_stage(Context& context, const cordwood_rows& rows, uint64_t st
   const plan::Target sums{steps_.margin_value(), false};
   const uint64_t sum_bytes = target_info(sums).row_bytes();
   const uint64_t row_bytes = target_info(target).row_bytes();
-  return for_legs(context, rows, sum_bytes + row_bytes, [&](const Leg& leg) -> Status {
+  const Result<Desk*> desk = context.desk(device_);
+  if (!desk) return desk.status();
+  return for_legs(**desk, rows, sum_bytes + row_bytes, [&](const Leg& leg) -> Status {
     const uint64_t n_rows = leg.pass.rows.n_rows;
     auto* const sums_here = static_cast<std::byte*>(margin) + leg.first * sum_bytes;
     std::byte* const answer_there = leg.there + n_rows * sum_bytes;
@@ -189,7 +245,7 @@ Status Model::run_stage(Context& context, const cordwood_rows& rows, uint64_t st
           run_route(steps_.route_from_margin(target.value), rest, answer_there));
     }
     CORDWOOD_RETURN_IF_FAILED(
-        finish(context, leg, n_rows * (sum_bytes + (same ? 0 : row_bytes)), rows.first_row));
+        finish(**desk, leg, n_rows * (sum_bytes + (same ? 0 : row_bytes)), rows.first_row));
     std::memcpy(sums_here, leg.here, n_rows * sum_bytes);
     std::memcpy(static_cast<std::byte*>(out) + leg.first * row_bytes,
                 same ? leg.here : leg.here + n_rows * sum_bytes, n_rows * row_bytes);
@@ -205,10 +261,12 @@ Status Model::bin(Context& context, const cordwood_rows& rows, void* out,
   }
   const uint64_t n_columns = binning_->n_columns();
   const uint32_t bin_bytes = binning_->bin_bytes();
-  return for_legs(context, rows, n_columns * bin_bytes, [&](const Leg& leg) -> Status {
+  const Result<Desk*> desk = context.desk(device_);
+  if (!desk) return desk.status();
+  return for_legs(**desk, rows, n_columns * bin_bytes, [&](const Leg& leg) -> Status {
     const uint64_t n_rows = leg.pass.rows.n_rows;
     CORDWOOD_RETURN_IF_FAILED(trees().bin(leg.pass.rows, leg.there, n_rows, leg.pass.stream));
-    CORDWOOD_RETURN_IF_FAILED(finish(context, leg, n_rows * n_columns * bin_bytes, rows.first_row));
+    CORDWOOD_RETURN_IF_FAILED(finish(**desk, leg, n_rows * n_columns * bin_bytes, rows.first_row));
     if (bin_bytes == 1) {
       for (uint64_t c = 0; c < n_columns; ++c) {
         std::memcpy(static_cast<std::byte*>(out) + c * step + leg.first, leg.here + c * n_rows,

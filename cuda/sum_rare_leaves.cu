@@ -26,7 +26,7 @@ __device__ double linear_answer(const LinearTables& linear, const DeviceRows& ro
   return missing ? plain : sum;
 }
 
-template <class Leaf, class Sum>
+template <class Leaf, class Sum, class Float>
 __global__ void __launch_bounds__(kThreads)
     linear_kernel(const LeafTables<Sum> tables, const LinearTables linear, const DeviceRows rows,
                   const plan::LoadRule rule, const LeafGrid<Leaf> leaves, const Sum* start,
@@ -42,9 +42,7 @@ __global__ void __launch_bounds__(kThreads)
     const uint32_t leaf = tables.first_leaf[tree] + leaves.at[tree * leaves.pitch + row];
     const uint32_t leaf_row = tables.leaf_row[leaf];
     const auto plain = static_cast<double>(tables.values[leaf_row]);
-    sum += static_cast<Sum>(linear.wide
-                                ? linear_answer<double>(linear, rows, rule, row, leaf_row, plain)
-                                : linear_answer<float>(linear, rows, rule, row, leaf_row, plain));
+    sum += static_cast<Sum>(linear_answer<Float>(linear, rows, rule, row, leaf_row, plain));
   }
   if (sum != sum) sum = static_cast<Sum>(nan(""));  // infinite values may have cancelled
   out[at] = tables.divisor != 0 ? sum / tables.divisor : sum;
@@ -118,7 +116,9 @@ Status sum_linear_leaves(const LeafTables<Sum>& tables, const LinearTables& line
                          const LeafGrid<Leaf>& leaves, const Sum* start, Sum* out,
                          cudaStream_t stream) noexcept {
   const Launch how = rows_each(rows.n_rows, tables.n_outputs, "sums of linear leaves", stream);
-  return launch(linear_kernel<Leaf, Sum>, how, tables, linear, rows, rule, leaves, start, out);
+  const auto kernel =
+      linear.wide ? linear_kernel<Leaf, Sum, double> : linear_kernel<Leaf, Sum, float>;
+  return launch(kernel, how, tables, linear, rows, rule, leaves, start, out);
 }
 
 template <class Leaf, class Sum>

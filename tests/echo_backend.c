@@ -184,7 +184,8 @@ static const struct cordwood_backend table = {CORDWOOD_BACKEND_ABI,
                                               NULL, /* takes no binned rows */
                                               NULL,
                                               NULL, /* runs no nets */
-                                              NULL};
+                                              NULL,
+                                              NULL}; /* has no memory of its own */
 
 const struct cordwood_backend* echo_table(void) {
   return &table;

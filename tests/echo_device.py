@@ -21,7 +21,7 @@ FUNCTIONS = (
     "availability", "load", "release", "describe", "context_create", "context_free", "run", "stage",
 )  # fmt: skip
 
-OPTIONAL = ("load_binned", "bin")
+OPTIONAL = ("load_binned", "bin", "shape_net", "run_net", "run_there")
 """Functions that a device may lack, as this one does."""
 
 _kept: list[Any] = []

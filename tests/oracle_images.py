@@ -156,6 +156,6 @@ def finish(y: Floats, residual: Floats | None, cut: tuple[float, float] | None) 
     if residual is not None:
         y = y + residual
     if cut is not None:
-        y = np.where(y > np.float32(cut[0]), y, np.float32(cut[0]))
-        y = np.where(y < np.float32(cut[1]), y, np.float32(cut[1]))
+        y = np.where(y <= np.float32(cut[0]), np.float32(cut[0]), y)
+        y = np.where(y >= np.float32(cut[1]), np.float32(cut[1]), y)
     return y.astype(np.float32)

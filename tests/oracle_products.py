@@ -226,6 +226,6 @@ def _finish(
     if residual is not None:
         y = y + residual
     if cut is not None:
-        y = np.where(y > np.float32(cut[0]), y, np.float32(cut[0]))
-        y = np.where(y < np.float32(cut[1]), y, np.float32(cut[1]))
+        y = np.where(y <= np.float32(cut[0]), np.float32(cut[0]), y)
+        y = np.where(y >= np.float32(cut[1]), np.float32(cut[1]), y)
     return np.asarray(y, dtype=np.float32)

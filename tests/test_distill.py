@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import RidgeClassifier
@@ -229,3 +230,119 @@ def test_objects_that_are_refused() -> None:
     many = RandomForestClassifier(3).fit(ROWS, (ROWS[:, :2] > 0).astype(int))
     with pytest.raises(cw.InputError, match="the teacher has 2 outputs with classes"):
         cw.distill(many, student(6, 2), ROWS)
+
+
+def fitted() -> Any:
+    return RandomForestRegressor(5, random_state=0).fit(ROWS, ROWS[:, 0])
+
+
+def test_data_that_no_student_reads_is_named() -> None:
+    rows = ROWS[:200].copy()
+    rows[7, 3] = np.nan
+    forest = fitted()
+    net = student(6, 1)
+    before = [value.clone() for value in net.state_dict().values()]
+    with pytest.raises(cw.InputError, match="row 7 of data holds NaN or an infinity"):
+        cw.distill(forest, net, rows, epochs=3)
+    assert all(map(torch.equal, net.state_dict().values(), before))
+    filled = nn.Sequential(Filled(), *net)
+    assert np.isfinite(cw.distill(forest, filled, rows, epochs=2).agreement)
+
+
+class Filled(nn.Module):
+    """A first layer that reads NaN as 0."""
+
+    def forward(self, x: Any) -> Any:
+        return x.nan_to_num()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        (ROWS[i : i + 9] for i in range(3)),
+        [ROWS[:20], ROWS[20:50]],
+        scipy.sparse.csr_matrix(ROWS[:20]),
+    ],
+)
+def test_data_that_is_no_array_is_refused(data: Any) -> None:
+    forest = fitted()
+    with pytest.raises(cw.InputTypeError, match="expected one array of rows of numbers; join"):
+        cw.distill(forest, student(6, 1), data)
+
+
+def test_students_that_cannot_be_trained_are_refused() -> None:
+    forest = fitted()
+    with pytest.raises(cw.InputError, match=r"parameters of torch\.bfloat16, expected torch\.floa"):
+        cw.distill(forest, student(6, 1).bfloat16(), ROWS)
+    with pytest.raises(cw.InputError, match="no parameters to train, none at least that requires"):
+        cw.distill(forest, student(6, 1).requires_grad_(requires_grad=False), ROWS)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_mode_of_the_caller_does_not_keep_a_student_from_learning(mode: Any) -> None:
+    forest = fitted()
+    wanted = cw.distill(forest, student(6, 1), ROWS, epochs=2)
+    net = student(6, 1)
+    with mode():
+        assert cw.distill(forest, net, ROWS, epochs=2).history == wanted.history
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e30])
+def test_numbers_of_any_size_are_learned(size: float) -> None:
+    class Scaled(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x * size
+
+    class Teacher:
+        def predict(self, rows: Any) -> Any:
+            return rows[:, 0] * size
+
+    net = nn.Sequential(student(6, 1), Scaled())
+    made = cw.distill(Teacher(), net, ROWS, epochs=40)
+    assert made.history[-1]["held_out"] < made.history[0]["held_out"] < 10
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"epochs": 1.5}, "epochs is 1.5, expected 1 or more, a whole number"),
+        ({"batch_size": "32"}, "batch_size is '32', expected 2 or more"),
+        ({"learning_rate": float("inf")}, "learning_rate is inf, expected above 0"),
+        ({"seed": None}, "seed is None, expected a whole number"),
+        ({"patience": True}, "patience is True, expected 1 or more"),
+    ],
+)
+def test_options_that_are_no_numbers_are_refused(options: Any, words: str) -> None:
+    forest = fitted()
+    with pytest.raises(cw.InputError, match=words):
+        cw.distill(forest, student(6, 1), ROWS, **options)
+
+
+def test_small_integers_reach_a_student_as_int64() -> None:
+    seen = []
+
+    class Table(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding(10, 1)
+
+        def forward(self, ids: Any) -> Any:
+            seen.append(ids.dtype)
+            return self.table(ids).sum(1)
+
+    class Teacher:
+        def predict(self, rows: Any) -> Any:
+            assert rows.dtype == np.uint8
+            return rows.sum(1)
+
+    cw.distill(Teacher(), Table(), np.arange(100, dtype=np.uint8).reshape(50, 2) % 10, epochs=1)
+    assert set(seen) == {torch.int64}
+
+
+def test_teachers_that_answer_with_words_are_refused() -> None:
+    class Teacher:
+        def predict(self, rows: Any) -> Any:
+            return np.full(len(rows), "yes")
+
+    with pytest.raises(cw.InputTypeError, match="answers with <U3, expected numbers"):
+        cw.distill(Teacher(), student(6, 1), ROWS)

@@ -77,3 +77,18 @@ def test_decoder_layer() -> None:
     other = {"x": draw(2, 3, 8), "memory": draw(2, 6, 8, seed=1)}
     graph = agree(Decoder(), given, other, dynamic_shapes=shapes)
     assert [value.name for value in graph.values[:2]] == ["x", "memory"]
+
+
+def test_masks_of_a_whole_transformer() -> None:
+    """Whether a mask is causal torch looks; a Graph takes it as it is, causal or not."""
+    torch.manual_seed(8)
+    net = nn.Transformer(8, 2, 1, 1, 12, batch_first=True)
+    look = nn.modules.transformer._detect_is_causal_mask
+    given = {
+        "src": draw(3, 5, 8),
+        "tgt": draw(3, 5, 8, seed=1),
+        "src_mask": nn.Transformer.generate_square_subsequent_mask(5),
+        "tgt_mask": nn.Transformer.generate_square_subsequent_mask(5),
+    }
+    agree(net, given, {**given, "tgt_mask": draw(5, 5, seed=3)})
+    assert nn.modules.transformer._detect_is_causal_mask is look

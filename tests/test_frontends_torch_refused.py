@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cordwood.errors import InputError, UnsupportedModelError
+from cordwood.errors import GraphError, InputError, UnsupportedModelError
 from torch_nets import as_module, draw, read_module, torch
 
 nn, F = torch.nn, torch.nn.functional
@@ -127,3 +127,11 @@ def test_inputs() -> None:
         read_module(nn.Linear(2, 2).eval(), (draw(2, 2), 1))
     told = refused(nn.Linear(2, 2).eval(), draw(2, 3))
     assert "called with example inputs that fit" in told
+
+
+def test_weights_that_are_not_finite_are_told_with_their_module() -> None:
+    layers = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4))
+    layers[1].weight.data[2, 3] = torch.inf
+    net = torch.nn.Sequential(layers).eval()
+    with pytest.raises(GraphError, match=r"\(linear in '0\.1'\) has weights that are NaN or inf"):
+        read_module(net, (draw(2, 4),))

@@ -279,6 +279,23 @@ def test_images_may_stand_in_their_border(isa: str, channels: int) -> None:
     assert (answer == 77).all()
 
 
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("rows", [FLOATS, DYNAMIC])
+@pytest.mark.parametrize("cut", [(0.0, np.inf), (0.0, 6.0), (-1.0, 0.0)])
+def test_cuts_leave_nan_and_take_zeros_to_a_bound_of_zero(
+    isa: str, rows: int, cut: tuple[float, float]
+) -> None:
+    arrays = draw_arrays(case := _small(outputs=21, batch=3, residual=True))
+    arrays["x"][0] = 0.0
+    residual = np.full_like(arrays["residual"], -0.0)
+    residual[1, ::4] = np.nan
+    plan = build(case, arrays, rows)
+    ending = {"bias": np.full(21, -0.0, np.float32), "residual": residual, "isa": isa}
+    plain = plan.run(arrays["x"], **ending)
+    same(plan.run(arrays["x"], cut=_core.Cut(*cut), **ending), oracle.finish(plain, None, cut))
+    assert np.isnan(plain[1]).any()
+
+
 @pytest.mark.parametrize("rows", [FLOATS, DYNAMIC])
 @pytest.mark.parametrize("batch", [1, 3, 9])
 def test_threads_change_no_bit(rows: int, batch: int) -> None:

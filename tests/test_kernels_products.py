@@ -245,3 +245,49 @@ def test_strides_and_threads_change_no_bit(isa: str) -> None:
             one = matrix.matmul(wide[:, ::2].copy(), float_rows=float_rows, threads=1, isa=isa)
             two = matrix.matmul(wide[:, ::2], float_rows=float_rows, threads=2, isa=isa)
             assert_same(one, two, isa, bits)
+
+
+CUTS = [(0.0, np.inf), (0.0, 6.0), (-1.0, 0.0)]
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_cuts_leave_nan_and_take_zeros_to_a_bound_of_zero(cut: tuple[float, float]) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((7, 64)).astype(np.float32)
+    x[0] = 0.0
+    residual = rng.standard_normal((7, 70)).astype(np.float32)
+    residual[0] = -0.0
+    residual[1:, ::9] = np.nan
+    bias = np.full(70, -0.0, np.float32)
+    ending = {"bias": bias, "residual": residual, "cut": cut}
+    with np.errstate(invalid="ignore"):
+        for bits in (8, 4):
+            for group in (None, 32):
+                weights = draw_weights(Case(bits, group, 70, 64), rng)
+                coded = oracle.multiply(
+                    oracle.quantize_rows(x), weights.codes, weights.scales,
+                    weights.zero_points(), group, **ending,
+                )  # fmt: skip
+                floats = oracle.multiply_floats(x, weights.numbers(), **ending)
+                assert np.isnan(coded).sum() == np.isnan(residual).sum()
+                for isa in ISAS:
+                    for wanted, options in ((coded, {}), (floats, {"float_rows": True})):
+                        got = weights.matrix().matmul(
+                            x, bias, residual, _core.Cut(*cut), isa=isa, **options
+                        )
+                        assert_same(got, wanted, isa, bits, group, options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_float_rows_pass_nan_through_a_cut(kind: Literal["bfloat16", "float16", "float32"]) -> None:
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((9, 64)).astype(np.float32)
+    x[3, 5] = np.nan
+    packed = cordwood.ops.pack_dense(rng.standard_normal((70, 64)).astype(np.float32), kind)
+    for activation in ("relu", "relu6"):
+        got = cordwood.ops.qmatmul(x, packed, activation=activation)
+        assert np.isnan(got[3]).all()
+        assert np.isfinite(np.delete(got, 3, axis=0)).all()
+    if kind == "bfloat16":
+        got = cordwood.ops.qmatmul(x, packed, activation="relu", activations="bfloat16")
+        assert np.isnan(got[3]).all()

@@ -179,3 +179,28 @@ def test_sizes_are_judged() -> None:
         _core.SparseMatrix(codes[:, :0], scales, kind="blocks")
     with pytest.raises(cw.InputError, match="65537 inputs"):
         _core.SparseMatrix(np.ones((1, 65537), np.int8), scales[:1], kind="blocks")
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("cut", [(0.0, np.inf), (0.0, 6.0), (-1.0, 0.0)])
+def test_cuts_leave_nan_and_take_zeros_to_a_bound_of_zero(
+    isa: str, kind: str, cut: tuple[float, float]
+) -> None:
+    rng = np.random.default_rng(8)
+    codes = draw_weights(rng, kind, 70, 64, keep=0.3)
+    scales = rng.random(70, dtype=np.float32)
+    x = rng.standard_normal((7, 64), dtype=np.float32)
+    x[0] = 0.0
+    residual = rng.standard_normal((7, 70), dtype=np.float32)
+    residual[0] = -0.0
+    residual[1:, ::9] = np.nan
+    bias = np.full(70, -0.0, np.float32)
+    got = _core.SparseMatrix(codes, scales, kind=kind).matmul(
+        x, bias, residual, _core.Cut(*cut), isa=isa
+    )
+    with np.errstate(invalid="ignore"):
+        want = expected(x, codes, scales, bias=bias, residual=residual, cut=cut)
+    np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(residual))
+    np.testing.assert_array_equal(np.signbit(got[0]), np.signbit(want[0]))

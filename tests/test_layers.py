@@ -24,7 +24,7 @@ PYTHON_LEVELS = (
     ("ops",),
     ("passes", "frontends"),
     ("pack",),
-    ("_binned_rows", "_frames", "_rows", "_row_labels", "_row_sparse", "model"),
+    ("_binned_rows", "_device_rows", "_frames", "_rows", "_row_labels", "_row_sparse", "model"),
     ("api",),
     ("measure",),
     ("verify", "search", "distill", "torch_swap", "torch_prune", "export"),
@@ -34,6 +34,7 @@ PYTHON_LEVELS = (
 PYTHON_LEVEL = {name: level for level, names in enumerate(PYTHON_LEVELS) for name in names}
 LIGHT = frozenset({"cordwood", "numpy", *sys.stdlib_module_names})
 
+CONTRACT = re.compile(r"kernels/(\w+)/\1\.hpp")
 STEP = re.compile(r"kernels/\w+/step(_\w+)?\.h(pp)?")
 SHARED_C = frozenset(
     {
@@ -63,9 +64,7 @@ MAY_INCLUDE: dict[str, Callable[[str, str], bool]] = {
     "format": _rooms("base", "format"),
     "kernels": _kernel,
     "edge": lambda _, t: (
-        t in SHARED_C
-        or (bool(STEP.fullmatch(t)) and t.endswith(".h"))
-        or t.startswith("edge/")
+        t in SHARED_C or (bool(STEP.fullmatch(t)) and t.endswith(".h")) or t.startswith("edge/")
     ),
     "plan": lambda _, t: (
         t.split("/")[0] in {"base", "format", "kernels", "plan"} or t == "runtime/backend.h"
@@ -74,6 +73,7 @@ MAY_INCLUDE: dict[str, Callable[[str, str], bool]] = {
     "cuda": lambda _, t: (
         t.split("/")[0] in {"base", "format", "plan", "cuda"}
         or bool(STEP.fullmatch(t))
+        or bool(CONTRACT.fullmatch(t))
         or t == "runtime/backend.h"
     ),
     "capi": _rooms("base", "runtime", "capi"),

@@ -74,7 +74,7 @@ def mixed(count: int, seed: int) -> list[dict[str, np.ndarray]]:
 @pytest.mark.parametrize("name", ["int4", "int8"])
 def test_refitting_makes_good_what_was_lost(name: str) -> None:
     graph, seen, new = deep(), mixed(16, 0), mixed(4, 1000)
-    recipe = Recipe(name, group_size=32 if name == "int4" else None)
+    recipe = Recipe(name, method="gptq" if name == "int4" else "mse")
     plain, _ = quantize_products(graph, recipe, rows_of(graph, seen, ("x", "a", "b", "c")))
     names = refittable(graph, ())
     assert names == ("a", "b", "c", "y")
@@ -100,6 +100,22 @@ def test_each_part_of_the_fit_counts() -> None:
     assert np.abs((found - target).mean(0)).max() < 1e-3, "means are kept"
     size = np.linalg.norm(exact @ step.weight.T)
     assert loss.error == pytest.approx(np.linalg.norm(found - target) / size, rel=0.05)
+
+
+def test_held_out_rows_choose_the_ridge() -> None:
+    """What the inputs tell of the error is taken, noise is not."""
+    varied, change = drawn(640, 64), drawn(8, 64, seed=1)
+    noise = drawn(640, 8, seed=2) * np.float32(20)
+    moments, none = refit_module._correction(varied, noise)
+    assert not none.any(), "nothing can be told: weights stay"
+    np.testing.assert_allclose(moments, varied.T @ varied / len(varied), rtol=1e-4, atol=1e-5)
+    _, most = refit_module._correction(varied, varied @ change.T)
+    assert np.linalg.norm(most - change) < 0.75 * np.linalg.norm(change)
+    change = drawn(256, 64, seed=3)
+    both = varied @ change.T + drawn(640, 256, seed=4) * np.float32(80)
+    _, some = refit_module._correction(varied, both)
+    least = refit_module._solved(moments, varied.T @ both / len(varied), refit_module.RIDGES[0])
+    assert 0 < np.linalg.norm(some - change) < 0.9 * np.linalg.norm(least.T - change)
 
 
 def test_layers_without_bias_take_none() -> None:
@@ -152,7 +168,7 @@ def test_rows_are_what_codes_leave_of_them(kind: Any, group: int) -> None:
     step = Linear(inputs=("x",), outputs=("y",), weight=weight, rows=coding)
     shapes = {"x": ("batch", 64), "y": ("batch", 64)}
     answer = Net(pack(net([step], shapes)), threads=1)(rows)
-    np.testing.assert_allclose(refit_module._as_coded(rows, coding), answer, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(refit_module.as_coded(rows, coding), answer, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from cordwood.ir_nets import Product
 torch = pytest.importorskip("torch")
 nn = torch.nn
 parametrize = torch.nn.utils.parametrize
+torch_prune = pytest.importorskip("torch.nn.utils.prune")
 
 SEED = 5
 
@@ -232,3 +233,100 @@ def test_weights_and_objects_that_are_refused() -> None:
     assert not parametrize.is_parametrized(net[0])
     with pytest.raises(cw.InputTypeError, match=r"prune_ takes a torch\.nn\.Module, not dict"):
         cw.prune_({}, 0.5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_any_floating_point_type(dtype: Any) -> None:
+    net = mlp().to(dtype)
+    weight = net[0].weight.detach().float().numpy()
+    cw.prune_(net, "2:4")
+    assert net[0].weight.dtype == dtype
+    zeros = (net[0].weight == 0).numpy()
+    np.testing.assert_array_equal(zeros, ~cw.ops.prune_mask(weight, "2:4"))
+
+
+class Tied(nn.Module):
+    """An embedding and a layer that have one weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.head, self.own = nn.Embedding(50, 32), nn.Linear(32, 50), nn.Linear(32, 32)
+        self.head.weight = self.table.weight
+
+    def forward(self, ids: Any) -> Any:
+        return self.head(self.own(self.table(ids)))
+
+
+def test_tied_weights_are_left_alone() -> None:
+    net = Tied()
+    before = net.table.weight.detach().clone()
+    for _ in range(2):
+        report = cw.prune_(net, 0.5)
+        assert [layer.name for layer in report.layers] == ["own"]
+        assert dict(report.left)["head"].startswith("its weight is table.weight as well")
+    assert torch.equal(net.table.weight, before)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_weights_that_hooks_make_are_left_alone() -> None:
+    net = mlp()
+    nn.utils.weight_norm(net[2])
+    torch_prune.l1_unstructured(net[4], "weight", 0.5)
+    report = cw.prune_(net, 0.5)
+    assert [layer.name for layer in report.layers] == ["0"]
+    assert [reason.split(",")[0] for _, reason in report.left] == ["a hook makes its weight"] * 2
+
+
+def test_packed_layers_are_told() -> None:
+    net = nn.Sequential(nn.Linear(32, 32)).eval()
+    cw.quantize_(net)
+    assert cw.prune_(net, 0.5).left == (("0", "its weights are packed already"),)
+
+
+def test_masks_of_inference_mode_may_be_trained() -> None:
+    net = mlp()
+    with torch.inference_mode():
+        cw.prune_(net, 0.5, calibration=rows(20, 48))
+        made = nn.Sequential(nn.Linear(32, 32))
+        ((_, reason),) = cw.prune_(made, 0.5).left
+    assert reason.startswith("its weight was made under torch.inference_mode()")
+    net(rows(4, 48)).sum().backward()
+    assert (net[0].weight == 0).float().mean() == 0.5
+
+
+def test_inputs_that_are_all_zero_decide_nothing() -> None:
+    for x in (torch.zeros(4, 48), torch.zeros(0, 48)):
+        net, wanted = mlp(), mlp()
+        cw.prune_(net, 0.5, calibration=x, skip=["2", "4"])
+        weight = wanted[0].weight.detach().numpy()
+        mask = cw.ops.prune_mask(weight, 0.5, scores=np.abs(weight), per="output")
+        np.testing.assert_array_equal(zeros_of(net[0]), ~mask)
+
+
+@pytest.mark.parametrize("pattern", [0.5, 0.33, 0.9, "2:4", "block:16x1:0.5", "block:4x4:0.7"])
+@pytest.mark.parametrize("seen", [False, True])
+def test_compress_keeps_a_mask_of_the_same_pattern(pattern: Any, seen: bool) -> None:
+    # 33 inputs: the share of each output rounds otherwise than that of all.
+    net = nn.Sequential(nn.Linear(36, 33), nn.ReLU(), nn.Linear(33, 40)).eval()
+    x = rows(64, 36)
+    cw.prune_(net, pattern, calibration=x if seen else None)
+    facts: dict[str, Any] = {
+        "weights": "int8", "method": "mse", "activations": "uint8-dynamic"
+    }  # fmt: skip
+    plain: Any = cw.compress(net, cw.Recipe(**facts), example_inputs=(x,), calibration=[x.numpy()])
+    recipe = cw.Recipe(**facts, sparsity=pattern)
+    sparse: Any = cw.compress(net, recipe, example_inputs=(x,), calibration=[x.numpy()])
+    loss = sparse.metadata["recipe"]["loss"]
+    names = [name for name in loss if name.startswith("pruned ")]
+    assert names
+    assert all(loss[name] == 0.0 for name in names)
+    np.testing.assert_array_equal(sparse(x.numpy()), plain(x.numpy()))
+
+
+def test_packed_layers_keep_the_zeros_of_a_mask() -> None:
+    net, x = mlp().eval(), rows(200, 48)
+    cw.prune_(net, "2:4", skip=["4"])
+    zeros = [zeros_of(net[0]), zeros_of(net[2])]
+    cw.quantize_(net, cw.Recipe("int4", group_size=32), calibration=x)
+    for layer, gone in zip((net[0], net[2]), zeros, strict=True):
+        assert not layer.weight.numpy()[gone].any()

@@ -173,7 +173,7 @@ void check_labels(const py::object& labels, const cordwood_answer& answer) {
 py::object bind_method(const LoadedModel& loaded, std::string_view method,
                        std::string_view target_name, bool flat, unsigned threads,
                        py::object prepare, py::object labels, py::object finish, py::object options,
-                       py::object binned) {
+                       py::object elsewhere) {
   const cordwood_target target = find_target(loaded, target_name);
   const cordwood_answer& answer = answer_of(loaded, target);
   if (numpy_type(answer.dtype) < 0) {
@@ -190,7 +190,7 @@ py::object bind_method(const LoadedModel& loaded, std::string_view method,
                               .labels = std::move(labels),
                               .finish = std::move(finish),
                               .options = std::move(options),
-                              .binned = std::move(binned)});
+                              .elsewhere = std::move(elsewhere)});
 }
 
 /// Type of a bin, highest bin of each column, digest; None where rows are values.
@@ -236,6 +236,30 @@ py::object run_stage(const LoadedModel& loaded, uint64_t stage, std::string_view
                         .threads = threads,
                         .stage = stage,
                         .margin = sums});
+}
+
+using Pair = std::pair<int64_t, int64_t>;
+
+/// Rows at an address of the device's memory.
+void answer_there(const LoadedModel& loaded, std::string_view target, std::uintptr_t data,
+                  const Pair& shape, const Pair& strides, const py::dtype& dtype,
+                  std::uintptr_t out, uint64_t stream) {
+  const uint8_t type = row_dtype(dtype.num());
+  if (type == 0 || shape.first < 0 || shape.second < 0 || shape.second > INT32_MAX) {
+    throw py::type_error("expected rows that are read in place");
+  }
+  bindings::run_there({.model = *loaded.model,
+                       .rows = {.data = reinterpret_cast<const void*>(data),
+                                .row_stride = strides.first,
+                                .column_stride = strides.second,
+                                .n_rows = static_cast<uint64_t>(shape.first),
+                                .first_row = 0,
+                                .n_features = static_cast<uint32_t>(shape.second),
+                                .dtype = type,
+                                .reserved = {}},
+                       .target = find_target(loaded, target),
+                       .out = reinterpret_cast<void*>(out),
+                       .stream = stream});
 }
 
 /// Takes in another extension's device. Its capsule is kept for good: so is its table.
@@ -289,10 +313,15 @@ void register_model(py::module_& m) {
       .def("bind", &bind_method, py::arg("method"), py::arg("target"), py::kw_only(),
            py::arg("flat"), py::arg("threads"), py::arg("prepare"), py::arg("labels") = py::none(),
            py::arg("finish") = py::none(), py::arg("options") = py::none(),
-           py::arg("binned") = py::none(), "A builtin function of X that answers with one target.")
+           py::arg("elsewhere") = py::none(),
+           "A builtin function of X that answers with one target.")
       .def("run_stage", &run_stage, py::arg("stage"), py::arg("target"), py::arg("X"),
            py::arg("margin"), py::kw_only(), py::arg("threads"),
            "Adds one stage's trees to the margin in place and answers with one target.")
+      .def("run_there", &answer_there, py::arg("target"), py::kw_only(), py::arg("data"),
+           py::arg("shape"), py::arg("strides"), py::arg("dtype"), py::arg("out"),
+           py::arg("stream"),
+           "Answers rows in the device's memory there, in the order of one of its streams.")
       .def(
           "bin",
           [](const LoadedModel& self, const py::object& x, unsigned threads) {
@@ -321,6 +350,7 @@ void register_model(py::module_& m) {
                                return role == CORDWOOD_ROLE_MARGIN ||
                                       role == CORDWOOD_ROLE_RESPONSE;
                              }))
+      .def_property_readonly("ordinal", fact([](const Facts& f) { return f.ordinal; }))
       .def_property_readonly("resident_bytes",
                              fact([](const Facts& f) { return f.resident_bytes; }))
       .def_property_readonly("processor", fact([](const Facts& f) { return f.processor; }))

@@ -139,8 +139,8 @@ py::object call(const Method& method, PyObject* x) {
     return finish(method, answer(method, rows));
   }
   const py::object prepared = method.prepare(py::handle(x));
-  // Bins run on tables of their own, behind a method of their own.
-  if (prepared.is(py::handle(x)) && !method.binned.is_none()) return method.binned(prepared);
+  // Bins, and rows of a device, go ways of their own.
+  if (prepared.is(py::handle(x)) && !method.elsewhere.is_none()) return method.elsewhere(prepared);
   return finish(method, answer_any(method, prepared));
 }
 
@@ -254,6 +254,12 @@ py::object run_one_stage(const StageCall& call) {
                        why);
   });
   return out;
+}
+
+void run_there(const ThereCall& call) {
+  run_on(call.model, call.rows, [&](cordwood_backend_context* context, cordwood_message& why) {
+    return call.model.run_there(context, call.rows, call.target, call.out, call.stream, why);
+  });
 }
 
 py::object bin_rows(const runtime::DeviceModel& model, const py::object& x, unsigned threads) {

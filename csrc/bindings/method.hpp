@@ -16,11 +16,11 @@ struct Method {
   cordwood_answer answer;
   bool flat;  ///< the answer is (n_rows,) where it has one column
   unsigned threads;
-  pybind11::object prepare;  ///< makes rows of whatever cannot be read in place, or raises
-  pybind11::object labels;   ///< 1-D array that class indices pick from, or None
-  pybind11::object finish;   ///< makes what the caller gets of the array, or None
-  pybind11::object options;  ///< takes calls with more than X, or None where X is all there is
-  pybind11::object binned;   ///< answers rows that `prepare` gave back as they came, or None
+  pybind11::object prepare;    ///< makes rows of whatever cannot be read in place, or raises
+  pybind11::object labels;     ///< 1-D array that class indices pick from, or None
+  pybind11::object finish;     ///< makes what the caller gets of the array, or None
+  pybind11::object options;    ///< takes calls with more than X, or None where X is all there is
+  pybind11::object elsewhere;  ///< answers rows that `prepare` gave back as they came, or None
 };
 
 /// Scratch of this thread on every device, shared by all models it calls.
@@ -55,6 +55,17 @@ struct StageCall {
 
 /// A fresh array, C-ordered [n_rows, columns of the target].
 pybind11::object run_one_stage(const StageCall& call);
+
+/// Rows in a device's memory, and where their answer goes there.
+struct ThereCall {
+  const runtime::DeviceModel& model;
+  cordwood_rows rows;
+  cordwood_target target;
+  void* out;  ///< C-ordered [n_rows, columns of the target]
+  uint64_t stream;
+};
+
+void run_there(const ThereCall& call);
 
 /// Bins rows, dense or sparse, for a model that was loaded for rows of bins: [n_columns, n_rows] of
 /// uint8, or [n_rows, n_columns] of uint16.

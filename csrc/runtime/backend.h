@@ -17,7 +17,7 @@ extern "C" {
 #endif
 
 /* Grows with every change of a struct or a rule below; a table of another version is refused. */
-#define CORDWOOD_BACKEND_ABI 5u
+#define CORDWOOD_BACKEND_ABI 6u
 
 /* Name of the Python capsule that carries a `const struct cordwood_backend *`. */
 #define CORDWOOD_BACKEND_CAPSULE "cordwood.backend"
@@ -105,6 +105,8 @@ struct cordwood_facts {
   struct cordwood_bin_form bins; /* of a model that was loaded for rows of bins; else zero */
   uint32_t n_inputs;             /* of a net; 0 for a model of rows, which has answers instead */
   uint32_t n_outputs;
+  uint32_t ordinal; /* which of the devices of its kind; 0 where there is one */
+  uint8_t reserved[4];
 };
 
 /* Where a function returns int32_t, that is an enum cordwood_status. All of them may be called from
@@ -185,6 +187,15 @@ struct cordwood_backend {
                      uint32_t n_inputs, const struct cordwood_array* outputs, uint32_t n_outputs,
                      uint32_t threads, double* seconds,
                      struct cordwood_message* why) CORDWOOD_NOEXCEPT;
+
+  /* NULL where the device reads the host's memory alone. As `run`, for rows in the device's own memory and
+   * an answer that goes there. The work is done in the order of `stream`, which the device's own kind of
+   * stream converts to, and may still go on when this returns; a model that refuses values waits for it,
+   * to say so. A context that other calls use may be used. */
+  int32_t (*run_there)(const struct cordwood_backend_model* model,
+                       struct cordwood_backend_context* context, const struct cordwood_rows* rows,
+                       uint32_t target, void* out, uint64_t stream,
+                       struct cordwood_message* why) CORDWOOD_NOEXCEPT;
 };
 
 #ifdef __cplusplus

@@ -187,6 +187,19 @@ std::shared_ptr<const DeviceModel> DeviceModel::load(const Device& device,
   return loaded;
 }
 
+int32_t DeviceModel::run_there(cordwood_backend_context* context, const cordwood_rows& rows,
+                               cordwood_target target, void* out, uint64_t stream,
+                               cordwood_message& why) const noexcept {
+  const cordwood_backend& backend = *device_.backend;
+  if (backend.run_there == nullptr) {
+    Words words(why);
+    words.put("rows: they lie in a device's memory, and the device ").put(backend.name);
+    words.put(" reads the host's alone; copy them there");
+    return CORDWOOD_STATUS_output_not_available;
+  }
+  return backend.run_there(model_, context, &rows, target, out, stream, &why);
+}
+
 DeviceContexts::~DeviceContexts() {
   for (std::size_t place = 0; place < contexts_.size(); ++place) {
     if (contexts_[place] != nullptr) device_at(place).backend->context_free(contexts_[place]);

@@ -56,6 +56,11 @@ class DeviceModel {
     return device_.backend->run(model_, context, &rows, target, out, threads, &why);
   }
 
+  /// The same for rows and an answer in the device's memory, in the order of one of its streams.
+  [[nodiscard]] int32_t run_there(cordwood_backend_context* context, const cordwood_rows& rows,
+                                  cordwood_target target, void* out, uint64_t stream,
+                                  cordwood_message& why) const noexcept;
+
   /// One stage of a model that was loaded with stages; `stage` is below their number.
   [[nodiscard]] int32_t stage(cordwood_backend_context* context, const cordwood_rows& rows,
                               uint64_t stage, cordwood_target target, void* margin, void* out,

@@ -132,7 +132,9 @@ void describe(const cordwood_backend_model* model, cordwood_facts* facts) noexce
             .answers = {},
             .bins = {},
             .n_inputs = 0,
-            .n_outputs = 0};
+            .n_outputs = 0,
+            .ordinal = 0,
+            .reserved = {}};
   for (std::size_t target = 0; target < self.targets.size(); ++target) {
     if (!self.targets[target]) continue;
     const plan::ValueInfo value = program.target_info(*self.targets[target]);
@@ -280,6 +282,7 @@ constexpr cordwood_backend kCpuBackend = {.abi_version = CORDWOOD_BACKEND_ABI,
                                           .load_binned = load_binned,
                                           .bin = bin,
                                           .shape_net = shape_net,
-                                          .run_net = run_net};
+                                          .run_net = run_net,
+                                          .run_there = nullptr};
 
 }  // namespace cordwood::runtime

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["keep_within", "spend_bytes"]
 
 RANKING_BATCHES = 2
-"""Batches that layers are ranked on, a net for each layer; the promise is measured on all."""
+"""Batches that layers are ranked on, a net for each layer; the promise is measured on all. They lie
+apart, since calibration may be in the order of its lengths."""
 
 FACTS_BYTES = 2048
 """Bytes of a file that are left to what it says of itself, besides a line or two for each layer."""
@@ -97,7 +98,7 @@ def keep_within(
     if error <= most:
         return small, losses, {}
     forms = _forms(graph, quantize, kinds)
-    steps = _steps(graph, forms, exact, batches)
+    steps = _steps(graph, forms, batches)
     count = 0
     while error > most and count < len(steps):
         beside = error_beside(exact, pack(_mixed(forms, steps[:count])), batches)
@@ -137,8 +138,7 @@ def spend_bytes(
             " as many at least: allow more bytes, or take a Recipe with fewer bits"
         )
         raise InputError(message)
-    exact = answers_of(graph, batches[:RANKING_BATCHES])
-    steps = [step for step in _steps(graph, forms, exact, batches) if step.nbytes > 0]
+    steps = [step for step in _steps(graph, forms, batches) if step.nbytes > 0]
     alone = {step.at: step.error**2 for step in steps}
     least_gain = LEAST_SHARE * sum(alone.values())
     taken: list[Step] = []
@@ -165,15 +165,15 @@ def _forms(graph: Graph, quantize: Quantize, kinds: Sequence[str]) -> dict[str, 
     return forms
 
 
-def _steps(
-    graph: Graph, forms: dict[str, Graph], exact: list[list[np.ndarray]], batches: Batches
-) -> list[Step]:
+def _steps(graph: Graph, forms: dict[str, Graph], batches: Batches) -> list[Step]:
     """Return the steps in order: all of the first kind before those of the next.
 
     Errors of layers that are quantised alone, the others in float32, hardly depend on each other:
     their squares add up.
     """
-    some = batches[:RANKING_BATCHES]
+    count = min(RANKING_BATCHES, len(batches))
+    some = [batches[(2 * number + 1) * len(batches) // (2 * count)] for number in range(count)]
+    exact = answers_of(graph, some)
     whole = len(pack(graph))
     found = []
     for at, operator in enumerate(graph.operators):
@@ -188,7 +188,7 @@ def _steps(
             error, size = 0.0, whole
             if changed is not operator:
                 packed = pack(_with(graph, {at: changed}))
-                error, size = error_beside(exact[: len(some)], packed, some), len(packed)
+                error, size = error_beside(exact, packed, some), len(packed)
             if before is None:
                 alone = error
             else:

@@ -12,18 +12,20 @@ from cordwood._api_keep import keep_within, spend_bytes
 from cordwood._api_observe import observe
 from cordwood._api_prune import prune_net
 from cordwood._api_refit import refit_products, refittable
-from cordwood._api_watch import output_error, watch
+from cordwood._api_watch import output_error, rows_of, watch
 from cordwood._model_net import Net
 from cordwood._model_row_net import RowNet, calibration_rows
 from cordwood.errors import InputError
 from cordwood.pack import pack
+from cordwood.passes.centre_norms import centrable, centre_norms
 from cordwood.passes.code_images import code_images, static_inputs
 from cordwood.passes.equalize_layers import equalize_layers
+from cordwood.passes.frequent_rows import split_tables
 from cordwood.passes.prune_products import hold_sparse
-from cordwood.passes.quantize_products import in_eight_bits, quantize_products
+from cordwood.passes.quantize_products import in_eight_bits, quantize_products, row_coding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from cordwood.ir import Graph
     from cordwood.passes.quantize_products import LayerLoss
@@ -66,18 +68,17 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
         calibration = calibration_rows(graph, calibration)
     batches = read_batches(graph, calibration)
     if recipe.needs_calibration and not batches:
-        message = (
-            f"method {recipe.method!r}, activations {recipe.activations!r}, max_error"
-            f" {recipe.max_error!r} and max_bytes {recipe.max_bytes!r} look at what layers have"
-            " seen; pass calibration=, a list of inputs like those to come, or take a Recipe with"
-            " method='mse', dynamic activations, no max_error and no max_bytes"
-        )
-        raise InputError(message)
+        raise InputError(_without_calibration(recipe))
     _progress.reached(0.1, "pruning")
     lean, pruned = prune_net(graph, recipe, batches)
     if recipe.equalize:
         lean, _ = equalize_layers(lean)
-    small, losses, kept = _quantized(lean, recipe, batches)
+    if batches and recipe.activations != "float32":
+        lean, _ = centre_norms(lean, rows_of(lean, batches, centrable(lean)), row_coding(recipe))
+    frequent: list[str] = []
+    if recipe.frequent_rows and batches:
+        lean, frequent = split_tables(lean, batches)
+    small, losses, kept = _quantized(lean, recipe, batches, frequent)
     facts = {**pruned, **_facts(losses), **kept}
     if batches:
         facts["output_error"] = output_error(graph, small, batches)
@@ -92,8 +93,31 @@ def compress_net(graph: Graph, recipe: Recipe, calibration: Any) -> Net:
     return kind(pack(small, recipe, {name: _short(value) for name, value in facts.items()}))
 
 
+def _without_calibration(recipe: Recipe) -> str:
+    """Say which options of a recipe cannot do without calibration, and what can."""
+    options = [
+        (recipe.method == "gptq", f"method {recipe.method!r}", "method='mse'"),
+        (
+            str(recipe.activations).endswith("-static"),
+            f"activations {recipe.activations!r}",
+            "activations='uint8-dynamic'",
+        ),
+        (recipe.max_error is not None, f"max_error {recipe.max_error}", "no max_error"),
+        (recipe.max_bytes is not None, f"max_bytes {recipe.max_bytes}", "no max_bytes"),
+    ]
+    found = [(given, instead) for looks, given, instead in options if looks]
+    given, instead = (", ".join(words) for words in zip(*found, strict=True))
+    return (
+        f"recipe {recipe.name!r} looks at what layers have seen ({given}); pass calibration=, a"
+        f" list of inputs like those to come, or take a Recipe with {instead}"
+    )
+
+
 def _quantized(
-    graph: Graph, recipe: Recipe, batches: list[dict[str, np.ndarray]]
+    graph: Graph,
+    recipe: Recipe,
+    batches: list[dict[str, np.ndarray]],
+    frequent: Collection[str] = (),
 ) -> tuple[Graph, list[LayerLoss], dict[str, float]]:
     """Return the net as the recipe says, each layer's loss, and the layers that were raised."""
     refitting = bool(recipe.refits and batches)
@@ -105,7 +129,7 @@ def _quantized(
         _progress.reached(0.2, "watching layers")
         seen = watch(graph, batches) if batches and not later else {}
         _progress.reached(0.4, "choosing codes")
-        small, losses = quantize_products(graph, recipe, seen, (*without, *later), eight)
+        small, losses = quantize_products(graph, recipe, seen, (*without, *later), eight, frequent)
         if later:
             small, fitted = refit_products(graph, small, recipe, batches, later, eight)
             losses += fitted

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cordwood._api_calibration import check_read, joined
-from cordwood._model_net import Net
-from cordwood.ir import Role, Value
-from cordwood.pack import pack
+from cordwood._api_watch import values_of
 from cordwood.passes.observers import Seen
 
 if TYPE_CHECKING:
@@ -46,18 +43,10 @@ def observe(
     dict of str to Seen
     """
     wanted = set(names)
-    values = tuple(
-        Value(value.name, value.dtype, value.shape, Role.OUTPUT)
-        if value.name in wanted and value.role is Role.NONE
-        else value
-        for value in graph.values
-    )
-    net = Net(pack(replace(graph, values=values, form="dict", classes=None)))
     seen = {name: _Watcher(max(1, MOST_NUMBERS // len(batches))) for name in wanted}
-    for number, batch in enumerate(batches):
-        answers = {**batch, **net(batch)}
+    for number, held in enumerate(values_of(graph, batches, wanted)):
         for name, watcher in seen.items():
-            array = np.asarray(answers[name], np.float32)
+            array = np.asarray(held[name], np.float32)
             check_read(array, name, number)
             watcher.add(array)
     return {name: watcher.seen(name) for name, watcher in seen.items()}

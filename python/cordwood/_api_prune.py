@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cordwood._api_calibration import check_read, joined
-from cordwood._model_net import Net
+from cordwood._api_watch import values_of
 from cordwood._sparsity import read_pattern
-from cordwood.ir import Role
 from cordwood.ir_nets import Conv, Linear
-from cordwood.pack import pack
 from cordwood.passes.channel_groups import is_depthwise
-from cordwood.passes.net_parts import net_operators, rebuilt
 from cordwood.passes.prune_channels import judged_values, prune_channels
 from cordwood.passes.prune_products import prunable, prune_products
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from cordwood.ir import Graph
     from cordwood.passes.quantize_products import LayerLoss
@@ -63,7 +59,7 @@ def prune_net(
     if recipe.sparsity is not None:
         pattern = read_pattern(recipe.sparsity)
         axes = {
-            operator.inputs[0]: len(graph.value(operator.inputs[0]).shape) - 1  # type: ignore[attr-defined]
+            operator.inputs[0]: len(graph.value(operator.inputs[0]).shape) - 1
             for operator in graph.operators
             if prunable(operator, pattern)
         }
@@ -81,7 +77,7 @@ def _named(what: str, losses: list[LayerLoss]) -> dict[str, float]:
 def _channels(graph: Graph) -> int:
     """Count outputs of products, those that depthwise convolutions pass on left out."""
     return sum(
-        len(operator.weight)  # type: ignore[arg-type, misc]
+        len(np.asarray(operator.weight))
         for operator in graph.operators
         if isinstance(operator, Linear | Conv) and not is_depthwise(operator)
     )
@@ -91,25 +87,14 @@ def _look(
     graph: Graph, batches: list[dict[str, np.ndarray]], axes: Mapping[str, int]
 ) -> dict[str, np.ndarray]:
     """Run the net with some values as answers, and keep rows of them, their axis last."""
-    if not batches or not axes:
+    if not batches:
         return {}
-    given = {value.name for value in graph.values if value.role is Role.INPUT}
-    run: Callable[[dict[str, np.ndarray]], Any] = dict
-    if not given.issuperset(axes):
-        values = tuple(
-            replace(value, role=Role.OUTPUT if value.name in axes else Role.NONE)
-            if value.name not in given
-            else value
-            for value in graph.values
-        )
-        run = Net(pack(rebuilt(replace(graph, values=values, form="dict"), net_operators(graph))))
     rows: dict[str, list[np.ndarray]] = {name: [] for name in axes}
     most = max(1, MOST_ROWS // len(batches))
     generator = np.random.default_rng(0)
-    for number, batch in enumerate(batches):
-        answers = {**batch, **run(batch)}
+    for number, held in enumerate(values_of(graph, batches, axes)):
         for name, kept in rows.items():
-            moved = np.moveaxis(answers[name], axes[name], -1)
+            moved = np.moveaxis(held[name], axes[name], -1)
             flat = moved.reshape(-1, moved.shape[-1])
             if len(flat) > most:
                 flat = flat[np.sort(generator.choice(len(flat), most, replace=False))]

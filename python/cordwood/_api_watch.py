@@ -16,11 +16,11 @@ from cordwood.passes.net_parts import net_operators, rebuilt
 from cordwood.passes.quantize_products import codable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from cordwood.ir import Graph
 
-__all__ = ["answers_of", "error_beside", "output_error", "rows_of", "watch"]
+__all__ = ["answers_of", "error_beside", "output_error", "rows_of", "values_of", "watch"]
 
 MOST_ROWS = 6144
 """Rows that a layer is judged by: more change codes little and take memory."""
@@ -52,21 +52,38 @@ def rows_of(
         (rows, size of the last axis), at most `MOST_ROWS`. Which rows of a batch are kept depends
         on nothing but their number, so that those of two values, or of two nets, belong together.
     """
-    if not names:
-        return {}
-    net = _up_to(graph, names)
     rows: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    most = max(1, MOST_ROWS // len(batches))
-    for number, batch in enumerate(batches):
-        answers = batch if net is None else {**batch, **net(batch)}
+    most = max(1, MOST_ROWS // max(1, len(batches)))
+    for number, held in enumerate(values_of(graph, batches, names)):
         for name, kept in rows.items():
-            flat = answers[name].reshape(-1, answers[name].shape[-1])
+            flat = held[name].reshape(-1, held[name].shape[-1])
             if len(flat) > most:
                 generator = np.random.default_rng(len(flat))
                 flat = flat[np.sort(generator.choice(len(flat), most, replace=False))]
             kept.append(np.array(flat, np.float32))
             check_read(kept[-1], name, number)
     return {name: joined(kept, name) for name, kept in rows.items()}
+
+
+def values_of(
+    graph: Graph, batches: list[dict[str, np.ndarray]], names: Collection[str]
+) -> Iterator[dict[str, np.ndarray]]:
+    """Run a net up to some of its values, and yield them batch by batch.
+
+    Parameters
+    ----------
+    graph : Graph
+        A net.
+    batches : list of dict
+        Inputs by name.
+    names : collection of str
+        Of values; where there are none, nothing runs and nothing is yielded.
+    """
+    if not names:
+        return
+    net = _up_to(graph, names)
+    for batch in batches:
+        yield batch if net is None else {**batch, **net(batch)}
 
 
 def _up_to(graph: Graph, names: Collection[str]) -> Net | None:

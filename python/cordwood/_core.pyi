@@ -1,5 +1,5 @@
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, final, overload
+from typing import Any, Final, Literal, final, overload
 
 import numpy as np
 from typing_extensions import Buffer
@@ -49,7 +49,7 @@ class Model:
         labels: np.ndarray | None = ...,
         finish: Callable[[Any], object] | None = ...,
         options: Callable[..., object] | None = ...,
-        binned: Callable[[Any], object] | None = ...,
+        elsewhere: Callable[[Any], object] | None = ...,
     ) -> Callable[..., Any]: ...
     def bin(self, X: object, *, threads: int) -> np.ndarray: ...
     def bin_form(self) -> tuple[np.dtype[Any], np.ndarray, bytes] | None: ...
@@ -57,38 +57,34 @@ class Model:
     def run_stage(
         self, stage: int, target: str, X: np.ndarray, margin: np.ndarray, *, threads: int
     ) -> np.ndarray: ...
-    @property
-    def binned(self) -> bool: ...
-    @property
-    def feature_names(self) -> tuple[str, ...] | None: ...
-    @property
-    def classes(self) -> np.ndarray | tuple[str, ...] | list[Any] | None: ...
-    @property
-    def categories(self) -> dict[int, np.ndarray | tuple[str, ...]]: ...
-    @property
-    def unseen(self) -> Literal["missing", "refused", "other"]: ...
-    @property
-    def embedding_columns(self) -> int: ...
-    @property
-    def input_type(self) -> str: ...
-    @property
-    def provenance(self) -> str: ...
-    @property
-    def n_features(self) -> int: ...
-    @property
-    def n_trees(self) -> int: ...
-    @property
-    def n_outputs(self) -> int: ...
-    @property
-    def has_raw_scores(self) -> bool: ...
-    @property
-    def resident_bytes(self) -> int: ...
-    @property
-    def processor(self) -> str: ...
-    @property
-    def engine(self) -> str: ...
-    @property
-    def engine_reason(self) -> str: ...
+    def run_there(
+        self,
+        target: str,
+        *,
+        data: int,
+        shape: tuple[int, int],
+        strides: tuple[int, int],
+        dtype: np.dtype[Any],
+        out: int,
+        stream: int,
+    ) -> None: ...
+    binned: Final[bool]
+    feature_names: Final[tuple[str, ...] | None]
+    classes: Final[np.ndarray | tuple[str, ...] | list[Any] | None]
+    categories: Final[dict[int, np.ndarray | tuple[str, ...]]]
+    unseen: Final[Literal["missing", "refused", "other"]]
+    embedding_columns: Final[int]
+    input_type: Final[str]
+    provenance: Final[str]
+    n_features: Final[int]
+    n_trees: Final[int]
+    ordinal: Final[int]
+    n_outputs: Final[int]
+    has_raw_scores: Final[bool]
+    resident_bytes: Final[int]
+    processor: Final[str]
+    engine: Final[str]
+    engine_reason: Final[str]
 
 def active_isa() -> str: ...
 def available_isas() -> list[str]: ...

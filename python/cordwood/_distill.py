@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from cordwood._distill_train import Plan, train
 from cordwood.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike
 
 __all__ = ["Distilled", "distill"]
@@ -69,7 +72,7 @@ def distill(  # noqa: PLR0913 - what training is made of, each by its name
     data : array-like of shape (n_rows, ...), or tuple of such
         Rows, without labels: the more and the more varied the better. The teacher gets them as they
         are, the student as float32 tensors, integers as int64. A tuple holds the arguments of
-        modules that take several.
+        modules that take several. Join batches first: each epoch draws rows anew.
     task : {"classification", "regression"}, optional
         Needed for a torch teacher. Else classification where the teacher has ``predict_proba``, or
         ``decision_function`` and classes.
@@ -98,10 +101,11 @@ def distill(  # noqa: PLR0913 - what training is made of, each by its name
     Raises
     ------
     InputError
-        An option is out of range, shapes of answers do not fit each other, or the teacher's answers
-        or a student's are not finite.
+        An option is out of range, shapes of answers do not fit each other, the student has no
+        float32 parameters to train, or the teacher's answers or a student's are not finite; the
+        student then has its best weights so far.
     InputTypeError
-        The student is no torch module, or the teacher answers nothing.
+        The student is no torch module, data is no array of numbers, or the teacher answers nothing.
     MissingDependencyError
         torch is not installed.
 
@@ -111,7 +115,8 @@ def distill(  # noqa: PLR0913 - what training is made of, each by its name
     ``temperature ** 2`` so that its gradients keep their size. Probabilities, of trees 0 quite
     often, count as 1e-6 or more. Regression minimises the squared error over the variance of the
     teacher's answers. Trees do not mind the scale of features, and a net does: let the student
-    begin with ``torch.nn.BatchNorm1d``.
+    begin with ``torch.nn.BatchNorm1d``, and end with a layer that scales and shifts where the
+    numbers to learn lie far from zero or are very small or large.
 
     References
     ----------
@@ -120,18 +125,21 @@ def distill(  # noqa: PLR0913 - what training is made of, each by its name
     from cordwood._torch_swap_modules import expect_module
 
     expect_module(student, "distill")
-    limits: dict[str, tuple[Any, bool, str]] = {
-        "temperature": (temperature, temperature > 0, "above 0"),
-        "epochs": (epochs, epochs >= 1, "1 or more"),
-        "batch_size": (batch_size, batch_size > 1, "2 or more"),
-        "learning_rate": (learning_rate, learning_rate > 0, "above 0"),
-        "held_out": (held_out, 0 < held_out < 1, "a share above 0 and below 1"),
-        "patience": (patience, patience >= 1, "1 or more"),
-        "label_share": (label_share, 0 <= label_share <= 1, "a share from 0 to 1"),
+    finite = (int, float)
+    limits: dict[str, tuple[Any, Any, Callable[[Any], bool], str]] = {
+        "temperature": (temperature, finite, lambda it: 0 < it < math.inf, "above 0"),
+        "epochs": (epochs, int, lambda it: it >= 1, "1 or more, a whole number"),
+        "batch_size": (batch_size, int, lambda it: it > 1, "2 or more, a whole number"),
+        "learning_rate": (learning_rate, finite, lambda it: 0 < it < math.inf, "above 0"),
+        "held_out": (held_out, finite, lambda it: 0 < it < 1, "a share above 0 and below 1"),
+        "patience": (patience, int, lambda it: it >= 1, "1 or more, a whole number"),
+        "label_share": (label_share, finite, lambda it: 0 <= it <= 1, "a share from 0 to 1"),
+        "seed": (seed, int, lambda it: -(2**63) <= it < 2**63, "a whole number of 64 bits"),
     }
-    for name, (given, valid, expected) in limits.items():
-        if not valid:
-            message = f"{name} is {given}, expected {expected}"
+    for name, (given, kind, fits, expected) in limits.items():
+        number = given.item() if isinstance(given, np.number) else given
+        if not isinstance(number, kind) or isinstance(number, bool) or not fits(number):
+            message = f"{name} is {given!r}, expected {expected}"
             raise InputError(message)
     lesson = taught_by(teacher, data, task)
     if labels is not None and lesson.task != "classification":

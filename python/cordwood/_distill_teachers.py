@@ -102,15 +102,28 @@ def _as_rows(data: Any) -> Any:
 def _tensor(part: Any) -> Any:
     import torch
 
-    tensor = part.detach() if isinstance(part, torch.Tensor) else None
-    if tensor is None:
+    tensor = part.detach() if isinstance(part, torch.Tensor) else _from_array(part)
+    if tensor.is_floating_point():
+        return tensor.float()
+    return tensor if tensor.dtype == torch.bool else tensor.long()
+
+
+def _from_array(part: Any) -> Any:
+    import torch
+
+    try:
         array = np.asarray(part)
-        if array.dtype.kind not in "biuf" or array.ndim == 0:
-            message = f"data is {array.dtype} of shape {array.shape}, expected rows of numbers"
-            raise InputTypeError(message)
-        native = np.ascontiguousarray(array, np.float32 if array.dtype.kind == "f" else None)
-        tensor = torch.from_numpy(np.array(native))
-    return tensor.float() if tensor.is_floating_point() else tensor
+    except ValueError:  # of lists that are no rows of one length
+        array = np.array(None)
+    if array.dtype.kind not in "biuf" or array.ndim == 0:
+        message = (
+            f"data is a {type(part).__name__}, expected one array of rows of numbers; join batches "
+            "with numpy.concatenate, and call .toarray() on a sparse matrix"
+        )
+        raise InputTypeError(message)
+    kinds = {"f": np.float32, "i": np.int64, "u": np.int64, "b": np.bool_}
+    with np.errstate(over="ignore"):  # what passes the range of float32 is told as infinite
+        return torch.from_numpy(np.array(array, kinds[array.dtype.kind]))
 
 
 def _classifies(teacher: Any) -> bool:
@@ -129,19 +142,30 @@ def _logits(teacher: Any, rows: Any) -> AnyArray:
                 "distill a classifier of one output"
             )
             raise InputError(message)
-        found = np.asarray(probabilities, np.float64)
+        found: Any = _numbers(probabilities)
         if found.ndim == 1:
             found = np.stack([1.0 - found, found], axis=1)
         return cast("AnyArray", np.log(np.maximum(found, LEAST)))
     if hasattr(teacher, "decision_function"):
-        return np.asarray(teacher.decision_function(rows), np.float64)
+        return _numbers(teacher.decision_function(rows))
     raise _answers_nothing(teacher, "predict_proba or decision_function")
 
 
 def _values(teacher: Any, rows: Any) -> AnyArray:
     if hasattr(teacher, "predict"):
-        return np.asarray(teacher.predict(rows), np.float64)
+        return _numbers(teacher.predict(rows))
     raise _answers_nothing(teacher, "predict")
+
+
+def _numbers(answers: Any) -> AnyArray:
+    found = np.asarray(answers)
+    if found.dtype.kind not in "biuf":
+        message = (
+            f"the teacher answers with {found.dtype}, expected numbers; of classes it needs "
+            "predict_proba or decision_function"
+        )
+        raise InputTypeError(message)
+    return found.astype(np.float64)
 
 
 def _answers_nothing(teacher: Any, wanted: str) -> InputTypeError:

@@ -61,7 +61,8 @@ def train(
     """
     import torch
 
-    with torch.random.fork_rng(devices=[]):
+    modes = (torch.inference_mode(mode=False), torch.enable_grad())
+    with torch.random.fork_rng(devices=[]), modes[0], modes[1]:
         torch.manual_seed(plan.seed)
         return _train(student, lesson, labels, plan)
 
@@ -71,11 +72,7 @@ def _train(
 ) -> tuple[list[dict[str, float]], int, float]:
     import torch
 
-    parameter = next(student.parameters(), None)
-    if parameter is None:
-        message = f"the student, a {type(student).__name__}, has no parameters to train"
-        raise InputError(message)
-    device = parameter.device
+    device = _trained(student).device
     lesson = replace(lesson, parts=[part.to(device) for part in lesson.parts])
     targets = torch.from_numpy(lesson.answers).to(device)
     truth = None if labels is None else torch.from_numpy(labels).to(device)
@@ -104,11 +101,8 @@ def _train(
             sums += float(loss.detach()) * len(some)
         judged = _judge(student, lesson, held, targets, truth, loss_of)
         if not np.isfinite(judged):
-            message = (
-                f"the student's loss is {judged} after epoch {epoch}; lower learning_rate, now "
-                f"{plan.learning_rate}, or scale the rows"
-            )
-            raise InputError(message)
+            student.load_state_dict(weights)
+            raise InputError(_why_not_finite(lesson, plan, judged, epoch))
         history.append({"loss": sums / len(own), "held_out": judged})
         if judged < history[best]["held_out"] or epoch == 0:
             best, weights = epoch, copy.deepcopy(student.state_dict())
@@ -119,6 +113,43 @@ def _train(
     with torch.no_grad():
         parts = [_answers(student, lesson, some) for some in held.split(_AT_ONCE)]
     return history, best, _agreement(lesson, torch.cat(parts).cpu().numpy(), held.numpy())
+
+
+def _trained(student: Any) -> Any:
+    """Return a parameter that training moves; raise where there is none, or one of another type."""
+    import torch
+
+    moved = [parameter for parameter in student.parameters() if parameter.requires_grad]
+    if not moved:
+        message = (
+            f"the student, a {type(student).__name__}, has no parameters to train, none at least "
+            "that requires a gradient"
+        )
+        raise InputError(message)
+    other = next((each for each in moved if each.dtype != torch.float32), None)
+    if other is not None:
+        message = (
+            f"the student has parameters of {other.dtype}, expected torch.float32; call .float() "
+            "on it, and convert it when it is trained"
+        )
+        raise InputError(message)
+    return moved[0]
+
+
+def _why_not_finite(lesson: Lesson, plan: Plan, judged: float, epoch: int) -> str:
+    for part in lesson.parts:
+        rows = part.reshape(len(part), -1).isfinite().all(dim=1)
+        if not rows.all():
+            first = int(rows.logical_not().nonzero()[0])
+            return (
+                f"the student's loss is {judged}: row {first} of data holds NaN or an infinity in "
+                "float32, which the teacher may take but this student does not; impute or clip it, "
+                "or let the student begin with a layer that does"
+            )
+    return (
+        f"the student's loss is {judged} after epoch {epoch}; lower learning_rate, now "
+        f"{plan.learning_rate}, or scale the rows"
+    )
 
 
 def _batches(rows: Any, size: int) -> list[Any]:
@@ -159,11 +190,12 @@ def _loss(lesson: Lesson, plan: Plan) -> Callable[..., Any]:
     from torch.nn import functional
 
     if lesson.task == "regression":
-        spread = lesson.answers.var(0)
-        scale = torch.from_numpy(np.where(spread > 0, spread, np.float32(1)))
+        # Of numbers of any size: neither their squares nor those of what is missed leave float32.
+        spread = lesson.answers.std(0, dtype=np.float64)
+        scale = torch.from_numpy(np.where(spread > 0, spread, 1.0).astype(np.float32))
 
         def squares(answers: Any, taught: Any, _: Any = None) -> Any:
-            return ((answers - taught).square() / scale.to(answers.device)).mean()
+            return ((answers - taught) / scale.to(answers.device)).square().mean()
 
         return squares
 

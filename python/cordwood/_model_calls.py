@@ -89,8 +89,8 @@ class Calls:
         """Return the function that a model holds as its method: quick for rows alone."""
         # A method without options refuses them itself.
         options = getattr(self, method, None)
-        binned = functools.partial(self._from_bins, method)
-        return self._function(self._native, method, options=options, binned=binned)
+        elsewhere = functools.partial(self._elsewhere, self._native, method, None)
+        return self._function(self._native, method, options=options, elsewhere=elsewhere)
 
     def raw(self, target: str) -> Callable[[Any], AnyArray]:
         """Return a function that answers with one target as the program writes it.
@@ -185,6 +185,15 @@ class Calls:
         assert form is not None, "a model that was loaded for binned rows says what they are"
         return native, BinsDoor(*form)
 
+    def _elsewhere(self, native: _core.Model, method: str, target: str | None, X: Any) -> Any:
+        """Answer rows that are not read in place from the host's memory."""
+        if isinstance(X, BinnedRows):
+            return self._from_bins(method, X)
+        from cordwood._model_there import answer_there
+
+        target = target or self._target(native, method)
+        return answer_there(native, target, X, flat=method in _FLAT, classes=self._classes)
+
     def _from_bins(self, method: str, bins: BinnedRows) -> Any:
         function = self._binned_functions.get(method)
         if function is None:
@@ -250,8 +259,10 @@ class Calls:
         target: str | None = None,
         sparse: bool | None = None,
         options: Callable[..., Any] | None = None,
-        binned: Callable[[BinnedRows], Any] | None = None,
+        elsewhere: Callable[[Any], Any] | None = None,
     ) -> Callable[[Any], Any]:
+        if elsewhere is None and not native.binned:
+            elsewhere = functools.partial(self._elsewhere, native, method, target)
         target = target or self._target(native, method)
         labels = None
         finish: Callable[[Any], Any] | None = None
@@ -277,7 +288,7 @@ class Calls:
             labels=labels,
             finish=finish,
             options=options,
-            binned=binned,
+            elsewhere=elsewhere,
         )
 
     def _probability_finish(self, native: _core.Model) -> Callable[[AnyArray], Any] | None:

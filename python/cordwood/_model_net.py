@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cordwood import _core, _model_devices
+from cordwood import _core
 from cordwood._model_net_inputs import as_array
-from cordwood._model_packed import Packed, check_level
-from cordwood._threads import check_threads
+from cordwood._model_packed import Packed
 from cordwood.errors import FormatError, InputError
 
 if TYPE_CHECKING:
@@ -93,13 +92,7 @@ class Net(Packed):
         threads: int | None = None,
         check: Check = "all",
     ) -> None:
-        self._requested_threads = check_threads(threads)
-        check_all = check_level(check)
-        _model_devices.bring(device)
-        self._device: Device = device
-        self._data = bytes(data)
-        self._native = _core.Net(self._data, device=device, check_all=check_all)
-        self._threads = _core.resolve_threads(self._requested_threads or 0)
+        self._load(_core.Net, data, device=device, threads=threads, check=check)
         self.inputs = tuple(Port(*port) for port in self._native.inputs)
         self.outputs = tuple(Port(*port) for port in self._native.outputs)
         self._form = form_of(self._native.provenance)

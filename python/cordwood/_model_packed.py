@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from cordwood import _files
+from cordwood import _core, _files, _model_devices
+from cordwood._threads import check_threads
 from cordwood.errors import InputError
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
 __all__ = ["Check", "Device", "Packed", "check_level"]
 
@@ -33,7 +35,27 @@ class Packed:
 
     _data: bytes
     _device: Device
+    _native: Any
+    _requested_threads: int | None
     _threads: int
+
+    def _load(
+        self,
+        native: Callable[..., Any],
+        data: bytes,
+        *,
+        device: Device,
+        threads: int | None,
+        check: Check,
+    ) -> None:
+        """Keep the bytes and open them; options are judged first."""
+        self._requested_threads = check_threads(threads)
+        check_all = check_level(check)
+        _model_devices.bring(device)
+        self._device = device
+        self._data = bytes(data)
+        self._native = native(self._data, device=device, check_all=check_all)
+        self._threads = _core.resolve_threads(self._requested_threads or 0)
 
     def _facts_text(self) -> str:
         """Return the provenance as the file holds it."""

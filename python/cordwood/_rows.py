@@ -48,6 +48,8 @@ class RowsDoor:
         Library of the source as its provenance names it: ``"lightgbm"`` holds an underscore for
         each blank of a name, so a frame may have either; ``"xgboost"`` without labels takes the
         codes of categories.
+    device : str
+        Where the model runs: any but the CPU may read rows in its own memory.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class RowsDoor:
         unseen: Unseen = "missing",
         absent: Absent = "refused",
         library: object = None,
+        device: str = "cpu",
     ) -> None:
         self._n_features = n_features
         self._input_type = input_type
@@ -67,6 +70,7 @@ class RowsDoor:
         self._blank = "_" if library == "lightgbm" else " "
         self._label_rules = (labels or {}, unseen, library)
         self._absent = absent
+        self._device = device
 
     @functools.cached_property
     def _labels(self) -> LabelCodes:
@@ -100,6 +104,11 @@ class RowsDoor:
         if isinstance(x, BinnedRows):
             return x
         # Imported here: whoever passes arrays alone never needs them.
+        from cordwood._device_rows import is_on_device
+
+        if is_on_device(x):
+            self._check_device(x)
+            return x
         from cordwood._frames import frame_columns
         from cordwood._row_sparse import is_sparse, sparse_rows
 
@@ -118,11 +127,23 @@ class RowsDoor:
             raise InputError(message + str(self._n_features))
         return _finished(self._assembled(columns), self._n_features)
 
+    def _check_device(self, x: Any) -> None:
+        if self._device != "cpu":
+            return
+        message = (
+            f"X is {type(x).__name__} in a CUDA device's memory, and the model runs on the cpu; "
+            'load it with device="cuda", or copy the rows to the host'
+        )
+        raise InputTypeError(message)
+
     def values(self, x: Any) -> np.ndarray | SparseRows:
         """Return rows as `__call__` does, and refuse binned ones."""
         rows = self(x)
         if isinstance(rows, BinnedRows):
             message = f"rows are {rows!r}, expected values; they are binned already"
+            raise InputTypeError(message)
+        if rows is x and not isinstance(rows, np.ndarray):
+            message = f"X is {type(x).__name__} on a CUDA device; copy it to the host for this call"
             raise InputTypeError(message)
         return rows
 

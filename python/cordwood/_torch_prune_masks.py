@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from cordwood._typing import AnyArray, BoolArray
 
-__all__ = ["input_norms", "mask_of", "put_mask"]
+__all__ = ["input_norms", "mask_of", "owners_of", "put_mask", "weight_parameters"]
 
 MASK = "WeightMask"
 
@@ -47,8 +47,9 @@ def put_mask(layer: Any, mask: BoolArray) -> None:
         held.mask.copy_(torch.from_numpy(mask))
         return
     made = _mask_class()()
-    made.register_buffer("mask", torch.from_numpy(np.array(mask)).to(layer.weight.device))
-    parametrize.register_parametrization(layer, "weight", made)
+    with torch.inference_mode(mode=False):  # what is made in that mode never meets a gradient
+        made.register_buffer("mask", torch.from_numpy(np.array(mask)).to(layer.weight.device))
+        parametrize.register_parametrization(layer, "weight", made)
     layer.parametrizations.train(layer.training)  # whoever reads a module asks all its parts
 
 
@@ -56,6 +57,24 @@ def mask_of(layer: Any) -> BoolArray | None:
     """Return the mask that a layer has, None where it has none."""
     held = _held(layer)
     return None if held is None else cast("BoolArray", held.mask.cpu().numpy())
+
+
+def weight_parameters(layer: Any) -> list[Any]:
+    """Return the parameters that a layer's weight is made of: itself, or those parametrized."""
+    from torch.nn.utils import parametrize
+
+    if parametrize.is_parametrized(layer, "weight"):
+        return list(layer.parametrizations.weight.parameters())
+    return [layer.weight]
+
+
+def owners_of(net: Any) -> dict[int, list[str]]:
+    """Return by id of a parameter all names that it has in a module, those of one tied twice."""
+    owners: dict[int, list[str]] = {}
+    for prefix, module in net.named_modules():
+        for name, parameter in module._parameters.items():
+            owners.setdefault(id(parameter), []).append(f"{prefix}.{name}")
+    return owners
 
 
 def _held(layer: Any) -> Any:
@@ -82,19 +101,19 @@ def input_norms(net: Any, layers: Mapping[str, Any], calibration: Any) -> dict[s
     Returns
     -------
     dict of str to ndarray of float32, shape (1 or n_outputs, n_inputs)
-        For the layers that ran.
+        For the layers that have read anything but zeros.
 
     Raises
     ------
     InputError
-        There is no batch, or a layer has read NaN or an infinity.
+        There is no batch, the module does not take one, or a layer has read NaN or an infinity.
     """
     import torch
 
     squares: dict[str, Any] = {}
 
     def add(name: str, layer: Any, arguments: tuple[Any, ...]) -> None:
-        if not arguments:
+        if not arguments or not arguments[0].numel():
             return
         given = arguments[0].detach().double().square()
         if isinstance(layer, torch.nn.Linear):
@@ -112,8 +131,8 @@ def input_norms(net: Any, layers: Mapping[str, Any], calibration: Any) -> dict[s
     modes = {module: module.training for module in net.modules()}
     net.eval()
     try:
-        for batch in batches_of(calibration):
-            run_batch(net, batch)
+        for number, batch in enumerate(batches_of(calibration)):
+            run_batch(net, number, batch)
     finally:
         for module, training in modes.items():
             module.training = training
@@ -126,7 +145,7 @@ def input_norms(net: Any, layers: Mapping[str, Any], calibration: Any) -> dict[s
         if not np.isfinite(found).all():
             message = f"layer {name!r} has read NaN or an infinity in the calibration"
             raise InputError(message)
-    return norms
+    return {name: found for name, found in norms.items() if found.any()}
 
 
 def _conv_squares(layer: Any, squares: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from cordwood import ops
-from cordwood._torch_swap_modules import conv_padding, pad_sizes
+from cordwood._torch_swap_modules import HoldsPacked, conv_padding, pad_sizes
 from cordwood.errors import DeviceError, InputError, InputTypeError, UnsupportedModelError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _ROWS: dict[str, Activations] = {
 }
 
 
-class _PackedLayer:
+class _PackedLayer(HoldsPacked):
     """What all layers share: weights as buffers, and the packed tensor made of them once."""
 
     if TYPE_CHECKING:
@@ -66,11 +66,12 @@ class _PackedLayer:
         else:
             self.bits, self.group_size, self.dense = None, None, weight.dtype
             arrays["payload"] = weight.numbers
-        for name, array in arrays.items():
-            held = None if array is None else torch.from_numpy(np.array(array))
-            self.register_buffer(name, held)
-        if self.dense == "bfloat16":
-            self.payload = self.payload.view(torch.bfloat16)
+        with torch.inference_mode(mode=False):  # tensors of that mode take no state dict
+            for name, array in arrays.items():
+                held = None if array is None else torch.from_numpy(np.array(array))
+                self.register_buffer(name, held)
+            if self.dense == "bfloat16":
+                self.payload = self.payload.view(torch.bfloat16)
         self._packed = None
 
     def packed(self) -> Packed:
@@ -162,11 +163,11 @@ class _PackedLayer:
 
     def _apply(self, *given: Any, **options: Any) -> Any:
         self._packed = None  # torch is about to move or convert the buffers
-        return super()._apply(*given, **options)  # type: ignore[misc]  # of torch.nn.Module
+        return super()._apply(*given, **options)
 
     def _load_from_state_dict(self, *given: Any, **options: Any) -> None:
         self._packed = None
-        super()._load_from_state_dict(*given, **options)  # type: ignore[misc]  # as above
+        super()._load_from_state_dict(*given, **options)
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but what can be made anew."""

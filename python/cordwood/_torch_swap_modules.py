@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from cordwood.errors import InputError, InputTypeError, MissingDependencyError
+from cordwood.errors import CordwoodError, InputError, InputTypeError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from cordwood._typing import AnyArray
 
 __all__ = [
+    "HoldsPacked",
     "batches_of",
-    "chosen_modules",
+    "chosen_layers",
     "conv_padding",
     "expect_module",
     "is_layer",
@@ -27,8 +28,23 @@ __all__ = [
     "run_batch",
 ]
 
+BATCHES = (
+    "a list of batches, each what the module is called with: a tensor or an array, a tuple of them "
+    "in order, or a dict by name"
+)
+
 MOST_ROWS = 4096
 """Rows that a layer is judged by: more change codes little and take memory."""
+
+
+class HoldsPacked:
+    """A layer that `cordwood.quantize_` has made; its class has torch's behind this one."""
+
+    if TYPE_CHECKING:
+
+        def _apply(self, *given: Any, **options: Any) -> Any: ...
+
+        def _load_from_state_dict(self, *given: Any, **options: Any) -> None: ...
 
 
 def expect_module(net: Any, caller: str) -> None:
@@ -62,7 +78,41 @@ def kind_of(module: Any) -> type:
     return kind
 
 
-def chosen_modules(net: Any, skip: Iterable[str]) -> dict[str, Any]:
+def chosen_layers(
+    net: Any, skip: Iterable[str], reason_of: Callable[[str, Any], str | None]
+) -> tuple[dict[str, Any], list[tuple[str, str, str]]]:
+    """Tell the products in a module that may be changed from those that stay as they are.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+    skip : iterable of str
+        Names of modules that are none of either, with all below.
+    reason_of : callable
+        Says of a name and a layer why it must stay; None where it may be changed.
+
+    Returns
+    -------
+    dict of str to torch.nn.Module, list of (str, str, str)
+        Layers by name; and name, class and reason of each other product.
+
+    Raises
+    ------
+    InputError
+        `skip` holds a name that no module has.
+    """
+    layers: dict[str, Any] = {}
+    left = []
+    for name, layer in _products(net, skip).items():
+        reason = reason_of(name, layer)
+        if reason is None:
+            layers[name] = layer
+        else:
+            left.append((name, kind_of(layer).__name__, reason))
+    return layers, left
+
+
+def _products(net: Any, skip: Iterable[str]) -> dict[str, Any]:
     """Return all products in a module by name, but for those that the caller skips.
 
     Raises
@@ -90,28 +140,30 @@ def chosen_modules(net: Any, skip: Iterable[str]) -> dict[str, Any]:
     return {
         name: module
         for name, module in net.named_modules()
-        if isinstance(module, (*_layers(), *transposed)) and id(module) not in kept
+        if isinstance(module, (*_layers(), *transposed, HoldsPacked)) and id(module) not in kept
     }
 
 
 def reason_to_leave(layer: Any) -> str | None:
     """Say why a layer must stay as it is; None where it may be changed."""
-    import torch
+    from torch.nn.utils import parametrize
 
+    if isinstance(layer, HoldsPacked):
+        return "its weights are packed already"
     kind = kind_of(layer)
     if kind not in _layers():
         return f"{kind.__name__} is none of Linear, Conv1d, Conv2d and Conv3d"
+    if "weight" not in layer._parameters and not parametrize.is_parametrized(layer, "weight"):
+        return "a hook makes its weight, as torch.nn.utils.weight_norm and prune do; remove it"
     weight = layer.weight
     if weight.is_meta:
         return "its weight is on meta, where there are no numbers"
-    if weight.dtype != torch.float32:
-        return f"its weight is {weight.dtype}, expected torch.float32"
     return None if weight.numel() else "its weight is empty"
 
 
 def layer_weight(layer: Any) -> AnyArray:
-    """Return the numbers of a layer's weight, as its parametrizations leave them."""
-    return cast("AnyArray", layer.weight.detach().cpu().contiguous().numpy())
+    """Return the numbers of a layer's weight, as its parametrizations leave them, in float32."""
+    return cast("AnyArray", layer.weight.detach().cpu().float().contiguous().numpy())
 
 
 def conv_padding(layer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -137,29 +189,59 @@ def batches_of(calibration: Any) -> Iterator[tuple[tuple[Any, ...], dict[str, An
     Raises
     ------
     InputError
-        There is no batch.
+        It is no iterable, or there is no batch.
     """
     import torch
 
-    single = isinstance(calibration, torch.Tensor | dict)
+    single = isinstance(calibration, torch.Tensor | np.ndarray | dict)
+    if not single and not hasattr(calibration, "__iter__"):
+        message = f"calibration is of type {type(calibration).__name__}, expected {BATCHES}"
+        raise InputError(message)
     count = 0
     for batch in [calibration] if single else calibration:
         count += 1
         if isinstance(batch, dict):
-            yield (), batch
+            yield (), {name: _as_tensor(value) for name, value in batch.items()}
         else:
-            yield tuple(batch) if isinstance(batch, tuple | list) else (batch,), {}
+            given = batch if isinstance(batch, tuple | list) else (batch,)
+            yield tuple(map(_as_tensor, given)), {}
     if not count:
         message = "calibration holds no batches, expected one at least"
         raise InputError(message)
 
 
-def run_batch(net: Any, batch: tuple[tuple[Any, ...], dict[str, Any]]) -> None:
-    """Call the module as its caller would, without gradients."""
+def _as_tensor(given: Any) -> Any:
+    """Take an array of numbers as a tensor, of floats as modules have them; all else as it is."""
     import torch
 
-    with torch.no_grad():
-        net(*batch[0], **batch[1])
+    if not isinstance(given, np.ndarray) or given.dtype.kind not in "biuf":
+        return given
+    return torch.from_numpy(np.array(given, np.float32 if given.dtype.kind == "f" else None))
+
+
+def run_batch(net: Any, number: int, batch: tuple[tuple[Any, ...], dict[str, Any]]) -> None:
+    """Call the module as its caller would, without gradients.
+
+    Raises
+    ------
+    InputError
+        The module does not take the batch.
+    """
+    import torch
+
+    try:
+        with torch.no_grad():
+            net(*batch[0], **batch[1])
+    except CordwoodError:
+        raise
+    except Exception as error:
+        # What a module raises for arguments that do not fit may be of any kind.
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        message = (
+            f"the module does not take calibration batch {number}: {reason}; expected {BATCHES}. "
+            "Leave out labels that a loader adds"
+        )
+        raise InputError(message) from error
 
 
 def rows_seen(net: Any, layers: Mapping[str, Any], calibration: Any) -> dict[str, AnyArray]:
@@ -168,7 +250,7 @@ def rows_seen(net: Any, layers: Mapping[str, Any], calibration: Any) -> dict[str
     Raises
     ------
     InputError
-        There is no batch, or a layer has read NaN or an infinity.
+        There is no batch, the module does not take one, or a layer has read NaN or an infinity.
     """
     import torch
 
@@ -194,8 +276,8 @@ def rows_seen(net: Any, layers: Mapping[str, Any], calibration: Any) -> dict[str
         for name, layer in linear.items()
     ]
     try:
-        for batch in batches:
-            run_batch(net, batch)
+        for number, batch in enumerate(batches):
+            run_batch(net, number, batch)
     finally:
         for hook in hooks:
             hook.remove()

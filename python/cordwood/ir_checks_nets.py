@@ -139,7 +139,8 @@ def _check_parameters(number: int, operator: object) -> None:
         _fail(f"operator {number} is a constant of objects, expected numbers or bools")
     if not isinstance(operator, Product):
         return
-    place = f"operator {number} ({operator.opcode.name.lower()})"
+    path = f" in {operator.place!r}" if operator.place else ""
+    place = f"operator {number} ({operator.opcode.name.lower()}{path})"
     weight = operator.weight
     if isinstance(weight, Quantized):
         groups = weight.scale.shape

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cordwood import _core, _model_devices, _model_facts
+from cordwood import _core, _model_facts
 from cordwood._model_answers import Answers
 from cordwood._model_calls import Calls
-from cordwood._model_packed import Packed, check_level
+from cordwood._model_packed import Packed
 from cordwood._model_sklearn import SklearnProtocol
 from cordwood._model_stages import StagedAnswers
 from cordwood._rows import RowsDoor
-from cordwood._threads import check_threads
 from cordwood.errors import UnsupportedModelError
 
 if TYPE_CHECKING:
@@ -79,6 +78,7 @@ class Model(Packed, Answers, StagedAnswers, SklearnProtocol):
     in place of the rows.
     """
 
+    _native: _core.Model
     classes_: np.ndarray | list[np.ndarray]
     feature_names_in_: np.ndarray
 
@@ -90,16 +90,10 @@ class Model(Packed, Answers, StagedAnswers, SklearnProtocol):
         threads: int | None = None,
         check: Check = "all",
     ) -> None:
-        self._requested_threads = check_threads(threads)
-        check_all = check_level(check)
-        _model_devices.bring(device)
-        self._device: Device = device
-        self._data = bytes(data)
-        self._native = _core.Model(self._data, device=device, check_all=check_all)
+        self._load(_core.Model, data, device=device, threads=threads, check=check)
         if not self._native.targets():
             message = "the bytes hold a net, expected a model of rows; cordwood.load gives a Net"
             raise UnsupportedModelError(message)
-        self._threads = _core.resolve_threads(self._requested_threads or 0)
         self._facts = facts = _model_facts.read(self._native.provenance)
         self.kind = str(facts["source"].get("kind", "model"))
         self.methods = tuple(facts["methods"])
@@ -116,6 +110,7 @@ class Model(Packed, Answers, StagedAnswers, SklearnProtocol):
             unseen=self._native.unseen,
             absent=facts["sparse"],
             library=facts["source"].get("library"),
+            device=device,
         )
         labels = _label_arrays(self._native.classes)
         if labels is not None and self._estimator_type == "classifier":

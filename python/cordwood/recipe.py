@@ -30,7 +30,7 @@ Method = Literal["rtn", "mse", "gptq"]
 _INT8 = {
     "weights": "int8",
     "activations": "uint8-dynamic",
-    "method": "mse",
+    "method": "gptq",
     "refit": True,
     "small_tables": "float16",
 }
@@ -45,6 +45,7 @@ _NET_PRESETS: dict[str, dict[str, Any]] = {
         "group_size": 64,
         "refit": True,
         "small_tables": "float16",
+        "frequent_rows": True,
     },
     "net": {"weights": "int8", "activations": "float32", "method": "rtn"},
 }
@@ -55,7 +56,7 @@ KEEP = 0.77
 
 _GROUP_STEP = 32
 
-_CALIBRATED = ("refit", "small_tables", "max_error", "max_bytes", "equalize")
+_CALIBRATED = ("refit", "small_tables", "frequent_rows", "max_error", "max_bytes", "equalize")
 
 
 @dataclass(frozen=True, repr=False)
@@ -99,6 +100,8 @@ optional
     small_tables : str, optional
         Of nets: how embedding tables of at most 1024 rows are held, one of those that `weights`
         may be; as `weights` when absent.
+    frequent_rows : bool, optional
+        Of nets, with calibration: rows of larger tables that calibration reads are held in 8 bits.
     max_error : float, optional
         Of nets, with calibration: the largest relative error of the answers over the calibration
         batches. Layers are raised until it is kept, those first whose bytes take away most error:
@@ -137,6 +140,7 @@ optional
     channels: float | None = None
     refit: bool | None = None
     small_tables: WeightType | None = None
+    frequent_rows: bool | None = None
     max_error: float | None = None
     max_bytes: int | None = None
     equalize: bool | None = None
@@ -206,7 +210,8 @@ optional
     def needs_calibration(self) -> bool:
         """Whether it looks at what layers have seen."""
         static = str(self.activations).endswith("-static")
-        return self.method == "gptq" or static or self.max_error is not None or bool(self.max_bytes)
+        codes = self.method == "gptq" and not self.name.startswith("int8")
+        return codes or static or self.max_error is not None or bool(self.max_bytes)
 
     def _fill_net(self) -> None:
         """Take from the preset what is left out; refuse what is not listed."""
@@ -216,7 +221,7 @@ optional
         elif self.name == "net" and self.channels is not None:
             preset = {**preset, "weights": "float32"}
         if self.sparsity is not None:
-            preset = {**preset, "refit": False}
+            preset = {**preset, "refit": False, "method": "mse"}
         for name, value in preset.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
@@ -270,7 +275,7 @@ optional
     def _check_calibrated(self) -> None:
         """Refuse options of calibration that are not listed."""
         types = (None, *get_args(WeightType))
-        for name in ("refit", "equalize"):
+        for name in ("refit", "frequent_rows", "equalize"):
             chosen: object = getattr(self, name)
             if chosen is not None and type(chosen) is not bool:
                 message = f"{name} is {chosen!r}, expected True or False"

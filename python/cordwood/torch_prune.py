@@ -9,7 +9,7 @@ import numpy as np
 
 from cordwood import _torch_prune_masks, ops
 from cordwood._torch_swap_modules import (
-    chosen_modules,
+    chosen_layers,
     expect_module,
     kind_of,
     layer_weight,
@@ -18,7 +18,7 @@ from cordwood._torch_swap_modules import (
 from cordwood.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from cordwood._typing import AnyArray, BoolArray
 
@@ -92,7 +92,7 @@ def prune_(
     Parameters
     ----------
     net : torch.nn.Module
-        Every Linear, Conv1d, Conv2d and Conv3d in it is masked.
+        Every Linear, Conv1d, Conv2d and Conv3d in it is masked, of any floating-point type.
     sparsity : str or float
         A pattern of `cordwood.ops.prune_mask`, such as ``"2:4"``, ``0.8`` (the share that goes) or
         ``"block:16x1:0.8"``. Weights of a convolution count as a matrix, (outputs, all else).
@@ -112,8 +112,8 @@ def prune_(
     Raises
     ------
     InputError
-        The pattern or the score is unknown, calibration is missing where it is needed, a weight is
-        NaN, or `skip` names no module. The module is then as it was.
+        The pattern or the score is unknown, calibration is missing where it is needed or does not
+        fit the module, a weight is NaN, or `skip` names no module. The module is then as it was.
     InputTypeError
         `net` is no torch module.
     MissingDependencyError
@@ -121,6 +121,10 @@ def prune_(
 
     Notes
     -----
+    Left alone and listed are subclasses of torch's layers, transposed convolutions, layers that are
+    packed already or whose weight a hook makes, and weights that another module has as well: an
+    embedding tied to a layer would lose numbers without a mask that holds them.
+
     A module that has masks may be pruned again, to a higher share: what is gone stays gone.
     ``torch.nn.utils.parametrize.remove_parametrizations(layer, "weight")`` makes the zeros part of
     the parameter. torch pickles a module with parametrizations by its state dict alone.
@@ -147,9 +151,8 @@ def prune_(
     if chosen == "wanda" and calibration is None:
         message = "score 'wanda' weighs inputs by what layers have seen; pass calibration="
         raise InputError(message)
-    candidates = chosen_modules(net, skip)
-    reasons = {name: reason_to_leave(layer) for name, layer in candidates.items()}
-    layers = {name: layer for name, layer in candidates.items() if reasons[name] is None}
+    owners = _torch_prune_masks.owners_of(net)
+    layers, left = chosen_layers(net, skip, lambda name, layer: _reason(name, layer, owners))
     seen = {} if calibration is None else _torch_prune_masks.input_norms(net, layers, calibration)
     masks: dict[str, BoolArray] = {}
     pruned = []
@@ -169,8 +172,23 @@ def prune_(
         pruned.append(PrunedLayer(name, kind_of(layer).__name__, facts.share, _loss(worth, mask)))
     for name, mask in masks.items():
         _torch_prune_masks.put_mask(layers[name], mask)
-    left = tuple((name, reason) for name, reason in reasons.items() if reason is not None)
-    return PruneReport(tuple(pruned), left)
+    return PruneReport(tuple(pruned), tuple((name, reason) for name, _, reason in left))
+
+
+def _reason(name: str, layer: Any, owners: Mapping[int, list[str]]) -> str | None:
+    """Say why a layer can have no mask; None where it may have one."""
+    reason = reason_to_leave(layer)
+    if reason is not None:
+        return reason
+    if not layer.weight.is_floating_point():
+        return f"its weight is {layer.weight.dtype}, expected floating-point numbers"
+    for parameter in _torch_prune_masks.weight_parameters(layer):
+        if parameter.is_inference():
+            return "its weight was made under torch.inference_mode() and cannot be trained"
+        others = [owner for owner in owners[id(parameter)] if not owner.startswith(f"{name}.")]
+        if others:
+            return f"its weight is {others[0]} as well, which would lose numbers and have no mask"
+    return None
 
 
 def _mask(matrix: AnyArray, sparsity: str | float, worth: AnyArray, *, seen: bool) -> BoolArray:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cordwood import _torch_swap_layers, ops
+from cordwood._torch_prune_masks import mask_of
 from cordwood._torch_swap_modules import (
-    chosen_modules,
+    chosen_layers,
     expect_module,
     is_layer,
     kind_of,
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     from cordwood._typing import AnyArray
 
 __all__ = ["LeftLayer", "SwapReport", "SwappedLayer", "quantize_"]
+
+OF_WHOLE_NETS = ("sparsity", "channels", "max_error", "max_bytes", "equalize")
+"""Options of a recipe that look at more than a layer, or at layouts that a layer does not have."""
+
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,7 @@ def quantize_(
         recipe codes rows at all.
     calibration : iterable of batches, optional
         What the module is called with, to see what layers read: each a tensor, a tuple of tensors,
-        or a dict of tensors by name of the argument. A tensor alone is one batch.
+        or a dict of tensors by name of the argument; arrays will do. A tensor alone is one batch.
     skip : iterable of str
         Names of modules, as ``net.named_modules()`` has them, that stay as they are with all below.
 
@@ -135,9 +141,10 @@ def quantize_(
     Raises
     ------
     InputError
-        The module is in training mode or is itself a layer, the recipe is none for nets or needs
-        calibration and has none, a weight is NaN or infinite, or `skip` names no module. The module
-        is then as it was.
+        The module, or one in it, is in training mode; it is itself a layer; the recipe is none for
+        nets, has options of whole nets, or needs calibration and has none; calibration does not fit
+        the module; a weight is NaN or infinite; or `skip` names no module. The module is then as it
+        was.
     InputTypeError
         `net` is no torch module.
     MissingDependencyError
@@ -146,9 +153,9 @@ def quantize_(
     Notes
     -----
     Left alone and listed are subclasses of torch's layers, whose owners may read their weights
-    (``MultiheadAttention`` does), transposed convolutions, layers with hooks, and weights that are
-    not float32 on the CPU. `cordwood.compress` makes a net that is faster still, since it knows
-    what follows what; it reads a module before its layers are swapped, not after.
+    (``MultiheadAttention`` does), transposed convolutions, layers with hooks or packed already, and
+    weights that are not float32 on the CPU. `cordwood.compress` makes a net that is faster still,
+    since it knows what follows what; it reads a module before its layers are swapped, not after.
 
     Examples
     --------
@@ -161,18 +168,8 @@ def quantize_(
     """
     expect_module(net, "quantize_")
     chosen = Recipe.of(recipe)
-    if not chosen.for_nets:
-        message = f"recipe {chosen.name!r} is not for layers; take 'int8', 'int4' or a Recipe"
-        raise InputError(message)
-    if str(chosen.activations).endswith("-static"):
-        message = (
-            f"activations are {chosen.activations!r}, which layers by themselves do not take; "
-            "expected 'float32', 'int8-dynamic' or 'uint8-dynamic'"
-        )
-        raise InputError(message)
-    if net.training:
-        message = "the module is in training mode; call net.eval() before its layers are swapped"
-        raise InputError(message)
+    _expect_recipe(chosen)
+    _expect_evaluation(net)
     if is_layer(net):
         message = (
             f"the module is itself a {type(net).__name__}, which cannot be swapped in place; pass "
@@ -185,9 +182,7 @@ def quantize_(
             " batches like those to come, or take a Recipe with method='mse'"
         )
         raise InputError(message)
-    candidates = chosen_modules(net, skip)
-    reasons = {name: _reason(layer) for name, layer in candidates.items()}
-    layers = {name: layer for name, layer in candidates.items() if reasons[name] is None}
+    layers, left = chosen_layers(net, skip, _reason)
     seen = {} if calibration is None else rows_seen(net, layers, calibration)
     swaps: dict[int, Any] = {}
     swapped = []
@@ -199,22 +194,56 @@ def quantize_(
         kind = kind_of(layer).__name__
         swapped.append(SwappedLayer(name, kind, error, before, packed.nbytes))
     _swap(net, swaps)
-    left = tuple(
-        LeftLayer(name, kind_of(candidates[name]).__name__, reason)
-        for name, reason in reasons.items()
-        if reason is not None
-    )
-    return SwapReport(tuple(swapped), left)
+    return SwapReport(tuple(swapped), tuple(LeftLayer(*entry) for entry in left))
 
 
-def _reason(layer: Any) -> str | None:
+def _expect_recipe(recipe: Recipe) -> None:
+    """Raise where a recipe is none for layers by themselves."""
+    if not recipe.for_nets:
+        message = f"recipe {recipe.name!r} is not for layers; take 'int8', 'int4' or a Recipe"
+        raise InputError(message)
+    if str(recipe.activations).endswith("-static"):
+        message = (
+            f"activations are {recipe.activations!r}, which layers by themselves do not take; "
+            "expected 'float32', 'int8-dynamic' or 'uint8-dynamic'"
+        )
+        raise InputError(message)
+    whole = [name for name in OF_WHOLE_NETS if getattr(recipe, name)]
+    if whole:
+        given = ", ".join(f"{name} {getattr(recipe, name)!r}" for name in whole)
+        message = (
+            f"the recipe has {given}, which layers by themselves cannot follow; leave it out and "
+            "choose layers by skip=, take prune_ for masks, or compress the module as a whole"
+        )
+        raise InputError(message)
+
+
+def _expect_evaluation(net: Any) -> None:
+    """Raise where a module, or one inside it, is in training mode."""
+    training = [name for name, part in net.named_modules() if part.training]
+    if net.training:
+        message = "the module is in training mode; call net.eval() before its layers are swapped"
+        raise InputError(message)
+    if training:
+        message = (
+            f"{', '.join(map(repr, training[:5]))} in the module is in training mode; call "
+            "net.eval() before its layers are swapped"
+        )
+        raise InputError(message)
+
+
+def _reason(_: str, layer: Any) -> str | None:
     """Say why a layer must stay torch's; None where it may be swapped."""
     reason = reason_to_leave(layer)
-    if reason is None and (layer._forward_hooks or layer._forward_pre_hooks):
+    if reason is not None:
+        return reason
+    if any(getattr(layer, hooks) for hooks in HOOKS):
         return "it has hooks, which would be lost"
-    if reason is None and layer.weight.device.type != "cpu":
+    if str(layer.weight.dtype) != "torch.float32":
+        return f"its weight is {layer.weight.dtype}, expected torch.float32"
+    if layer.weight.device.type != "cpu":
         return f"its weight is on {layer.weight.device}, expected the CPU"
-    return reason
+    return None
 
 
 def _packed(name: str, layer: Any, recipe: Recipe, seen: AnyArray | None) -> tuple[Any, float]:
@@ -232,7 +261,8 @@ def _packed(name: str, layer: Any, recipe: Recipe, seen: AnyArray | None) -> tup
     if str(weights).startswith("int"):
         blind = seen is None or spatial or recipe.method == "rtn"
         moments = None if blind or seen is None else ops.hessian(seen)
-        weight: Any = code_weight(matrix, recipe, moments, grouped=not spatial)
+        masked = mask_of(layer) is not None
+        weight: Any = code_weight(matrix, recipe, moments, grouped=not spatial, keep_zeros=masked)
     else:
         weight = ops.pack_dense(matrix, weights)
     make = _torch_swap_layers.conv_layer if spatial else _torch_swap_layers.linear_layer

@@ -21,6 +21,12 @@ struct Avx2 {
     return _mm256_fmadd_ps(a, b, c);
   }
   [[gnu::always_inline]] static Floats cut(Floats y, float low, float high) noexcept {
+    const __m256 least = _mm256_set1_ps(low);
+    const __m256 most = _mm256_set1_ps(high);
+    y = _mm256_blendv_ps(y, least, _mm256_cmp_ps(y, least, _CMP_LE_OQ));
+    return _mm256_blendv_ps(y, most, _mm256_cmp_ps(y, most, _CMP_GE_OQ));
+  }
+  [[gnu::always_inline]] static Floats within(Floats y, float low, float high) noexcept {
     return _mm256_min_ps(_mm256_max_ps(y, _mm256_set1_ps(low)), _mm256_set1_ps(high));
   }
   [[gnu::always_inline]] static Ints round(Floats y) noexcept {

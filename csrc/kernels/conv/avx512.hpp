@@ -21,6 +21,10 @@ struct Avx512 {
     return _mm512_fmadd_ps(a, b, c);
   }
   [[gnu::always_inline]] static Floats cut(Floats y, float low, float high) noexcept {
+    const __m512i nan_of_second = _mm512_set1_epi32(0x22);
+    return _mm512_fixupimm_ps(within(y, low, high), y, nan_of_second, 0);
+  }
+  [[gnu::always_inline]] static Floats within(Floats y, float low, float high) noexcept {
     return _mm512_min_ps(_mm512_max_ps(y, _mm512_set1_ps(low)), _mm512_set1_ps(high));
   }
   [[gnu::always_inline]] static Ints round(Floats y) noexcept {

@@ -45,7 +45,7 @@ struct ConvEnd {
   uint64_t residual_row_stride;
   uint32_t n_outputs;
   uint32_t cut;  ///< 0: as it is
-  float low;     ///< y of `out` is cut to low and high; relu is 0 and infinity
+  float low;     ///< y of `out` is cut to low and high, NaN is not; relu is 0 and infinity
   float high;
   float residual_scale;
   int32_t residual_zero;

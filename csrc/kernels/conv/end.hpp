@@ -1,7 +1,8 @@
 // Vectors of outputs, and how a tile of finished sums becomes an answer. `Isa` (avx2.hpp, avx512.hpp) has
 //
 //     kBytes, Ints, Floats                       // of its vectors
-//     static Floats spread(float), fma(a, b, c), cut(y, low, high);
+//     static Floats spread(float), fma(a, b, c);
+//     static Floats cut(y, low, high), where NaN stays, and within(y, low, high), where it is low;
 //     static Ints round(Floats), widen(const uint8_t* bytes);
 //     static void store_low_bytes(uint8_t* to, Ints);
 //
@@ -106,7 +107,7 @@ template <class Isa, bool kCodes>
   constexpr uint64_t kLanes = Isa::kBytes / 4;
   if constexpr (kCodes) {
     const typename Isa::Ints code =
-        Isa::round(Isa::cut(y * end.inverse, end.least, end.most)) + end.zero;
+        Isa::round(Isa::within(y * end.inverse, end.least, end.most)) + end.zero;
     if (count >= kLanes) return Isa::store_low_bytes(end.codes + at, code);
     uint8_t some[kLanes];
     Isa::store_low_bytes(some, code);

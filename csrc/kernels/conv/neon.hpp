@@ -24,6 +24,12 @@ struct Neon {
   [[gnu::always_inline]] static Floats cut(Floats y, float low, float high) noexcept {
     const Floats least = spread(low);
     const Floats most = spread(high);
+    y = y <= least ? least : y;
+    return y >= most ? most : y;
+  }
+  [[gnu::always_inline]] static Floats within(Floats y, float low, float high) noexcept {
+    const Floats least = spread(low);
+    const Floats most = spread(high);
     y = y > least ? y : least;
     return y < most ? y : most;
   }

@@ -5,9 +5,10 @@
 #include <math.h>
 #include <stdint.h>
 
+/* Either sign of a zero becomes a bound of zero; NaN stays. */
 static inline float cordwood_conv_cut(float y, float low, float high) {
-  y = y > low ? y : low;
-  return y < high ? y : high;
+  y = y <= low ? low : y;
+  return y >= high ? high : y;
 }
 
 /* Half to even without the C library, whose rint follows the thread's mode: |y| stays below 2^22. */
@@ -18,8 +19,9 @@ static inline int32_t cordwood_conv_round(float y) {
 
 static inline uint8_t cordwood_conv_code(float y, float inverse, float least, float most,
                                          int32_t zero) {
-  const float cut = cordwood_conv_cut(y * inverse, least, most);
-  return (uint8_t)(cordwood_conv_round(cut) + zero);
+  const float exact = y * inverse;
+  const float within = exact > least ? exact : least; /* NaN, which has no code, is the least */
+  return (uint8_t)(cordwood_conv_round(within < most ? within : most) + zero);
 }
 
 #endif

@@ -42,6 +42,14 @@ struct Columns {
   [[nodiscard]] bool full() const noexcept { return (low & high) == 0xFFFF; }
 };
 
+/// Cut to `low` and `high`, either sign of a zero to a bound of zero. Maxima drop NaN: one more
+/// instruction puts it back.
+[[gnu::always_inline]] inline __m512 cut(__m512 y, __m512 low, __m512 high) noexcept {
+  const __m512i nan_of_second = _mm512_set1_epi32(0x22);
+  const __m512 within = _mm512_min_ps(_mm512_max_ps(y, low), high);
+  return _mm512_fixupimm_ps(within, y, nan_of_second, 0);
+}
+
 [[gnu::always_inline]] inline __m512 finish_half(const Qmatmul& task, __m512 y, uint32_t row,
                                                  uint64_t at, __mmask16 lanes) noexcept {
   const QmatmulEnd& end = task.end;
@@ -57,8 +65,7 @@ struct Columns {
                       _mm512_maskz_loadu_ps(lanes, end.residual + row * end.residual_stride + at));
   }
   if (end.cut != 0) {
-    y = _mm512_max_ps(y, _mm512_set1_ps(end.low));
-    y = _mm512_min_ps(y, _mm512_set1_ps(end.high));
+    y = cut(y, _mm512_set1_ps(end.low), _mm512_set1_ps(end.high));
   }
   return y;
 }
@@ -130,8 +137,7 @@ template <uint32_t R, bool kBias>
       residual += end.residual_stride;
     }
     if (end.cut != 0) {
-      y = {_mm512_min_ps(_mm512_max_ps(y.low, least), most),
-           _mm512_min_ps(_mm512_max_ps(y.high, least), most)};
+      y = {cut(y.low, least, most), cut(y.high, least, most)};
     }
     _mm512_storeu_ps(out, y.low);
     _mm512_storeu_ps(out + 16, y.high);

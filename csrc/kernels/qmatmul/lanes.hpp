@@ -70,8 +70,8 @@ void finish(const QmatmulEnd& end, const float* row_scale, const float* sums, ui
       y += load_some<Floats>(end.residual + row * end.residual_stride + output, left);
     }
     if (end.cut != 0) {
-      y = y > Isa::spread(end.low) ? y : Isa::spread(end.low);
-      y = y < Isa::spread(end.high) ? y : Isa::spread(end.high);
+      y = y <= Isa::spread(end.low) ? Isa::spread(end.low) : y;
+      y = y >= Isa::spread(end.high) ? Isa::spread(end.high) : y;
     }
     float* out = end.out + row * end.out_stride + output;
     if (left >= kOutputs) {

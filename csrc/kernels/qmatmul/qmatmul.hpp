@@ -65,7 +65,7 @@ struct QmatmulEnd {
   uint64_t out_stride;
   uint64_t residual_stride;
   uint64_t n_outputs;  ///< of these panels; the last panel may have fewer than 32
-  float low;           ///< the answer is cut to low and high; relu is 0 and infinity
+  float low;           ///< the answer is cut to low and high, NaN is not; relu is 0 and infinity
   float high;
   uint32_t cut;  ///< 0: as it is
 };

@@ -57,8 +57,8 @@ void finish(const Qmatmul& task, float sum, uint64_t output, uint32_t row) noexc
   }
   if (end.residual != nullptr) y += end.residual[row * end.residual_stride + output];
   if (end.cut != 0) {
-    y = y > end.low ? y : end.low;
-    y = y < end.high ? y : end.high;
+    y = y <= end.low ? end.low : y;
+    y = y >= end.high ? end.high : y;
   }
   end.out[row * end.out_stride + output] = y;
 }

@@ -78,8 +78,8 @@ void qmatmul_f32(const QmatmulF32& task) noexcept {
       if (end.bias != nullptr) y += end.bias[output];
       if (end.residual != nullptr) y += end.residual[row * end.residual_stride + output];
       if (end.cut != 0) {
-        y = y > end.low ? y : end.low;
-        y = y < end.high ? y : end.high;
+        y = y <= end.low ? end.low : y;
+        y = y >= end.high ? end.high : y;
       }
       end.out[row * end.out_stride + output] = y;
     }

@@ -49,6 +49,12 @@ void add_products(Halves& sum, Words inputs, Words weights) noexcept {
   sum.high = _mm256_add_epi32(sum.high, _mm256_madd_epi16(inputs.high, weights.high));
 }
 
+/// Cut to `low` and `high`, either sign of a zero to a bound of zero. NaN stays: maxima would drop it.
+__m256 cut(__m256 y, __m256 low, __m256 high) noexcept {
+  y = _mm256_blendv_ps(y, low, _mm256_cmp_ps(y, low, _CMP_LE_OQ));
+  return _mm256_blendv_ps(y, high, _mm256_cmp_ps(y, high, _CMP_GE_OQ));
+}
+
 /// Scales, bias, residual, cut, for 8 outputs of a row, as many of them as there are.
 void finish_eight(const SparseMatmul& task, __m256i sum, uint32_t row, uint64_t output) noexcept {
   const SparseEnd& end = task.end;
@@ -75,8 +81,7 @@ void finish_eight(const SparseMatmul& task, __m256i sum, uint32_t row, uint64_t 
     y = _mm256_add_ps(y, _mm256_maskload_ps(residual, lanes));
   }
   if (end.cut != 0) {
-    y = _mm256_max_ps(y, _mm256_set1_ps(end.low));
-    y = _mm256_min_ps(y, _mm256_set1_ps(end.high));
+    y = cut(y, _mm256_set1_ps(end.low), _mm256_set1_ps(end.high));
   }
   _mm256_maskstore_ps(end.out + row * end.out_stride + output, lanes, y);
 }

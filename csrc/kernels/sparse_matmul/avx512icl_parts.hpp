@@ -32,6 +32,14 @@ using i32x16 = int32_t __attribute__((vector_size(64)));
   return (offsets_of(task.weights, output) >> kSparseZeroBits) * task.rows.zeros[row];
 }
 
+/// Cut to `low` and `high`, either sign of a zero to a bound of zero. Maxima drop NaN: one more
+/// instruction puts it back.
+[[gnu::always_inline]] static inline __m512 cut(__m512 y, __m512 low, __m512 high) noexcept {
+  const __m512i nan_of_second = _mm512_set1_epi32(0x22);
+  const __m512 within = _mm512_min_ps(_mm512_max_ps(y, low), high);
+  return _mm512_fixupimm_ps(within, y, nan_of_second, 0);
+}
+
 /// Scales, bias, residual, cut, for 16 outputs of a row, as many of them as there are.
 [[gnu::always_inline]] static inline void finish_group(const SparseMatmul& task, i32x16 whole,
                                                        uint32_t row, uint64_t output) noexcept {
@@ -51,8 +59,7 @@ using i32x16 = int32_t __attribute__((vector_size(64)));
     y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(lanes, residual));
   }
   if (end.cut != 0) {
-    y = _mm512_max_ps(y, _mm512_set1_ps(end.low));
-    y = _mm512_min_ps(y, _mm512_set1_ps(end.high));
+    y = cut(y, _mm512_set1_ps(end.low), _mm512_set1_ps(end.high));
   }
   _mm512_mask_storeu_ps(end.out + row * end.out_stride + output, lanes, y);
 }

@@ -87,8 +87,8 @@ void finish(const SparseMatmul& task, int32_t whole, uint64_t output, uint32_t r
   float y = end.bias != nullptr ? fmaf(sum, scale, end.bias[output]) : sum * scale;
   if (end.residual != nullptr) y += end.residual[row * end.residual_stride + output];
   if (end.cut != 0) {
-    y = y > end.low ? y : end.low;
-    y = y < end.high ? y : end.high;
+    y = y <= end.low ? end.low : y;
+    y = y >= end.high ? end.high : y;
   }
   end.out[row * end.out_stride + output] = y;
 }

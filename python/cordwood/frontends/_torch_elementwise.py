@@ -45,6 +45,9 @@ COMPARE = {
     "ge": "greater_equal",
 }  # fmt: skip
 
+SQUARE, CUBE = 2, 3
+"""Powers that torch takes as products."""
+
 SOFT_LIMIT = 17.0
 """From here on softplus(x) is x in float32, so that a larger threshold changes nothing."""
 
@@ -310,16 +313,16 @@ def _divide_towards_zero(step: Step, names: tuple[str, str]) -> None:
 def _power(step: Step) -> None:
     base, exponent = (step[name] for name in list(step.arguments)[:2])
     x = operand(step, base, step.dtype)
-    simple = {2: "square", 0.5: "sqrt", -0.5: "rsqrt", -1: "reciprocal"}
-    if isinstance(exponent, bool | int | float) and exponent in (1, 2, 3, 0.5, -0.5, -1):
+    simple = {SQUARE: "square", 0.5: "sqrt", -0.5: "rsqrt", -1: "reciprocal"}
+    if isinstance(exponent, bool | int | float) and exponent in (*simple, 1, CUBE):
         if exponent == 1:
             step.alias(x)
-        elif exponent == 3:  # noqa: PLR2004  # the cube, as torch takes it
+        elif exponent == CUBE:
             wide = step.step(Binary, (x, x), kind="multiply")
             step.write(Binary, (wide, x), kind="multiply")
         elif step.dtype == "float32":
             step.write(Unary, (x,), kind=simple[exponent])
-        elif exponent != 2:  # noqa: PLR2004  # the square
+        elif exponent != SQUARE:
             refuse(f"it is a power of {step.dtype} to {exponent}, expected float32")
         else:
             step.write(Binary, (x, x), kind="multiply")

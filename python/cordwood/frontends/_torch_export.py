@@ -225,14 +225,26 @@ def _decomposed(module: Any, args: Any, kwargs: Any, shapes: Any) -> Any:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave fused inference paths and torch's warnings about its own tracing out."""
+    """Leave out what changes no answer: fused paths, looks into masks, warnings about tracing."""
     import torch
+    from torch.nn.modules import transformer
 
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
+    looks = transformer._detect_is_causal_mask
+    transformer._detect_is_causal_mask = _said_to_be_causal
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
+        transformer._detect_is_causal_mask = looks
         torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def _said_to_be_causal(_: Any, is_causal: bool | None = None, __: int | None = None) -> bool:
+    """Take a mask of a transformer as it is, where torch would look whether it is causal.
+
+    The look is a branch on values, which no export can follow, for the sake of speed alone.
+    """
+    return is_causal is True

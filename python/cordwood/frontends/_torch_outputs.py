@@ -106,9 +106,8 @@ def _labels(spec: Any) -> list[str]:
     children = [spec.child(number) for number in range(spec.num_children)]
     keys = [str(number) for number in range(len(children))]
     if hasattr(spec.type, "keys"):
-        context = spec.context
-        keys = [str(key) for key in (context[1] if len(context) == 2 and isinstance(  # noqa: PLR2004
-            context[1], list) else context)]  # fmt: skip
+        last = spec.context[-1] if spec.context else None  # of a defaultdict its keys, in a list
+        keys = [str(key) for key in (last if isinstance(last, list) else spec.context)]
     elif _fields(spec) is not None:
         keys = _fields(spec) or keys
     return [

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
+EUCLIDEAN = 2
+"""The order of a norm that is the root of a sum of squares."""
+
 KINDS = {
     "sum": "sum", "mean": "mean", "amax": "max", "amin": "min", "prod": "product", "any": "any",
     "all": "all", "logsumexp": "log_sum_exp",
@@ -132,7 +135,7 @@ def _norm(step: Step) -> None:
     order = 2 if order is None else order
     axes = _axes(step.get("dim"), len(build.shape(x)))
     keep = bool(step.get("keepdim", False))
-    if order == 2:  # noqa: PLR2004  # the Euclidean norm
+    if order == EUCLIDEAN:
         kind = "sum_square"
     else:
         x = step.step(Unary, (x,), kind="absolute")

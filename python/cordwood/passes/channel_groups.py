@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
@@ -65,10 +65,9 @@ def find_groups(graph: Graph) -> list[ChannelGroup]:
     groups = []
     for step in net_operators(graph):
         if _makes(step):
-            assert isinstance(step, Linear | Conv)
             rank = len(graph.value(step.outputs[0]).shape)
             axis = rank - 1 if isinstance(step, Linear) else _CHANNEL_AXIS
-            group = ChannelGroup(step, len(step.weight))  # type: ignore[arg-type]
+            group = ChannelGroup(step, len(np.asarray(step.weight)))
             group.places[step.outputs[0]] = Place(axis)
             if _follow(graph, group):
                 groups.append(group)
@@ -88,7 +87,7 @@ def _plain(step: Product) -> bool:
     return isinstance(step.weight, np.ndarray) and step.weight.dtype == np.float32
 
 
-def _makes(step: NetOperator) -> bool:
+def _makes(step: NetOperator) -> TypeGuard[Linear | Conv]:
     if not isinstance(step, Linear | Conv) or not _plain(step) or len(step.inputs) != 1:
         return False
     return isinstance(step, Linear) or (step.groups == 1 and not step.transposed)
@@ -108,7 +107,7 @@ def _follow(graph: Graph, group: ChannelGroup) -> bool:
             if step.inputs[0] != name or name in step.inputs[1:]:
                 return False
             if _ends(step, graph, group, name):
-                group.readers.append(step)  # type: ignore[arg-type]
+                group.readers.append(step)
                 continue
             place = _passed(step, graph, group, name)
             if place is None:
@@ -119,7 +118,9 @@ def _follow(graph: Graph, group: ChannelGroup) -> bool:
     return bool(group.readers)
 
 
-def _ends(step: NetOperator, graph: Graph, group: ChannelGroup, name: str) -> bool:
+def _ends(
+    step: NetOperator, graph: Graph, group: ChannelGroup, name: str
+) -> TypeGuard[Linear | Conv]:
     """Whether a layer with weights for each channel reads them."""
     if not isinstance(step, Linear | Conv) or not _plain(step):
         return False

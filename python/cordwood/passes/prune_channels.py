@@ -153,7 +153,7 @@ def _passing(step: NetOperator, stays: np.ndarray, group: ChannelGroup) -> NetOp
     if isinstance(step, Activation) and step.slope is not None and step.slope.size > 1:
         return replace(step, slope=step.slope[stays])
     if isinstance(step, Conv):
-        return replace(_taken(step, stays), groups=len(stays))  # type: ignore[call-arg]
+        return _taken(replace(step, groups=len(stays)), stays)
     if isinstance(step, Reshape) and isinstance(step.shape[1], int):
         repeat = group.places[step.outputs[0]].repeat
         return replace(step, shape=(step.shape[0], len(stays) * repeat))

@@ -8,7 +8,7 @@ Wanda's scores, with the least squares of what stays (``docs/quantization.md``).
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -30,7 +30,7 @@ LEAST_OUTPUTS = 16
 DAMPING = 0.01
 
 
-def prunable(operator: object, pattern: Pattern) -> bool:
+def prunable(operator: object, pattern: Pattern) -> TypeGuard[Linear]:
     """Whether an operator is a linear layer of plain weights whose shape takes the pattern."""
     return (
         isinstance(operator, Linear)
@@ -66,7 +66,6 @@ def prune_products(
     for operator in graph.operators:
         changed: Any = operator
         if prunable(operator, pattern):
-            assert isinstance(operator, Linear)
             rows = seen.get(operator.inputs[0])
             pruned = prune_weights(np.asarray(operator.weight, np.float32), sparsity, rows)
             losses.append(LayerLoss(operator.place, _loss(operator.weight, pruned, rows)))
@@ -88,12 +87,13 @@ def hold_sparse(graph: Graph, sparsity: str | float) -> Graph:
     pattern = read_pattern(sparsity)
     operators = []
     for operator in graph.operators:
-        weight = operator.weight if isinstance(operator, Linear) else None
         changed = operator
-        if isinstance(weight, Quantized) and weight.zero is None:
+        if isinstance(operator, Linear) and isinstance(operator.weight, Quantized):
+            weight = operator.weight
             mask = weight.codes != 1 << (weight.bits - 1)
-            if pattern.fits(weight.codes, LEAST_OUTPUTS) and _holds(mask, pattern):
-                changed = replace(operator, weight=replace(weight, mask=mask))  # type: ignore[call-arg]
+            fits = weight.zero is None and pattern.fits(weight.codes, LEAST_OUTPUTS)
+            if fits and _holds(mask, pattern):
+                changed = replace(operator, weight=replace(weight, mask=mask))
         operators.append(changed)
     return replace(graph, operators=tuple(operators))
 
@@ -129,7 +129,11 @@ def _holds(stays: np.ndarray, pattern: Pattern) -> bool:
         return bool((runs <= pattern.keep).all())
     down = np.logical_or.reduceat(stays, np.arange(0, outputs, pattern.height), axis=0)
     blocks = np.logical_or.reduceat(down, np.arange(0, inputs, pattern.width), axis=1)
-    return int(np.count_nonzero(blocks)) <= blocks.size - round(blocks.size * pattern.share)
+    # Masks take their share of the whole layer or of each output, which rounds by itself.
+    among_all = np.count_nonzero(blocks) <= blocks.size - round(blocks.size * pattern.share)
+    across = blocks.shape[1]
+    in_each = np.count_nonzero(blocks, axis=1) <= across - round(across * pattern.share)
+    return bool(among_all or in_each.all())
 
 
 def _refit(weight: np.ndarray, mask: np.ndarray, hessian: np.ndarray, height: int) -> np.ndarray:

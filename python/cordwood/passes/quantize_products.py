@@ -66,6 +66,7 @@ def quantize_products(
     seen: Mapping[str, np.ndarray],
     without: Collection[str] = (),
     raised: Collection[str] = (),
+    frequent: Collection[str] = (),
 ) -> tuple[Graph, list[LayerLoss]]:
     """Hold the weights of all products as a recipe says, and multiply integers in attention too.
 
@@ -81,6 +82,8 @@ def quantize_products(
         Names of values: operators that make them are left as they are.
     raised : collection of str
         Names of values: operators that make them hold their weights as `in_eight_bits` says.
+    frequent : collection of str
+        Likewise, of tables that count as large whatever their number of rows.
 
     Returns
     -------
@@ -91,7 +94,9 @@ def quantize_products(
     for operator in graph.operators:
         changed = operator
         made = set(operator.writes())
-        own = in_eight_bits(recipe) if made & set(raised) else recipe
+        own = in_eight_bits(recipe) if made & {*raised, *frequent} else recipe
+        if made & set(frequent):
+            own = replace(own, small_tables="int8")
         if made & set(without):
             pass
         elif isinstance(operator, Embedding) and codable(operator):
@@ -211,7 +216,12 @@ def hold_codes(
 
 
 def code_weight(
-    weight: np.ndarray, recipe: Recipe, moments: np.ndarray | None, *, grouped: bool = True
+    weight: np.ndarray,
+    recipe: Recipe,
+    moments: np.ndarray | None,
+    *,
+    grouped: bool = True,
+    keep_zeros: bool = False,
 ) -> ops.QuantizedTensor:
     """Choose codes for a matrix of weights by a recipe's method.
 
@@ -219,12 +229,14 @@ def code_weight(
     ----------
     weight : ndarray of float32, shape (n_outputs, n_inputs)
     recipe : Recipe
-        With weights of integers. Where it has a sparsity, zeros stay zeros.
+        With weights of integers.
     moments : ndarray of shape (n_inputs, n_inputs), or None
         Second moments of the rows that the layer has read (`cordwood.ops.hessian`); without any,
         ``"gptq"`` falls back to ``"mse"``.
     grouped : bool
         Whether the recipe's groups count; else an output has one scale.
+    keep_zeros : bool
+        Whether zeros stay zeros, as they do where the recipe has a sparsity.
     """
     group_size = recipe.group_size if grouped else None
     method = recipe.method or "rtn"
@@ -232,7 +244,7 @@ def code_weight(
         method = "mse"
     bits: Any = _BITS[recipe.weights or ""]
     scale_dtype: Any = "float32" if group_size is None else "float16"
-    if method == "gptq" and recipe.sparsity is not None:
+    if method == "gptq" and (keep_zeros or recipe.sparsity is not None):
         return ops.gptq(
             weight,
             hessian=moments,

@@ -19,11 +19,17 @@ if TYPE_CHECKING:
     from cordwood.ir_nets import Linear, RowCoding
     from cordwood.recipe import Recipe
 
-__all__ = ["Met", "refit_linear"]
+__all__ = ["Met", "as_coded", "refit_linear"]
 
-RIDGE = 1.0
-"""Share of the inputs' mean variance that holds weights back: rows of calibration are few beside
-them, and a smaller one fits their noise."""
+RIDGES = (2.0, 10.0, 50.0)
+"""Shares of the inputs' mean variance that may hold weights back: rows of calibration are few
+beside them, and too small a one fits their noise. Rows that are held out choose."""
+
+HELD_PART = 4
+"""Of so many runs of rows one is held out."""
+
+RUN = 32
+"""Rows of a run: neighbours are of one sentence or image, and much alike."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +83,15 @@ def refit_linear(operator: Linear, recipe: Recipe, met: Met) -> tuple[Linear, La
             " the calibration batches; expected finite numbers: look at it and the layers before it"
         )
         raise InputError(message)
-    given = _as_coded(met.given, rows)
+    given = as_coded(met.given, rows)
     wanted = exact if met.lacking is None else exact + met.lacking
     movable = operator.bias is not None
     centre = given.mean(0, dtype=np.float64) if movable else np.zeros(given.shape[1])
     target = wanted.mean(0, dtype=np.float64) if movable else np.zeros(wanted.shape[1])
     varied = given - centre.astype(np.float32)
-    moments = (varied.T @ varied).astype(np.float64) / len(varied)
     error = wanted - target.astype(np.float32) - varied @ operator.weight.T
-    weight = operator.weight + _correction(moments, varied.T @ error / len(varied))
+    moments, correction = _correction(varied, error)
+    weight = operator.weight + correction
     coded = hold_codes(weight, recipe, moments)
     numbers = as_float(coded)
     bias = operator.bias
@@ -99,16 +105,46 @@ def refit_linear(operator: Linear, recipe: Recipe, met: Met) -> tuple[Linear, La
     return replace(operator, weight=coded, bias=bias, rows=rows), loss
 
 
-def _correction(moments: np.ndarray, shared: np.ndarray) -> np.ndarray:
-    """Return what least squares adds to the weights; nothing where no input ever varies."""
-    ridge = RIDGE * float(np.diagonal(moments).mean())
+def _correction(varied: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows' second moments, and what least squares adds to the weights.
+
+    Of all ridges, the one that leaves least of the error of rows which are held out; nothing is
+    added where none leaves less than there was, or where no input ever varies.
+    """
+    run = max(1, min(RUN, len(varied) // (4 * HELD_PART)))
+    held = np.arange(len(varied)) // run % HELD_PART == HELD_PART - 1
+    fitted, judged = _moments(varied[~held], error[~held]), _moments(varied[held], error[held])
+    best, chosen = 0.0, 0.0
+    for share in RIDGES:
+        change = _solved(*fitted, share * float(np.diagonal(fitted[0]).mean()))
+        left = float(((judged[0] @ change - 2 * judged[1]) * change).sum())
+        if left < best:
+            best, chosen = left, share
+    moments, shared = (
+        (one * (~held).sum() + other * held.sum()) / len(varied)
+        for one, other in zip(fitted, judged, strict=True)
+    )
+    if chosen == 0.0:
+        return moments, np.zeros(shared.T.shape, np.float32)
+    change = _solved(moments, shared, chosen * float(np.diagonal(moments).mean()))
+    return moments, np.ascontiguousarray(change.T, np.float32)
+
+
+def _moments(varied: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the means of products of inputs with each other and with the error."""
+    count = max(len(varied), 1)
+    own = (varied.T @ varied).astype(np.float64) / count
+    return own, (varied.T @ error).astype(np.float64) / count
+
+
+def _solved(moments: np.ndarray, shared: np.ndarray, ridge: float) -> np.ndarray:
+    """Return the change of weights, inputs first, for a ridge; zeros where that is none."""
     if ridge == 0.0:
-        return np.zeros(shared.T.shape, np.float32)
-    damped = moments + ridge * np.eye(len(moments))
-    return np.asarray(np.linalg.solve(damped, shared.astype(np.float64)).T, np.float32)
+        return np.zeros_like(shared)
+    return np.asarray(np.linalg.solve(moments + ridge * np.eye(len(moments)), shared))
 
 
-def _as_coded(rows: np.ndarray, coding: RowCoding) -> np.ndarray:
+def as_coded(rows: np.ndarray, coding: RowCoding) -> np.ndarray:
     """Return what dynamic codes leave of rows (``docs/quantization.md``, activations)."""
     if not coding.kind.endswith("-dynamic"):
         return rows

@@ -1,0 +1,169 @@
+"""Rows that lie in a CUDA device's memory: what they are, and fresh arrays beside them.
+
+CuPy's arrays, torch's tensors, and whatever else has ``__cuda_array_interface__`` or
+``__dlpack__``. Nothing is copied, unless an array is not aligned to its elements.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from cordwood.errors import DeviceError, InputError, InputTypeError
+
+__all__ = ["DeviceRows", "is_on_device"]
+
+_CUDA: Final = (2, 13)
+"""DLPack's numbers of CUDA's memory: kDLCUDA and kDLCUDAManaged."""
+
+
+def is_on_device(x: Any) -> bool:
+    """Whether something is an array in a CUDA device's memory.
+
+    Parameters
+    ----------
+    x : object
+        Anything.
+    """
+    if isinstance(x, np.ndarray):
+        return False
+    if hasattr(x, "__cuda_array_interface__"):
+        return True
+    place = getattr(x, "__dlpack_device__", None)
+    return place is not None and callable(place) and int(place()[0]) in _CUDA
+
+
+@dataclass(frozen=True)
+class DeviceRows:
+    """Rows of the device as a model's native half reads them.
+
+    Attributes
+    ----------
+    array : object
+        The caller's array, or a view of it: its library also makes the answers.
+    address : int
+        Of the first element.
+    shape, strides : tuple of two ints
+        Rows and columns; bytes from one to the next.
+    dtype : dtype
+        Of the elements, a number type of NumPy.
+    stream : int
+        The stream that work on the array is ordered by, as CUDA counts them.
+    """
+
+    array: Any
+    address: int
+    shape: tuple[int, int]
+    strides: tuple[int, int]
+    dtype: np.dtype[Any]
+    stream: int
+
+    @classmethod
+    def of(cls, x: Any) -> DeviceRows:
+        """Read an array of the device in place.
+
+        Parameters
+        ----------
+        x : array of shape (n_rows, n_features)
+            In the device's memory.
+
+        Raises
+        ------
+        InputError
+            It has another number of axes.
+        InputTypeError
+            Its elements are not numbers that rows may have.
+        DeviceError
+            Only DLPack is offered and CuPy is not installed, which reads that.
+        """
+        array = _aligned(_with_interface(x))
+        interface = array.__cuda_array_interface__
+        shape = tuple(int(size) for size in interface["shape"])
+        if len(shape) != 2:  # noqa: PLR2004
+            message = f"X has {len(shape)} axes, expected 2: (n_rows, n_features)"
+            raise InputError(message)
+        dtype = np.dtype(interface["typestr"])
+        if dtype.kind not in "biuf" or dtype.itemsize not in {1, 2, 4, 8} or dtype == np.float16:
+            message = f"X has dtype {dtype}, expected a bool, integer, float32 or float64"
+            raise InputTypeError(message)
+        strides = interface.get("strides")
+        if strides is None:
+            strides = (shape[1] * dtype.itemsize, dtype.itemsize)
+        return cls(
+            array,
+            int(interface["data"][0]),
+            (shape[0], shape[1]),
+            (int(strides[0]), int(strides[1])),
+            dtype.newbyteorder("="),
+            _stream_of(array, interface),
+        )
+
+    def new(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+        """Return an uninitialised C-ordered array of the same library on the same device."""
+        if _is_torch(self.array):
+            torch = sys.modules["torch"]
+            kind = getattr(torch, dtype.name)
+            return torch.empty(shape, dtype=kind, device=self.array.device)
+        cupy = _cupy("an answer")
+        with self.array.device if hasattr(self.array, "device") else cupy.cuda.Device():
+            return cupy.empty(shape, dtype=dtype)
+
+    def like(self, values: np.ndarray) -> Any:
+        """Return values of the host as an array of the same library on the same device."""
+        if _is_torch(self.array):
+            torch = sys.modules["torch"]
+            return torch.from_numpy(values.copy()).to(self.array.device, non_blocking=True)
+        cupy = _cupy("labels")
+        with self.array.device if hasattr(self.array, "device") else cupy.cuda.Device():
+            return cupy.asarray(values)
+
+
+def _is_torch(array: Any) -> bool:
+    return type(array).__module__.partition(".")[0] == "torch"
+
+
+def _with_interface(x: Any) -> Any:
+    """Return an array that has ``__cuda_array_interface__``."""
+    if hasattr(x, "__cuda_array_interface__"):
+        return x.detach() if _is_torch(x) else x
+    return _cupy("rows that only DLPack describes").from_dlpack(x)
+
+
+def _aligned(array: Any) -> Any:
+    """Return an array whose elements lie on multiples of their size: a copy where they do not."""
+    interface = array.__cuda_array_interface__
+    size = np.dtype(interface["typestr"]).itemsize
+    places = (int(interface["data"][0]), *(interface.get("strides") or ()))
+    if all(place % size == 0 for place in places):
+        return array
+    return array.clone() if _is_torch(array) else array.copy()
+
+
+def _stream_of(array: Any, interface: Any) -> int:
+    """Return the stream that the array's library orders work by now."""
+    if _is_torch(array):
+        torch = sys.modules["torch"]
+        return int(torch.cuda.current_stream(array.device).cuda_stream)
+    own = getattr(array, "__cuda_stream__", None)
+    if own is not None:
+        return int(own()[1])
+    cupy = sys.modules.get("cupy")
+    if cupy is not None and isinstance(array, cupy.ndarray):
+        return int(cupy.cuda.get_current_stream(array.device.id).ptr)
+    named = interface.get("stream")
+    return 0 if named is None else int(named)
+
+
+def _cupy(what: str) -> Any:
+    try:
+        return importlib.import_module("cupy")
+    except ImportError as error:
+        message = (
+            f"{what} on a CUDA device need CuPy, which is not installed: "
+            "pip install 'cordwood[cuda]', or pass the rows as a torch tensor"
+        )
+        raise DeviceError(message) from error
