@@ -74,6 +74,15 @@ def test_drawn_models(name: str) -> None:
     _check_targets(file, make_rows(trees, 512, seed=1), SIZES)
 
 
+def test_a_batch_of_many_rows() -> None:
+    """From 2^18 rows on, a thread adds the leaves of several."""
+    for name in ("few leaves", "vector leaves"):
+        graph = make_graph(SHAPES[name])
+        trees = next(op for op in graph.operators if isinstance(op, TreeEnsemble))
+        rows = make_rows(trees, 5000, seed=1)
+        _check_targets(cordwood.compress(graph).to_bytes(), rows, ((1 << 18) + 3,))
+
+
 @pytest.mark.parametrize("library", ["cupy", "torch"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_rows_of_the_device_answer_there(library: str, dtype: str) -> None:
