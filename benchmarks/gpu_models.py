@@ -5,7 +5,7 @@
 A, B, C and F are those of `models.py`. W31, W32 and W100 are LightGBM's, 500 trees of 31 leaves on
 as many features: what differs is the width of a row alone. For each the folder gets the packed
 model, a sample of rows, and what peers read: treelite's checkpoint, XGBoost's own file. A
-forest's checkpoint would not travel, so C has a second entry, C25, of its first 25 trees.
+forest's checkpoint would not travel, so C has a second entry, C10, of its first 10 trees.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from typing import Any
 
 import numpy as np
 
-NAMES = ("A", "B", "C", "C25", "F", "W31", "W32", "W100")
-SAMPLE_ROWS = {"A": 8_192, "B": 8_192, "C": 16_384, "C25": 16_384, "F": 16_384}
+NAMES = ("A", "B", "C", "C10", "F", "W31", "W32", "W100")
+SAMPLE_ROWS = {"A": 4_096, "B": 4_096, "C": 16_384, "C10": 16_384, "F": 16_384}
 """Of which a batch is drawn: real rows, so that walks part as they do on real rows.
 
 More of flights, whose rows compress and whose forest is deep.
 """
 
-SAMPLE_OF_WIDTHS = 4_096
+SAMPLE_OF_WIDTHS = 2_048
 
-PART_OF_C = 25
+PART_OF_C = 10
 WIDTH_TREES = 500
 WIDTH_ROWS = 50_000
 
@@ -101,7 +101,7 @@ def _source(name: str, *, smoke: bool) -> tuple[Any, np.ndarray]:
 
     case = models.load(name[0], models.SMOKE if smoke else models.FULL)
     source = case.source
-    if name == "C25":
+    if name == "C10":
         source = copy.copy(source)
         source.estimators_ = source.estimators_[:PART_OF_C]
         source.n_estimators = len(source.estimators_)
@@ -138,10 +138,12 @@ def prepare(folder: Path, name: str, *, smoke: bool) -> dict[str, Any]:
     sample = np.ascontiguousarray(rows[: SAMPLE_ROWS.get(name, SAMPLE_OF_WIDTHS)], np.float32)
     np.savez_compressed(folder / f"{name}.npz", rows=sample)
     if name != "C":
-        packed = lzma.compress(_treelite(source), preset=6)
+        packed = lzma.compress(_treelite(source), preset=9 | lzma.PRESET_EXTREME)
         (folder / f"{name}.treelite.xz").write_bytes(packed)
     if type(source).__module__.startswith("xgboost"):
-        (folder / f"{name}.ubj.xz").write_bytes(lzma.compress(_booster(source), preset=6))
+        (folder / f"{name}.ubj.xz").write_bytes(
+            lzma.compress(_booster(source), preset=9 | lzma.PRESET_EXTREME)
+        )
     return {"trees": model.n_trees, "features": int(sample.shape[1]), "bytes": model.nbytes}
 
 
