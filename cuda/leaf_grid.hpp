@@ -5,7 +5,8 @@
 
 namespace cordwood::cuda {
 
-/// Leaf of tree t that row r reaches, counted from the tree's left: `at[t * pitch + r]`.
+/// Leaf of tree t that row r reaches, counted from the tree's left: `at[t * pitch + r]`. Rows behind the
+/// last one have some leaf of the tree, too, up to a multiple of four rows.
 template <class Leaf>
 struct LeafGrid {
   Leaf* at;

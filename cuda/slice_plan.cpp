@@ -13,6 +13,24 @@ using plan::ShapedNode;
 
 constexpr uint32_t kMostWords = 0xFFFF;
 
+/// A node by the numbers of its words.
+struct Numbered {
+  uint32_t high = 1;  ///< whatever it is, the word before it is there
+  uint32_t low = 0;
+  uint32_t above = kReachedZeros;
+  uint32_t below = kReachedZeros;
+  uint32_t self = kReachedZeros;
+
+  [[nodiscard]] SliceNode placed(uint32_t lanes) const noexcept {
+    constexpr uint32_t kReachedBytes = 32 * sizeof(uint32_t);
+    const auto word_bytes = static_cast<uint32_t>(lanes * sizeof(uint32_t));
+    return {.high = (high * word_bytes) << kPlaceShift,
+            .low = (low * word_bytes) << kPlaceShift,
+            .above = (above * kReachedBytes) << kPlaceShift,
+            .below = (below * kReachedBytes) << kPlaceShift | self * kReachedBytes};
+  }
+};
+
 /// Where the words of each column lie, by what its nodes ask.
 class Words {
  public:
@@ -29,18 +47,18 @@ class Words {
   [[nodiscard]] std::vector<uint32_t> sets() const { return sets_; }
 
   /// The condition of a node; above, below and self are left alone.
-  [[nodiscard]] SliceNode condition(uint64_t node) const {
+  [[nodiscard]] Numbered condition(uint64_t node) const {
     const NodeTest test = columns_.test(arrays_, node);
     const SliceColumn& column = laid_[test.column];
-    SliceNode made{};
+    Numbered made;
     if (test.category) {
       const std::vector<uint32_t>& sets = asked_[test.column].sets;
       const auto set = std::ranges::lower_bound(sets, question(test, node)) - sets.begin();
-      made.high = static_cast<uint16_t>(column.first_set + set);
+      made.high = column.first_set + static_cast<uint32_t>(set);
       return made;  // its second word is all zeros
     }
-    made.high = static_cast<uint16_t>(column.first_high + 1 + test.rank / 16);
-    made.low = static_cast<uint16_t>(column.first_low + test.rank % 16);
+    made.high = column.first_high + 1 + test.rank / 16;
+    made.low = column.first_low + test.rank % 16;
     return made;
   }
 
@@ -111,8 +129,8 @@ class Words {
   uint32_t count_ = 1;  // word 0 is all zeros
 };
 
-uint8_t reached_word(uint32_t order, uint32_t otherwise) {
-  return static_cast<uint8_t>(order == ShapedNode::kNone ? otherwise : kFirstReached + order);
+uint32_t reached_word(uint32_t order, uint32_t otherwise) {
+  return order == ShapedNode::kNone ? otherwise : kFirstReached + order;
 }
 
 }  // namespace
@@ -144,17 +162,16 @@ std::optional<SlicePlan> SlicePlan::build(const format::TreeArrays& arrays,
     }
     for (std::size_t slot = 0; slot < slots; ++slot) {
       for (uint32_t t = 0; t < of_group; ++t) {
-        SliceNode node{};  // reaches nothing: above and below are all zeros
-        node.high = 1;     // whatever it is, the word before it is there
-        node.self = static_cast<uint8_t>(kFirstReached + slot);
+        Numbered node;  // reaches nothing: above and below are all zeros
+        node.self = kFirstReached + static_cast<uint32_t>(slot);
         if (slot < shapes[t].size()) {
           const ShapedNode& shaped = shapes[t][slot];
           node = words.condition(shaped.node);
           node.above = reached_word(shaped.above, kReachedZeros);
           node.below = reached_word(shaped.below, kReachedOnes);
-          node.self = static_cast<uint8_t>(kFirstReached + shaped.order);
+          node.self = kFirstReached + shaped.order;
         }
-        plan.nodes.push_back(node);
+        plan.nodes.push_back(node.placed(plan.shape.lanes));
       }
     }
   }

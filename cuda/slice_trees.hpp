@@ -25,15 +25,20 @@ struct SliceColumn {
   uint32_t first_table;  ///< category: its first set among all, 256 bits each
 };
 
-/// An inner node. Reached words are numbered, too: 0 is all zeros, 1 all ones, 2 + i that of node i.
-struct SliceNode {
-  uint16_t high;  ///< condition: words[high] | (words[high - 1] & words[low])
-  uint16_t low;
-  uint8_t above;
-  uint8_t below;
-  uint8_t self;
-  uint8_t unused;
+/// An inner node: where its words lie, as bytes from a lane's first one, so that a shift that adds gives
+/// their addresses. Each place is in the upper bits of its word; the lower bits of `below` have that of
+/// the node's own reached word. Reached words are numbered, too: 0 is all zeros, 1 all ones, 2 + i that of
+/// node i.
+struct alignas(16) SliceNode {
+  uint32_t high;  ///< condition: words[high] | (words[high - 1] & words[low])
+  uint32_t low;
+  uint32_t above;
+  uint32_t below;
 };
+
+inline constexpr uint32_t kPlaceShift = 14;
+/// Shared memory that places reach: more than a block of any device has.
+inline constexpr uint64_t kPlaceBytes = uint64_t{1} << (32 - kPlaceShift);
 
 inline constexpr uint32_t kReachedZeros = 0;
 inline constexpr uint32_t kReachedOnes = 1;

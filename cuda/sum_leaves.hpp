@@ -12,13 +12,20 @@
 
 namespace cordwood::cuda {
 
+/// A tree whose leaves an output adds.
+struct OutputTree {
+  uint32_t tree;
+  uint32_t first_leaf;  ///< its own, among those of all trees
+};
+
 /// Of the device. A leaf's number among all is `first_leaf[tree]` and its number in the tree.
 template <class Sum>
 struct LeafTables {
-  const uint32_t* first_leaf;    ///< [n_trees]
-  const uint32_t* leaf_row;      ///< by leaf: its row of values
-  const Sum* values;             ///< [rows][width]
-  const uint32_t* output_trees;  ///< trees by output, in order
+  const uint32_t* first_leaf;  ///< [n_trees]
+  const uint32_t* leaf_row;    ///< by leaf: its row of values
+  const Sum* values;           ///< [rows][width]
+  const Sum* leaf_values;      ///< by leaf: its value; null where leaves are not added as they are
+  const OutputTree* output_trees;  ///< by output, in order
   const uint32_t*
       first_of_output;  ///< [n_outputs + 1] in output_trees; outputs share all trees where
                         ///< leaves have a value of each

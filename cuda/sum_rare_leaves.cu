@@ -40,8 +40,8 @@ __global__ void __launch_bounds__(kThreads, kFewestBlocks)
   Sum sum = start != nullptr ? start[at] : tables.base[output];
   const uint32_t end = tables.first_of_output[output + 1];
   for (uint32_t i = tables.first_of_output[output]; i < end; ++i) {
-    const uint32_t tree = tables.output_trees[i];
-    const uint32_t leaf = tables.first_leaf[tree] + leaves.at[tree * leaves.pitch + row];
+    const OutputTree tree = tables.output_trees[i];
+    const uint32_t leaf = tree.first_leaf + leaves.at[tree.tree * leaves.pitch + row];
     const uint32_t leaf_row = tables.leaf_row[leaf];
     const auto plain = static_cast<double>(tables.values[leaf_row]);
     sum += static_cast<Sum>(linear_answer<Float>(linear, rows, rule, row, leaf_row, plain));

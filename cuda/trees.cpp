@@ -261,22 +261,32 @@ class TreesOf final : public DeviceTrees {
         trees.aggregate == CORDWOOD_AGGREGATE_AVERAGE ? static_cast<Sum>(trees.divisor) : Sum{0};
     std::vector<Sum> values(arrays.leaf_values.begin(), arrays.leaf_values.end());
     std::vector<Sum> base(arrays.base_value.begin(), arrays.base_value.end());
-    std::vector<uint32_t> by_output;
+    const std::vector<uint32_t> first_leaf = plan::first_leaves(arrays);
+    const std::vector<uint32_t> leaf_row = plan::leaf_rows(arrays);
+    std::vector<OutputTree> by_output;
     std::vector<uint32_t> first_of_output;
     for (uint32_t output = 0; output < trees.n_outputs; ++output) {
       first_of_output.push_back(static_cast<uint32_t>(by_output.size()));
       for (uint32_t tree = 0; tree < trees.n_trees; ++tree) {
-        if (trees.leaf_width != 1 || arrays.tree_output[tree] == output) by_output.push_back(tree);
+        if (trees.leaf_width != 1 || arrays.tree_output[tree] == output) {
+          by_output.push_back({tree, first_leaf[tree]});
+        }
       }
     }
     first_of_output.push_back(static_cast<uint32_t>(by_output.size()));
-    add(plan::first_leaves(arrays),
-        [](TreesOf& self, uint32_t* at) { self.leaves_.first_leaf = at; });
-    add(plan::leaf_rows(arrays), [](TreesOf& self, uint32_t* at) { self.leaves_.leaf_row = at; });
+    add(first_leaf, [](TreesOf& self, uint32_t* at) { self.leaves_.first_leaf = at; });
+    if (trees.leaf_width == 1 && !linear_ && !median_) {
+      std::vector<Sum> by_leaf;
+      by_leaf.reserve(leaf_row.size());
+      for (const uint32_t place : leaf_row) by_leaf.push_back(values[place]);
+      add(by_leaf, [](TreesOf& self, Sum* at) { self.leaves_.leaf_values = at; });
+    } else {
+      add(leaf_row, [](TreesOf& self, uint32_t* at) { self.leaves_.leaf_row = at; });
+      add(values, [](TreesOf& self, Sum* at) { self.leaves_.values = at; });
+    }
     add(plan::leaf_numbers(arrays), [](TreesOf& self, int32_t* at) { self.number_ = at; });
-    add(values, [](TreesOf& self, Sum* at) { self.leaves_.values = at; });
     add(base, [](TreesOf& self, Sum* at) { self.leaves_.base = at; });
-    add(by_output, [](TreesOf& self, uint32_t* at) { self.leaves_.output_trees = at; });
+    add(by_output, [](TreesOf& self, OutputTree* at) { self.leaves_.output_trees = at; });
     add(first_of_output, [](TreesOf& self, uint32_t* at) { self.leaves_.first_of_output = at; });
   }
 
