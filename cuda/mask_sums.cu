@@ -23,19 +23,36 @@ struct SumTask {
   unsigned long long* places;  ///< of the first NaN: score, sum
 };
 
+/// The rows of a block's strip.
+struct Strip {
+  uint64_t first;
+  uint64_t n_rows;
+};
+
+__device__ Strip strip_of(const SumTask& task, uint64_t number) {
+  const uint64_t first = number * task.blocks.rows;
+  const uint64_t left = task.scores.n_rows - first;
+  return {first, left < task.blocks.rows ? left : task.blocks.rows};
+}
+
 /// Sum of one column down the rows of a strip.
-__device__ float column_sum(const SumTask& task, uint64_t first_row, uint64_t input) {
-  const uint64_t left = task.scores.n_rows - first_row;
-  const uint64_t n_rows = left < task.blocks.rows ? left : task.blocks.rows;
-  const uint64_t at = first_row * task.scores.n_inputs + input;
-  float sum = 0.0f;
-  for (uint64_t row = 0; row < n_rows; ++row) {
-    const uint64_t place = at + row * task.scores.n_inputs;
-    const float score = cordwood_prune_score(task.scores.scores[place], task.scores.is_signed);
-    if (score != score) note_place(task.places, place);
-    sum = row == 0 ? score : sum + score;
+__device__ float column_sum(const SumTask& task, const Strip& strip, uint64_t input) {
+  const float* scores = task.scores.scores + strip.first * task.scores.n_inputs + input;
+  float sum = cordwood_prune_score(scores[0], task.scores.is_signed);
+#pragma unroll 4
+  for (uint64_t row = 1; row < strip.n_rows; ++row) {
+    sum += cordwood_prune_score(scores[row * task.scores.n_inputs], task.scores.is_signed);
   }
   return sum;
+}
+
+/// Notes the scores of a column that are NaN: sums show that there may be some.
+__device__ void note_column(const SumTask& task, const Strip& strip, uint64_t input) {
+  for (uint64_t row = 0; row < strip.n_rows; ++row) {
+    const uint64_t place = (strip.first + row) * task.scores.n_inputs + input;
+    const float score = task.scores.scores[place];
+    if (score != score) note_place(task.places, place);
+  }
 }
 
 __device__ void write_sum(const SumTask& task, uint64_t block, float sum) {
@@ -43,23 +60,37 @@ __device__ void write_sum(const SumTask& task, uint64_t block, float sum) {
   task.sums[block] = sum;
 }
 
+/// Takes the inputs in such an order that sums of a fold by halves follow one another, as carries of a
+/// counter do: 0, 8, 4, 12, 2 and on.
 __global__ void __launch_bounds__(kThreads) narrow_kernel(const SumTask task) {
   const uint64_t block = uint64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (block >= task.n_sums) return;
-  const uint64_t strip = divide(block, task.n_columns);
-  const uint64_t first = (block - strip * task.n_columns) * task.blocks.inputs;
-  float sums[kSums];
+  const uint64_t number = divide(block, task.n_columns);
+  const Strip strip = strip_of(task, number);
+  const uint64_t first = (block - number * task.n_columns) * task.blocks.inputs;
+  float folded[4] = {};
+  float sum = 0.0f;
+#pragma unroll 1
+  for (uint32_t turn = 0; turn < kSums; ++turn) {
+    const uint64_t k = __brev(turn) >> 28;
+    sum = 0.0f;
+    if (k < task.blocks.inputs && first + k < task.scores.n_inputs) {
+      sum += column_sum(task, strip, first + k);
+      if (sum != sum) note_column(task, strip, first + k);
+    }
+    bool is_open = true;
 #pragma unroll
-  for (uint32_t k = 0; k < kSums; ++k) {
-    const bool is_there = k < task.blocks.inputs && first + k < task.scores.n_inputs;
-    sums[k] = is_there ? 0.0f + column_sum(task, strip * task.blocks.rows, first + k) : 0.0f;
+    for (uint32_t level = 0; level < 4; ++level) {
+      if (!is_open) continue;
+      is_open = (turn >> level & 1) != 0;
+      if (is_open) {
+        sum = folded[level] + sum;
+      } else {
+        folded[level] = sum;
+      }
+    }
   }
-#pragma unroll
-  for (uint32_t half = kSums / 2; half > 0; half /= 2) {
-#pragma unroll
-    for (uint32_t k = 0; k < half; ++k) sums[k] += sums[k + half];
-  }
-  write_sum(task, block, sums[0]);
+  write_sum(task, block, sum);
 }
 
 __global__ void __launch_bounds__(kThreads) wide_kernel(const SumTask task) {
@@ -68,13 +99,19 @@ __global__ void __launch_bounds__(kThreads) wide_kernel(const SumTask task) {
   const uint32_t lane = threadIdx.x % kSums;
   float sum = 0.0f;
   if (block < task.n_sums) {
-    const uint64_t strip = divide(block, task.n_columns);
-    const uint64_t first = (block - strip * task.n_columns) * task.blocks.inputs;
+    const uint64_t number = divide(block, task.n_columns);
+    const Strip strip = strip_of(task, number);
+    const uint64_t first = (block - number * task.n_columns) * task.blocks.inputs;
     const uint64_t left = task.scores.n_inputs - first;
     const uint64_t size = left < task.blocks.inputs ? left : task.blocks.inputs;
-    for (uint64_t k = lane; k < size; k += kSums) {
-      sum += column_sum(task, strip * task.blocks.rows, first + k);
+    if (strip.n_rows == 1) {
+#pragma unroll 8
+      for (uint64_t k = lane; k < size; k += kSums) sum += column_sum(task, strip, first + k);
+    } else {
+#pragma unroll 1
+      for (uint64_t k = lane; k < size; k += kSums) sum += column_sum(task, strip, first + k);
     }
+    for (uint64_t k = lane; sum != sum && k < size; k += kSums) note_column(task, strip, first + k);
   }
 #pragma unroll
   for (uint32_t half = kSums / 2; half > 0; half /= 2) {

@@ -16,7 +16,7 @@ namespace {
 
 constexpr uint32_t kSums = 8;
 constexpr uint64_t kLeaf = 128;  ///< terms that are added without halving
-constexpr uint32_t kDepth = 48;  ///< halvings that leave kLeaf terms of any number there is
+constexpr uint32_t kDepth = 36;  ///< halvings: enough for what a device can hold
 constexpr uint32_t kWholeWarp = 0xFFFFFFFFu;
 
 struct ClipTask {
