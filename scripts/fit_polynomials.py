@@ -60,6 +60,11 @@ def _exp_tail(r: Floats) -> Floats:
     return _series(r, 2, lambda i: 1 / math.factorial(i))
 
 
+def _exp2_slope(f: Floats) -> Floats:
+    """``(2**f - 1) / f``."""
+    return _series(f * LOG_2, 1, lambda i: 1 / math.factorial(i)) * LOG_2
+
+
 def _log_tail(f: Floats) -> Floats:
     """``(log(1 + f) - f + f**2 / 2) / f**3``."""
     small = np.abs(f) < SERIES_UP_TO
@@ -121,6 +126,8 @@ QUARTER = (math.pi / 4 + 0.04) ** 2
 FITS = (
     Fit("Exp", "(exp(r) - 1 - r) / r^2, |r| <= log(2) / 2", _exp_tail,
         lambda r: r * r, -LOG_2 / 2 - 1e-3, LOG_2 / 2 + 1e-3, 4),
+    Fit("Exp2", "(2^f - 1) / f, |f| <= 1/2", _exp2_slope,
+        lambda f: np.abs(f) * np.where(f < 0, 2, 1), -0.5, 0.5, 4),
     Fit("Log", "(log(1 + f) - f + f^2 / 2) / f^3, f from sqrt(1/2) - 1 to sqrt(2) - 1", _log_tail,
         lambda f: f * f, math.sqrt(0.5) - 1, math.sqrt(2) - 1, 7),
     Fit("Gelu", "(Phi(x) - 1/2) / x in w = x^2 * kGeluScale - 1", _gelu_core, _gelu_weight,

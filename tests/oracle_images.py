@@ -144,11 +144,16 @@ def spread(values: Floats, rank: int, axis: int = 1) -> Floats:
 def finish_codes(sums: Whole, scales: Floats, x_scales: Floats, bias: Floats | None) -> Floats:
     """Turn whole sums into numbers, before the residual."""
     rank = sums.ndim
-    y = sums.astype(np.float32) * spread(scales, rank)
-    image = np.broadcast_to(spread(x_scales, rank, 0), y.shape)
+    y = sums.astype(np.float32)
+    factors = np.broadcast_to(spread(scales, rank) * spread(x_scales, rank, 0), y.shape)
     if bias is None:
-        return np.asarray(y * image, dtype=np.float32)
-    return fma(y, image, np.broadcast_to(spread(bias, rank), y.shape))
+        return np.asarray(y * factors, dtype=np.float32)
+    return fma(y, factors, np.broadcast_to(spread(bias, rank), y.shape))
+
+
+def add_codes(y: Floats, codes: Whole, scale: float) -> Floats:
+    """Add a residual of codes, whose zero point the bias made up for."""
+    return fma(np.broadcast_to(codes.astype(np.float32), y.shape), np.full_like(y, scale), y)
 
 
 def finish(y: Floats, residual: Floats | None, cut: tuple[float, float] | None) -> Floats:

@@ -8,9 +8,30 @@ import numpy as np
 from scipy.special import expit
 
 from cordwood import ir_nets as ir
+from oracle_attention import Options
+from oracle_coded_attention import attend
+
+
+def coded_attention(op: ir.Attention, inputs: list) -> np.ndarray:
+    """Attend head by head on integers, to the last bit."""
+    q, k, v = (
+        np.swapaxes(x, 1, 2) if last else x
+        for x, last in zip(inputs[:3], op.heads_last, strict=False)
+    )
+    options = Options(op.scale, op.causal, op.window, op.soft_cap)
+    shape = (*q.shape[:3], k.shape[2])
+    mask = None if len(inputs) < 4 or inputs[3] is None else np.broadcast_to(inputs[3], shape)
+    y = np.empty((*q.shape[:3], v.shape[3]), np.float32)
+    for entry, head in np.ndindex(*q.shape[:2]):
+        own = head * k.shape[1] // q.shape[1]
+        part = None if mask is None else mask[entry, head]
+        y[entry, head] = attend(q[entry, head], k[entry, own], v[entry, own], part, options)
+    return np.ascontiguousarray(np.swapaxes(y, 1, 2) if op.heads_last[3] else y)
 
 
 def attention(op: ir.Attention, inputs: list, _: Any, __: Any) -> np.ndarray:
+    if op.rows != "float32":
+        return coded_attention(op, inputs)
     q, k, v = (
         np.swapaxes(x, 1, 2).astype(np.float64) if last else x.astype(np.float64)
         for x, last in zip(inputs[:3], op.heads_last, strict=False)

@@ -106,6 +106,14 @@ FAULTS: dict[str, tuple[str, Callable[[cf.CordFile], None]]] = {
         "operator_attributes_invalid",
         lambda file: file.patch(cf.ATTRIBUTES, attributes_of("softmax"), "I", 3),
     ),
+    "attention of rows that it has no products for": (
+        "operator_attributes_invalid",
+        lambda file: file.patch(cf.ATTRIBUTES, attributes_of("attention") + 20, "B", 2),
+    ),
+    "attention with a byte that means nothing": (
+        "operator_attributes_invalid",
+        lambda file: file.patch(cf.ATTRIBUTES, attributes_of("attention") + 23, "B", 1),
+    ),
     "no permutation": (
         "operator_attributes_invalid",
         lambda file: file.patch(cf.ATTRIBUTES, attributes_of("transpose"), "BBB", 0, 0, 1),

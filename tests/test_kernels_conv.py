@@ -205,10 +205,11 @@ def check_codes(case: Case) -> None:
     weights, x_codes = signed_weights(arrays), arrays["x_codes"].astype(np.int64)
     sums = oracle.convolve_codes(x_codes, weights, case.window(), case.zero)
     x_scales = np.full(case.batch, 0.02, dtype=np.float32)
-    y = oracle.finish_codes(sums, arrays["scales"], x_scales, arrays["bias"])
-    residual = arrays["residual_codes"].astype(np.int64) - 100
-    numbers = residual.astype(np.float32) * np.float32(0.03)
-    y = oracle.finish(y, numbers, case.cut)
+    bias = arrays["bias"] if case.bias else np.zeros(case.outputs, dtype=np.float32)
+    bias = bias - np.float32(100) * np.float32(0.03)
+    y = oracle.finish_codes(sums, arrays["scales"], x_scales, bias)
+    y = oracle.add_codes(y, arrays["residual_codes"], 0.03)
+    y = oracle.finish(y, None, case.cut)
     inverse = np.float32(1) / np.float32(0.05)
     for isa in ISAS:
         common = {"kind": "uint8", "channels_first": False, "scale": 0.02, "zero": case.zero,

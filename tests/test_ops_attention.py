@@ -86,3 +86,15 @@ def test_what_is_refused(options: dict[str, Any], said: str) -> None:
         ops.attention(**{"q": Q, "k": K, "v": V, **options})
     with pytest.raises(cw.errors.InputTypeError, match="dtype"):
         ops.attention(Q, K, np.full(V.shape, "a"))
+
+
+def test_products_of_integers() -> None:
+    wanted = ops.attention(Q, K, V)
+    coded = ops.attention(Q, K, V, activations="int8-dynamic")
+    assert (coded != wanted).any()
+    np.testing.assert_allclose(coded, wanted, atol=0.02)
+    with pytest.raises(cw.InputError, match="activations is 'int4', expected one of"):
+        ops.attention(Q, K, V, activations="int4")  # type: ignore[arg-type]
+    wide = np.zeros((1, 1, 1, 65_537), np.float32)
+    with pytest.raises(cw.InputError, match="65537 inputs; sums of codes hold at most 65536"):
+        ops.attention(wide, wide, wide, activations="int8-dynamic")

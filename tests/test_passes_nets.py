@@ -8,16 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+import cordwood as cw
 from cordwood.ir import Graph, Role, Value
 from cordwood.ir_arrays import Binary, Cast, Constant, Dimension, Reshape, Slice, Transpose
 from cordwood.ir_nets import Activation, Attention, BatchNorm, Conv, Linear, Matmul
+from cordwood.pack import pack
 from cordwood.passes.drop_copies import drop_copies
 from cordwood.passes.fold_batch_norm import fold_batch_norm
 from cordwood.passes.fold_scales import fold_scales
 from cordwood.passes.fold_transposes import fold_transposes
 from cordwood.passes.fuse_products import fuse_activations, fuse_residuals
+from cordwood.passes.quantize_products import quantize_products
 from cordwood.passes.remove_dead import remove_dead
+from cordwood.recipe import Recipe
 from oracle_nets import run
+from oracle_nets_sequence import coded_attention
 
 RNG = np.random.default_rng(3)
 
@@ -179,6 +184,38 @@ def test_scales_fold_into_attention(kind: str, scale: float) -> None:
     found = next(step for step in folded.operators if isinstance(step, Attention))
     assert found.scale == scale
     same(graph, folded)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "rows"),
+    [
+        (Recipe("int8"), "int8-dynamic"),
+        (Recipe("int4"), "int8-dynamic"),
+        (Recipe("int8", activations="int8-static"), "int8-dynamic"),
+        (Recipe("int8", activations="float32"), "float32"),
+        (Recipe(weights="float16"), "float32"),
+    ],
+)
+def test_recipes_of_integers_code_attention(recipe: Recipe, rows: str) -> None:
+    graph = fold_transposes(attention(scaled=False))
+    coded, losses = quantize_products(graph, recipe, {})
+    assert isinstance(coded.operators[0], Attention)
+    assert coded.operators[0].rows == rows
+    assert not losses
+    kept, _ = quantize_products(graph, recipe, {}, without=coded.operators[0].outputs)
+    assert kept.operators == graph.operators
+
+
+def test_coded_attention_is_what_it_is_meant_to_be() -> None:
+    graph = fold_transposes(attention(scaled=False))
+    coded, _ = quantize_products(graph, Recipe("int8"), {})
+    inputs = {name: drawn(2, 40, 2, 4) for name in "qkv"}
+    wanted = np.asarray(coded_attention(coded.operators[0], list(inputs.values())))
+    found = cw.Net(pack(coded))(inputs)
+    answer = found["y"] if isinstance(found, dict) else found
+    np.testing.assert_array_equal(answer.view(np.uint32), wanted.view(np.uint32))
+    exact = run(graph, inputs)["y"]
+    assert 0 < np.abs(answer - exact).max() < 0.05
 
 
 def test_scales_that_round_stay() -> None:

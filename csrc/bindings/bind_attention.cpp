@@ -68,7 +68,7 @@ runtime::Context& own_scratch() {
 
 void attention(const py::array& q, const py::array& k, const py::array& v,
                const std::optional<py::array>& mask, const py::array& out, float scale, bool causal,
-               uint64_t window, float soft_cap, unsigned threads,
+               uint64_t window, float soft_cap, bool coded, unsigned threads,
                const std::optional<std::string>& isa) {
   check_array(q, "q", 4, true);
   check_array(k, "k", 4, true);
@@ -119,6 +119,7 @@ void attention(const py::array& q, const py::array& k, const py::array& v,
   call.soft_cap = soft_cap;
   call.window = window;
   call.causal = causal;
+  call.coded = coded;
   call.threads = limit_of(threads);
   const runtime::ArrayKernels& row = kernels_of(isa);
   runtime::Context& scratch = own_scratch();
@@ -177,8 +178,9 @@ Floats matmul(const py::array& a, const py::array& b, bool transpose_a, bool tra
 void register_attention(py::module_& m) {
   m.def("attention", &attention, py::arg("q"), py::arg("k"), py::arg("v"), py::arg("mask"),
         py::arg("out"), py::kw_only(), py::arg("scale"), py::arg("causal") = false,
-        py::arg("window") = 0, py::arg("soft_cap") = 0.0f, py::arg("threads") = 0,
-        py::arg("isa") = py::none(), "Attention of (batch, heads, places, width) arrays.");
+        py::arg("window") = 0, py::arg("soft_cap") = 0.0f, py::arg("coded") = false,
+        py::arg("threads") = 0, py::arg("isa") = py::none(),
+        "Attention of (batch, heads, places, width) arrays.");
   m.def("matmul", &matmul, py::arg("a"), py::arg("b"), py::kw_only(),
         py::arg("transpose_a") = false, py::arg("transpose_b") = false, py::arg("threads") = 0,
         py::arg("isa") = py::none(), "Multiply stacks of float32 matrices.");

@@ -142,7 +142,8 @@ struct cordwood_attention_attributes {
   uint32_t window;
   uint8_t
       heads_last[4]; /* queries, keys, values, output: 1 where the shape is (batch, n, heads, d) */
-  uint8_t reserved[4];
+  uint8_t rows;      /* enum cordwood_row_coding: float32, or int8 dynamic */
+  uint8_t reserved[3];
 }; /* 24 bytes */
 
 enum cordwood_combine {

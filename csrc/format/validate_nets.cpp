@@ -171,8 +171,11 @@ Status check_attention(const Judge& judge) noexcept {
                                  [](uint8_t flag) { return flag <= 1; });
   return judge.need(
       std::isfinite(attention.scale) && attention.soft_cap >= 0 &&
-          std::isfinite(attention.soft_cap) && attention.causal <= 1 && flags,
-      "operator {}: expected a finite scale, a soft cap of 0 or more, flags of 0 or 1");
+          std::isfinite(attention.soft_cap) && attention.causal <= 1 && flags &&
+          attention.rows <= CORDWOOD_ROWS_INT8_DYNAMIC && attention.reserved[0] == 0 &&
+          attention.reserved[1] == 0 && attention.reserved[2] == 0,
+      "operator {}: expected a finite scale, a soft cap of 0 or more, flags of 0 or 1, rows of "
+      "float32 or int8 dynamic");
 }
 
 Status check_embedding(const Judge& judge) noexcept {

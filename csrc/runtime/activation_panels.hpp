@@ -17,17 +17,21 @@ static_assert(kernels::kPackColumns == kernels::kPanelOutputs);
 /// Cuts arrays off a block of scratch, each on a cache line of its own.
 class ScratchCutter {
  public:
-  explicit ScratchCutter(std::span<std::byte> bytes) noexcept : next_(bytes.data()) {}
+  explicit ScratchCutter(std::span<std::byte> bytes) noexcept : first_(bytes.data()) {}
 
   template <class T>
   T* take(uint64_t count) noexcept {
-    T* block = reinterpret_cast<T*>(next_);
-    next_ += whole_lines(count * sizeof(T));
+    T* block = first_ == nullptr ? nullptr : reinterpret_cast<T*>(first_ + taken_);
+    taken_ += whole_lines(count * sizeof(T));
     return block;
   }
 
+  /// Bytes that were cut off; those of no block tell how large one has to be.
+  [[nodiscard]] uint64_t taken() const noexcept { return taken_; }
+
  private:
-  std::byte* next_;
+  std::byte* first_;
+  uint64_t taken_ = 0;
 };
 
 /// Panels of a matrix, or of some of its rows.

@@ -39,11 +39,16 @@ struct AttentionCall {
   float soft_cap;   ///< 0 for none
   uint64_t window;  ///< 0 for none
   bool causal;
+  bool coded;        ///< products in integers
   unsigned threads;  ///< most that may work
 };
 
 /// Fails only where memory could not be had. Once warm, it allocates nothing.
 Status run_attention(Context& scratch, const AttentionCall& call,
                      const ArrayKernels& kernels) noexcept;
+
+/// The part of run_attention for products in integers; sizes are above 0.
+Status run_coded_attention(Context& scratch, const AttentionCall& call,
+                           const ArrayKernels& kernels) noexcept;
 
 }  // namespace cordwood::runtime

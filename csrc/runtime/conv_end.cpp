@@ -62,11 +62,12 @@ ConvEnding::ConvEnding(const ConvCall& call, const Space& output, uint64_t outpu
   end_.high = call.high;
   if (!codes) return;
   // Multiplying by a positive number keeps the order: both cuts become one, of what is rounded.
-  const int32_t lowest = call.out.kind == ImageKind::int8 ? -128 : 0;
-  const auto least = static_cast<float>(lowest - call.out.zero);
-  const auto most = static_cast<float>(lowest + 255 - call.out.zero);
+  const bool is_signed = call.out.kind == ImageKind::int8;
   end_.inverse = 1.0f / call.out.scale;
-  end_.zero = call.out.zero;
+  end_.zero = call.out.zero + (is_signed ? kSignedZero : 0);
+  end_.flip = is_signed ? kSignedZero : 0;
+  const auto least = static_cast<float>(-end_.zero);
+  const auto most = static_cast<float>(255 - end_.zero);
   end_.least = call.cut ? std::clamp(call.low * end_.inverse, least, most) : least;
   end_.most = call.cut ? std::clamp(call.high * end_.inverse, least, most) : most;
   if (!out_in_room_) end_.cut = 0;
@@ -125,7 +126,7 @@ void ConvEnding::finish(uint64_t image, RowRange rows, std::byte* room) const no
          .factor = end_.inverse,
          .least = end_.least,
          .most = end_.most,
-         .zero = end_.zero});
+         .zero = call_.out.zero});
   }
 }
 

@@ -144,6 +144,27 @@ Result<Space> ConvPlan::output_size(const Space& size) const noexcept {
   return answer;
 }
 
+Border ConvPlan::border() const noexcept {
+  Border border;
+  // Steps of four bytes must not read what is not there.
+  if (!floats_ && !depthwise_ && segment_inputs_ % kConvInputs != 0) return border;
+  for (uint32_t i = 0; i < CORDWOOD_MAX_SPACE; ++i) {
+    const ConvAxis& axis = axes_[i];
+    if (transposed_ ||
+        std::max<uint64_t>(static_cast<uint64_t>(axis.before), pad_after_[i]) > kMostBorder)
+      return {};
+    border.before[i] = static_cast<uint8_t>(axis.before);
+    border.after[i] = static_cast<uint8_t>(pad_after_[i]);
+  }
+  return border;
+}
+
+bool ConvPlan::pointwise() const noexcept {
+  return std::ranges::all_of(axes_, [](const ConvAxis& axis) {
+    return axis.kernel == 1 && axis.stride == 1 && axis.before == 0;
+  });
+}
+
 uint64_t ConvPlan::padded_inputs() const noexcept {
   if (floats() || depthwise_) return window_inputs();
   return n_segments_ * divide_up(segment_inputs_, kConvInputs) * kConvInputs;

@@ -43,6 +43,11 @@ class ConvPlan {
   /// Sizes of the answer, or a failure where the input is smaller than a window.
   [[nodiscard]] Result<Space> output_size(const Space& size) const noexcept;
 
+  /// The border in which images are read in place; none where they are copied all the same.
+  [[nodiscard]] Border border() const noexcept;
+  /// Windows of neighbouring positions touch: rows without gaps are one.
+  [[nodiscard]] bool pointwise() const noexcept;
+
   [[nodiscard]] bool floats() const noexcept { return floats_; }
   [[nodiscard]] bool depthwise() const noexcept { return depthwise_; }
   [[nodiscard]] uint64_t groups() const noexcept { return groups_; }

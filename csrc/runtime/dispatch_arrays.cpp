@@ -51,6 +51,11 @@ constexpr AttentionKernels kAttentionScalar{
     .end_rows_f32 = kernels::scalar::end_rows_f32,
     .attention_weights_f32 = kernels::scalar::attention_weights_f32,
     .attention_values_f32 = kernels::scalar::attention_values_f32,
+    .code_heads_s8 = kernels::scalar::code_heads_s8,
+    .pair_values_s16 = kernels::scalar::pair_values_s16,
+    .attention_scores_s8 = kernels::scalar::attention_scores_s8,
+    .attention_codes_f32 = kernels::scalar::attention_codes_f32,
+    .attention_values_s16 = kernels::scalar::attention_values_s16,
 };
 constexpr LimitKernels kLimitsScalar{
     .multiply_adds = kernels::scalar::multiply_adds,
@@ -99,6 +104,11 @@ constexpr AttentionKernels kAttentionAvx2{
     .end_rows_f32 = kernels::avx2::end_rows_f32,
     .attention_weights_f32 = kernels::avx2::attention_weights_f32,
     .attention_values_f32 = kernels::avx2::attention_values_f32,
+    .code_heads_s8 = kernels::avx2::code_heads_s8,
+    .pair_values_s16 = kernels::avx2::pair_values_s16,
+    .attention_scores_s8 = kernels::avx2::attention_scores_s8,
+    .attention_codes_f32 = kernels::avx2::attention_codes_f32,
+    .attention_values_s16 = kernels::avx2::attention_values_s16,
 };
 #endif
 
@@ -150,6 +160,11 @@ constexpr AttentionKernels kAttentionAvx512{
     .end_rows_f32 = kernels::avx2::end_rows_f32,
     .attention_weights_f32 = kernels::avx512::attention_weights_f32,
     .attention_values_f32 = kernels::avx512::attention_values_f32,
+    .code_heads_s8 = kernels::avx2::code_heads_s8,
+    .pair_values_s16 = kernels::avx2::pair_values_s16,
+    .attention_scores_s8 = kernels::avx2::attention_scores_s8,
+    .attention_codes_f32 = kernels::avx512::attention_codes_f32,
+    .attention_values_s16 = kernels::avx2::attention_values_s16,
 };
 #endif
 
@@ -161,6 +176,18 @@ constexpr ProductKernels kProductsAvx512icl{
     .qmatmul_f32 = kernels::avx512::qmatmul_f32,
     .round_rows_bf16 = kernels::scalar::round_rows_bf16,
     .qmatmul_bf16 = kernels::avx512::qmatmul_bf16,
+};
+constexpr AttentionKernels kAttentionAvx512icl{
+    .transpose_f32 = kernels::avx2::transpose_f32,
+    .pack_rows_f32 = kernels::avx2::pack_rows_f32,
+    .end_rows_f32 = kernels::avx2::end_rows_f32,
+    .attention_weights_f32 = kernels::avx512::attention_weights_f32,
+    .attention_values_f32 = kernels::avx512::attention_values_f32,
+    .code_heads_s8 = kernels::avx512icl::code_heads_s8,
+    .pair_values_s16 = kernels::avx512icl::pair_values_s16,
+    .attention_scores_s8 = kernels::avx512icl::attention_scores_s8,
+    .attention_codes_f32 = kernels::avx512::attention_codes_f32,
+    .attention_values_s16 = kernels::avx512icl::attention_values_s16,
 };
 constexpr SparseKernels kSparseAvx512icl{
     .sparse_rows_s8 = kernels::avx512icl::sparse_rows_s8,
@@ -211,6 +238,11 @@ constexpr AttentionKernels kAttentionNeon{
     .end_rows_f32 = kernels::neon::end_rows_f32,
     .attention_weights_f32 = kernels::neon::attention_weights_f32,
     .attention_values_f32 = kernels::neon::attention_values_f32,
+    .code_heads_s8 = kernels::scalar::code_heads_s8,
+    .pair_values_s16 = kernels::scalar::pair_values_s16,
+    .attention_scores_s8 = kernels::scalar::attention_scores_s8,
+    .attention_codes_f32 = kernels::neon::attention_codes_f32,
+    .attention_values_s16 = kernels::scalar::attention_values_s16,
 };
 #endif
 #if defined(CORDWOOD_WITH_NEON_DOTPROD)
@@ -257,12 +289,12 @@ constexpr ArrayKernels kArraysAvx512 =
 #if defined(CORDWOOD_WITH_AVX512ICL)
 constexpr ArrayKernels kArraysAvx512icl =
     make_row(kProductsAvx512icl, kSparseAvx512icl, kWeightsAvx512, kMasksAvx512, kFloatsAvx512,
-             kAttentionAvx512, kImagesAvx512icl, kLimitsAvx512icl);
+             kAttentionAvx512icl, kImagesAvx512icl, kLimitsAvx512icl);
 #endif
 #if defined(CORDWOOD_WITH_AVX512BF16)
 constexpr ArrayKernels kArraysAvx512bf16 =
     make_row(kProductsAvx512bf16, kSparseAvx512icl, kWeightsAvx512, kMasksAvx512, kFloatsAvx512,
-             kAttentionAvx512, kImagesAvx512icl, kLimitsAvx512bf16);
+             kAttentionAvx512icl, kImagesAvx512icl, kLimitsAvx512bf16);
 #endif
 #if defined(CORDWOOD_WITH_NEON)
 constexpr ArrayKernels kArraysNeon =

@@ -4,6 +4,7 @@
 
 #include "kernels/activate/activate.hpp"
 #include "kernels/attention/attention.hpp"
+#include "kernels/attention/coded.hpp"
 #include "kernels/limits/limits.hpp"
 #include "kernels/matmul/matmul.hpp"
 #include "kernels/norms/norms.hpp"
@@ -66,6 +67,11 @@ struct AttentionKernels {
   kernels::EndRowsF32 end_rows_f32;
   kernels::AttentionWeightsF32 attention_weights_f32;
   kernels::AttentionValuesF32 attention_values_f32;
+  kernels::CodeHeadsS8 code_heads_s8;
+  kernels::PairValuesS16 pair_values_s16;
+  kernels::AttentionScoresS8 attention_scores_s8;
+  kernels::AttentionCodesF32 attention_codes_f32;
+  kernels::AttentionValuesS16 attention_values_s16;
 };
 
 /// What benchmarks hold the others against.

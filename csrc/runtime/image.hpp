@@ -23,6 +23,21 @@ inline constexpr int32_t kSignedZero = 128;
 /// as is their zero point.
 enum class ImageKind : uint32_t { float32, uint8, int8 };
 
+/// Positions around an image, by space axis, that hold its zero.
+struct Border {
+  std::array<uint8_t, CORDWOOD_MAX_SPACE> before{};
+  std::array<uint8_t, CORDWOOD_MAX_SPACE> after{};
+
+  [[nodiscard]] bool operator==(const Border&) const noexcept = default;
+  [[nodiscard]] bool any() const noexcept { return *this != Border{}; }
+  [[nodiscard]] uint64_t around(uint32_t axis) const noexcept {
+    return uint64_t{before[axis]} + after[axis];
+  }
+};
+
+/// Of each side at most: no image takes more than 17 ^ 3 times its bytes, and sums of bytes stay below 2^63.
+inline constexpr uint64_t kMostBorder = 8;
+
 /// A batch of images. Distances are in numbers; those of channels-first images, which are packed, are
 /// not looked at.
 struct Images {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from cordwood import _progress
 from cordwood._api_watch import answers_of, error_beside
 from cordwood.errors import InputError
-from cordwood.ir_nets import Quantized
+from cordwood.ir_nets import Attention, Quantized
 from cordwood.pack import pack
 from cordwood.passes.quantize_products import codable
 
@@ -138,7 +138,7 @@ def spend_bytes(
             " as many at least: allow more bytes, or take a Recipe with fewer bits"
         )
         raise InputError(message)
-    steps = _steps(graph, forms, batches)
+    steps = [step for step in _steps(graph, forms, batches) if step.nbytes > 0]
     alone = {step.at: step.error**2 for step in steps}
     least_gain = LEAST_SHARE * sum(alone.values())
     taken: list[Step] = []
@@ -177,7 +177,7 @@ def _steps(graph: Graph, forms: dict[str, Graph], batches: Batches) -> list[Step
     whole = len(pack(graph))
     found = []
     for at, operator in enumerate(graph.operators):
-        if not codable(operator):
+        if not codable(operator) and forms[""].operators[at] is operator:
             continue
         before: tuple[float, int] | None = None
         last: Operator | None = None
@@ -199,7 +199,10 @@ def _steps(graph: Graph, forms: dict[str, Graph], batches: Batches) -> list[Step
             before, last = (error, size), changed
         _progress.reached(0.4 + 0.4 * at / len(graph.operators), "ranking layers")
     order = list(forms)
-    return sorted(found, key=lambda step: (order.index(step.weights), -step.worth))
+    # Attention takes no bytes either way, but time: it is kept in float32 where nothing else helps.
+    return sorted(
+        found, key=lambda step: (order.index(step.weights), step.nbytes <= 0, -step.worth)
+    )
 
 
 def _line_bytes(operator: Operator) -> int:
@@ -212,6 +215,8 @@ def _place(operator: Operator) -> str:
 
 def _holds_the_same(one: Operator | None, other: Operator) -> bool:
     """Whether two forms of a layer have weights of one type, as small tables have in any recipe."""
+    if isinstance(one, Attention) and isinstance(other, Attention):
+        return one.rows == other.rows
     held: list[object] = []
     for form in (one, other):
         weight: object = getattr(form, "table", getattr(form, "weight", None))

@@ -5,7 +5,6 @@ import numpy as np
 from typing_extensions import Buffer
 
 _Ports = list[tuple[str, np.dtype[Any], tuple[int | None, ...], tuple[int | None, ...]]]
-
 __version__: str
 
 @final
@@ -277,6 +276,7 @@ def attention(
     causal: bool = ...,
     window: int = ...,
     soft_cap: float = ...,
+    coded: bool = ...,
     threads: int = ...,
     isa: str | None = ...,
 ) -> None: ...

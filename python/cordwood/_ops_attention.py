@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _HEADS = 4
 """Dimensions of an array of heads: batch, head, place and width."""
 
+_MOST_CODED = 1 << 16
+"""Inputs of a head whose products of 8-bit codes fit an int32."""
+
 
 def attention(  # noqa: PLR0913 - what attention is made of, each by its name
     q: ArrayLike,
@@ -30,6 +33,7 @@ def attention(  # noqa: PLR0913 - what attention is made of, each by its name
     scale: float | None = None,
     window: int | None = None,
     soft_cap: float | None = None,
+    activations: Literal["float32", "int8-dynamic"] = "float32",
     out: NDArray[np.float32] | None = None,
     threads: int | None = None,
 ) -> NDArray[np.float32]:
@@ -54,6 +58,10 @@ def attention(  # noqa: PLR0913 - what attention is made of, each by its name
         Query ``i`` sees only keys less than `window` places from ``i + m - n``, on either side.
     soft_cap : float, optional
         Scores become ``soft_cap * tanh(scores / soft_cap)`` before the mask.
+    activations : {"float32", "int8-dynamic"}
+        How the two products are made. ``"int8-dynamic"`` codes each query, key and value in 8 bits
+        by its own range and the weights in 15, and multiplies integers: about twice as fast, and
+        off by about a thousandth of the values' range.
     out : ndarray of float32, shape (batch, heads, n, e), optional
         Array to write to; its last axis has no gaps.
     threads : int, optional
@@ -108,9 +116,26 @@ def attention(  # noqa: PLR0913 - what attention is made of, each by its name
         causal=bool(causal),
         window=0 if window is None else _check_window(window),
         soft_cap=0.0 if soft_cap is None else _check_cap(soft_cap),
+        coded=_check_activations(activations, queries.shape[3]),
         threads=check_threads(threads) or 0,
     )
     return answer
+
+
+def _check_activations(activations: object, inputs: int) -> bool:
+    """Tell whether products are of integers; raise unless they can be what is asked for."""
+    known = ("float32", "int8-dynamic")
+    if activations not in known:
+        message = f"activations is {activations!r}, expected one of {known}"
+        raise InputError(message)
+    coded = activations == "int8-dynamic"
+    if coded and inputs > _MOST_CODED:
+        message = (
+            f"q has {inputs} inputs; sums of codes hold at most {_MOST_CODED}: take "
+            "activations='float32'"
+        )
+        raise InputError(message)
+    return coded
 
 
 def _in_place(array: NDArray[Any]) -> bool:

@@ -155,7 +155,7 @@ def _pool(op: nets.Pool) -> Record:
 
 def _attention(op: nets.Attention) -> Record:
     head = struct.pack("<ffII", op.scale, op.soft_cap, op.causal, op.window)
-    return head + struct.pack("<4B4x", *op.heads_last), []
+    return head + struct.pack("<4BB3x", *op.heads_last, _ROWS[op.rows]), []
 
 
 def _activation(op: nets.Activation) -> Record:

@@ -78,7 +78,7 @@ class RowsDoor:
 
         return LabelCodes(*self._label_rules)
 
-    def __call__(self, x: Any) -> np.ndarray | SparseRows | BinnedRows:
+    def __call__(self, x: Any) -> Any:
         """Return rows that the extension reads, or binned rows as they are.
 
         Parameters
@@ -107,8 +107,7 @@ class RowsDoor:
         from cordwood._device_rows import is_on_device
 
         if is_on_device(x):
-            self._check_device(x)
-            return x
+            return self._of_device(x)
         from cordwood._frames import frame_columns
         from cordwood._row_sparse import is_sparse, sparse_rows
 
@@ -127,9 +126,10 @@ class RowsDoor:
             raise InputError(message + str(self._n_features))
         return _finished(self._assembled(columns), self._n_features)
 
-    def _check_device(self, x: Any) -> None:
+    def _of_device(self, x: Any) -> Any:
+        """Return an array of a device as it is: the native half gives it to `_model_there`."""
         if self._device != "cpu":
-            return
+            return x
         message = (
             f"X is {type(x).__name__} in a CUDA device's memory, and the model runs on the cpu; "
             'load it with device="cuda", or copy the rows to the host'
@@ -138,7 +138,7 @@ class RowsDoor:
 
     def values(self, x: Any) -> np.ndarray | SparseRows:
         """Return rows as `__call__` does, and refuse binned ones."""
-        rows = self(x)
+        rows: np.ndarray | SparseRows | BinnedRows = self(x)
         if isinstance(rows, BinnedRows):
             message = f"rows are {rows!r}, expected values; they are binned already"
             raise InputTypeError(message)

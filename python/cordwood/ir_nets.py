@@ -300,7 +300,8 @@ class Attention(NetOperator):
     """Scaled dot products, softmax, weighted sum: queries, keys, values and, optionally, a mask.
 
     Shapes are (batch, heads, n, d), or where `heads_last` says so, for queries, keys, values and
-    the output in turn, (batch, n, heads, d).
+    the output in turn, (batch, n, heads, d). `rows` is ``float32``, or ``int8-dynamic``: queries,
+    keys and values are coded, each by its own range, and both products are of integers.
     """
 
     opcode: ClassVar[Opcode] = Opcode.ATTENTION
@@ -310,6 +311,7 @@ class Attention(NetOperator):
     window: int = 0
     soft_cap: float = 0.0
     heads_last: tuple[bool, bool, bool, bool] = (False, False, False, False)
+    rows: Literal["float32", "int8-dynamic"] = "float32"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

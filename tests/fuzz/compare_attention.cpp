@@ -112,6 +112,7 @@ void compare_attention(unsigned seed) {
                                     .soft_cap = draw.below(4) == 0 ? 1.5f : 0.0f,
                                     .window = draw.below(3) == 0 ? 1 + draw.below(20) : 0,
                                     .causal = draw.below(2) == 0,
+                                    .coded = draw.below(2) == 0,
                                     .threads = 1};
   runtime::Context scratch;
   compare("attention " + std::to_string(seed), out, [&](const runtime::ArrayKernels& kernels) {

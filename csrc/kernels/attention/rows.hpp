@@ -20,14 +20,6 @@
 namespace cordwood::kernels {
 namespace {
 
-/// Lane j adds lane j + 8, then j + 4, j + 2, j + 1.
-[[gnu::always_inline]] inline float sum_of_lanes(const float* lanes) noexcept {
-  const Quad low = load_quad(lanes) + load_quad(lanes + 8);
-  const Quad high = load_quad(lanes + 4) + load_quad(lanes + 12);
-  const Quad four = low + high;
-  return (four[0] + four[2]) + (four[1] + four[3]);
-}
-
 /// Columns from `first` to `last`, wholes of kSumLanes, take no part.
 template <class Isa>
 void leave_out(float* weights, uint64_t first, uint64_t last) noexcept {

@@ -27,6 +27,14 @@ alignas(64) constexpr float kBehind[2 * kSumLanes] = {0,  0,  0,  0,  0,  0,  0,
   return quad;
 }
 
+/// Lane j adds lane j + 8, then j + 4, j + 2, j + 1.
+[[gnu::always_inline]] inline float sum_of_lanes(const float* lanes) noexcept {
+  const Quad low = load_quad(lanes) + load_quad(lanes + 8);
+  const Quad high = load_quad(lanes + 4) + load_quad(lanes + 12);
+  const Quad four = low + high;
+  return (four[0] + four[2]) + (four[1] + four[3]);
+}
+
 template <class Isa>
 [[gnu::always_inline]] inline float most_of_lanes(typename Isa::Float most) noexcept {
   alignas(64) float lanes[Isa::kLanes];
@@ -52,7 +60,7 @@ typename Isa::Float flags_at(const uint8_t* mask, uint64_t count) noexcept {
 
 /// Whether scores are products times a positive scale. Rounding keeps order, so that their maximum is
 /// the largest product times the scale, and products wait for it as they are.
-bool is_plain(const AttentionWeights& task) noexcept {
+[[maybe_unused]] bool is_plain(const AttentionWeights& task) noexcept {
   return task.soft_cap == 0.0f && task.mask_kind == AttentionMask::none && task.scale > 0.0f;
 }
 

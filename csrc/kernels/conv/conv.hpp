@@ -34,13 +34,18 @@ struct ConvWindows {
 };
 
 /// What becomes of a finished sum. Distances in numbers.
+///
+///     y = fma(sum, scale * x_scale, bias)          floats: sum + bias
+///     y = y + residual                             codes: fma(code, residual_scale, y), and
+///                                                  residual_zero * residual_scale less in the bias
+///     code = (rint(cut(y * inverse, least, most)) + zero) ^ flip
 struct ConvEnd {
   const float* bias;              ///< [output]; null for none
   const float* residual;          ///< null for none
   const uint8_t* residual_codes;  ///< null for none; not both
   float* out;                     ///< null where `codes` is not
-  uint8_t* codes;                 ///< requantised; where zero and limits are signed, as int8
-  uint64_t position_stride;       ///< of the answer, and of the residual
+  uint8_t* codes;
+  uint64_t position_stride;  ///< of the answer, and of the residual
   uint64_t row_stride;
   uint64_t residual_row_stride;
   uint32_t n_outputs;
@@ -49,10 +54,11 @@ struct ConvEnd {
   float high;
   float residual_scale;
   int32_t residual_zero;
-  float inverse;  ///< codes: rint(y * inverse), cut to least and most, plus zero
-  float least;    ///< where the answer is cut, times inverse
-  float most;
-  int32_t zero;
+  float inverse;  ///< of the scale of codes
+  float least;    ///< at least -zero; where the answer is cut, times inverse
+  float most;     ///< at most 255 - zero
+  int32_t zero;   ///< 0 to 255
+  uint32_t flip;  ///< 128 makes int8 of a byte
 };
 
 struct ConvU8 {

@@ -1,6 +1,4 @@
 // conv and depthwise on codes, plainly: one output of one position at a time.
-#include <math.h>
-
 #include "kernels/conv/scalar_end.hpp"
 
 namespace cordwood::kernels::scalar {
@@ -38,9 +36,10 @@ void run(const ConvU8& task) noexcept {
       const uint8_t* window =
           task.x + row * task.windows.row_stride + position * task.windows.position_stride;
       for (uint32_t output = 0; output < task.end.n_outputs; ++output) {
-        const float sum = static_cast<float>(kSum(task, window, output)) * task.scales[output];
-        const float y = task.end.bias != nullptr ? fmaf(sum, task.x_scale, task.end.bias[output])
-                                                 : sum * task.x_scale;
+        const auto sum = static_cast<float>(kSum(task, window, output));
+        const float scale = task.scales[output] * task.x_scale;
+        const float y =
+            has_bias(task.end) ? fmaf(sum, scale, bias_of(task.end, output)) : sum * scale;
         finish(task.end, y, row, position, output);
       }
     }

@@ -38,7 +38,7 @@ void run(const ConvF32& task) noexcept {
           task.x + row * task.windows.row_stride + position * task.windows.position_stride;
       for (uint32_t output = 0; output < task.end.n_outputs; ++output) {
         float y = kSum(task, window, output);
-        if (task.end.bias != nullptr) y += task.end.bias[output];
+        if (has_bias(task.end)) y += bias_of(task.end, output);
         finish(task.end, y, row, position, output);
       }
     }

@@ -18,10 +18,11 @@ static inline int32_t cordwood_conv_round(float y) {
 }
 
 static inline uint8_t cordwood_conv_code(float y, float inverse, float least, float most,
-                                         int32_t zero) {
+                                         int32_t zero, uint32_t flip) {
   const float exact = y * inverse;
   const float within = exact > least ? exact : least; /* NaN, which has no code, is the least */
-  return (uint8_t)(cordwood_conv_round(within < most ? within : most) + zero);
+  const int32_t code = cordwood_conv_round(within < most ? within : most) + zero;
+  return (uint8_t)((uint32_t)code ^ flip);
 }
 
 #endif

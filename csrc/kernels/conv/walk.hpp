@@ -45,17 +45,23 @@ template <class Isa, uint32_t R, uint32_t V, bool kIntegers, class Sums>
   for (uint32_t r = 0; r < R;) {
     const uint32_t left = n_positions - position;
     const uint32_t count = R - r < left ? R - r : left;
-    for (uint32_t v = 0; v < V; ++v) {
-      const uint32_t output = place.output + v * kOutputs;
-      if (output >= end.n_outputs) break;
-      finish<Isa, kIntegers>(end, {.sums = &sums[r][v],
-                                   .sum_bytes = V * sizeof(Sums),
-                                   .scales = kIntegers ? scales + v * kOutputs : nullptr,
-                                   .x_scale = x_scale,
-                                   .row = row,
-                                   .position = position,
-                                   .n_positions = count,
-                                   .output = output});
+    const uint32_t whole = (end.n_outputs - place.output) / kOutputs;
+    Columns columns{.sums = &sums[r][0],
+                    .sum_bytes = V * sizeof(Sums),
+                    .scales = kIntegers ? scales : nullptr,
+                    .x_scale = x_scale,
+                    .row = row,
+                    .position = position,
+                    .n_positions = count,
+                    .output = place.output,
+                    .n_whole = whole < V ? whole : V};
+    if (columns.n_whole != 0) finish<Isa, kIntegers>(end, columns);
+    if (whole < V && whole * kOutputs != end.n_outputs - place.output) {
+      columns.sums = &sums[r][whole];
+      columns.output += whole * kOutputs;
+      if constexpr (kIntegers) columns.scales += whole * kOutputs;
+      columns.n_whole = 0;
+      finish<Isa, kIntegers>(end, columns);
     }
     r += count;
     ++row;
@@ -95,7 +101,9 @@ template <class Product, uint32_t P>
 void run_panels(const typename Product::Task& task, uint32_t output) noexcept {
   const ConvWindows& windows = task.windows;
   const bool joined = joins<Product, P>(windows);
-  const uint32_t unit = joined ? kQuad : 1;
+  // Endings take four positions at once.
+  constexpr bool kQuads = kMostPositions<Product, P> % kQuad == 0;
+  const uint32_t unit = kQuads && windows.n_positions % kQuad == 0 ? kQuad : 1;
   const uint32_t most = kMostPositions<Product, P> / unit;
   static_assert(kMostPositions<Product, P> <= 24);
   // A line is what tiles go on along, in units.

@@ -7,6 +7,7 @@
 
 #include "base/bits.hpp"
 #include "format/view.hpp"
+#include "runtime/image.hpp"
 
 namespace cordwood::runtime {
 
@@ -51,11 +52,23 @@ struct ArrayForm {
   }
 };
 
+/// Bytes of one entry of the first axis, whose image stands in its border.
+[[nodiscard]] inline uint64_t entry_bytes(const ArrayForm& form, const Border& border) noexcept {
+  uint64_t bytes = element_bytes(form.dtype);
+  const uint32_t rank = form.shape.rank;
+  for (uint32_t axis = 1; axis < rank; ++axis) {
+    const bool space = axis >= 2 && border.any();
+    bytes *= form.shape.size[axis] + (space ? border.around(CORDWOOD_MAX_SPACE + axis - rank) : 0);
+  }
+  return bytes;
+}
+
 struct Array {
   std::byte* data = nullptr;
   ArrayForm form;
   bool channels_last =
-      false;  ///< elements lie as (batch, space..., channels); the shape is as declared
+      false;        ///< elements lie as (batch, space..., channels); the shape is as declared
+  Border border{};  ///< channels last: around each image, which begins inside it
 
   template <class T>
   [[nodiscard]] T* as() const noexcept {

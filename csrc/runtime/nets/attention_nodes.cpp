@@ -9,6 +9,9 @@
 namespace cordwood::runtime {
 namespace {
 
+/// Inputs of a head whose products of 8-bit codes fit an int32.
+constexpr uint64_t kMostCodedInputs = 65536;
+
 /// Sizes of one operand of attention, however its axes stand.
 struct Heads {
   uint64_t batch;
@@ -50,6 +53,10 @@ class AttentionNode final : public Node {
       return misfit("attention",
                     "{} heads of queries of {} columns, {} heads of keys of {}: do not fit",
                     q.heads, q.columns, k.heads, k.columns);
+    }
+    if (attributes_.rows == CORDWOOD_ROWS_INT8_DYNAMIC && q.columns > kMostCodedInputs) {
+      return misfit("attention", "{} inputs of a head, expected at most {} where rows are coded",
+                    q.columns, kMostCodedInputs);
     }
     Shape& shape = outputs[0].shape;
     shape.rank = 4;
@@ -93,6 +100,7 @@ class AttentionNode final : public Node {
     attention.soft_cap = attributes_.soft_cap;
     attention.window = attributes_.window;
     attention.causal = attributes_.causal != 0;
+    attention.coded = attributes_.rows == CORDWOOD_ROWS_INT8_DYNAMIC;
     attention.threads = call.threads;
     attention.mask_kind = kernels::AttentionMask::none;
     Result<const void*> mask = add_mask(call, q, k, attention);

@@ -1,5 +1,6 @@
 // conv and pool: images as nets pass them on, with channels first, or last as numbers or codes.
 #include <algorithm>
+#include <cstring>
 
 #include "runtime/conv_run.hpp"
 #include "runtime/nets/float_tasks.hpp"
@@ -46,8 +47,48 @@ Images images_of(const Array& array, uint32_t axes, const ImageCoding& coding) n
   images.kind = coding.scale == 0.0f ? ImageKind::float32 : ImageKind::uint8;
   images.scale = coding.scale;
   images.zero = coding.zero;
-  pack(images, space_of(array.shape(), axes), array.shape().size[1]);
+  const uint64_t channels = array.shape().size[1];
+  Space size = space_of(array.shape(), axes);
+  for (uint32_t axis = 0; axis < CORDWOOD_MAX_SPACE; ++axis) {
+    size[axis] += array.border.around(axis);
+  }
+  pack(images, size, channels);
+  const auto& before = array.border.before;
+  images.data = array.data + (before[0] * images.plane_stride + before[1] * images.row_stride +
+                              before[2] * channels) *
+                                 element_bytes(array.form.dtype);
   return images;
+}
+
+/// Writes the zero of a coding all around images.
+void fill_border(const Array& array, uint32_t axes, const ImageCoding& coding) noexcept {
+  if (!array.border.any()) return;
+  const Images images = images_of(array, axes, coding);
+  const Space size = space_of(array.shape(), axes);
+  const uint64_t bytes = element_bytes(array.form.dtype);
+  const uint64_t position = array.shape().size[1] * bytes;
+  const uint64_t row = images.row_stride * bytes;
+  const uint64_t plane = images.plane_stride * bytes;
+  std::byte* at = array.data;  // the next byte that is not filled
+  const auto fill_to = [&](std::byte* end) {
+    std::memset(at, coding.zero, static_cast<std::size_t>(end - at));
+  };
+  for (uint64_t image = 0; image < array.shape().size[0]; ++image) {
+    std::byte* first = static_cast<std::byte*>(images.data) + image * images.image_stride * bytes;
+    for (uint64_t z = 0; z < size[0]; ++z) {
+      for (uint64_t y = 0; y < size[1]; ++y) {
+        std::byte* own = first + z * plane + y * row;
+        fill_to(own);
+        at = own + size[2] * position;
+      }
+    }
+  }
+  fill_to(array.data + array.shape().size[0] * images.image_stride * bytes);
+}
+
+bool covers(const Border& border, const Border& wanted) noexcept {
+  return std::ranges::equal(border.before, wanted.before, std::ranges::greater_equal{}) &&
+         std::ranges::equal(border.after, wanted.after, std::ranges::greater_equal{});
 }
 
 bool is_image(const ArrayForm& form, uint32_t axes, const ImageCoding& coding) noexcept {
@@ -61,7 +102,8 @@ class ConvNode final : public Node {
         bias_(std::move(bias)),
         attributes_(source.attributes<cordwood_conv_attributes>()),
         coding_(source.input(0)),
-        out_coding_(source.output(0)) {
+        out_coding_(source.output(0)),
+        n_inputs_(source.op.input_count) {
     if (source.op.input_count > 1) residual_coding_ = ImageCoding(source.input(1));
   }
 
@@ -95,11 +137,14 @@ class ConvNode final : public Node {
     ConvCall conv;
     const uint32_t axes = attributes_.axes;
     conv.x = images_of(call.inputs[0], axes, coding_);
+    const Border wanted = plan_.border();
+    conv.bordered = wanted.any() && covers(call.inputs[0].border, wanted);
     conv.size = space_of(call.inputs[0].shape(), axes);
     conv.n_images = call.inputs[0].shape().size[0];
     conv.bias = bias_.empty() ? nullptr : bias_.data();
     if (call.inputs.size() > 1) conv.residual = images_of(call.inputs[1], axes, residual_coding_);
     conv.out = images_of(call.outputs[0], axes, out_coding_);
+    fill_border(call.outputs[0], axes, out_coding_);
     conv.low = ending.low;
     conv.high = ending.high;
     conv.cut = ending.cut != 0;
@@ -110,6 +155,14 @@ class ConvNode final : public Node {
 
   [[nodiscard]] Order order(uint32_t) const noexcept override { return Order::either; }
   [[nodiscard]] bool entry_wise(std::span<const ArrayForm>) const noexcept override { return true; }
+  [[nodiscard]] Border wanted_border(uint32_t operand) const noexcept override {
+    const bool codes = coding_.scale != 0.0f;
+    return operand == 0 && codes != plan_.floats() ? plan_.border() : Border{};
+  }
+  /// What a pointwise convolution writes goes on from row to row without gaps, which is worth more.
+  [[nodiscard]] bool takes_border(uint32_t operand) const noexcept override {
+    return operand < n_inputs_ || !plan_.pointwise();
+  }
   [[nodiscard]] uint64_t resident_bytes() const noexcept override { return plan_.n_bytes(); }
 
  private:
@@ -119,6 +172,7 @@ class ConvNode final : public Node {
   ImageCoding coding_;
   ImageCoding residual_coding_;
   ImageCoding out_coding_;
+  uint32_t n_inputs_;
 };
 
 class PoolNode final : public Node {
@@ -145,6 +199,7 @@ class PoolNode final : public Node {
     pool.attributes = attributes_;
     pool.x = images_of(call.inputs[0], attributes_.axes, coding_);
     pool.out = images_of(call.outputs[0], attributes_.axes, coding_);
+    fill_border(call.outputs[0], attributes_.axes, coding_);
     pool.size = space_of(call.inputs[0].shape(), attributes_.axes);
     pool.n_images = call.inputs[0].shape().size[0];
     pool.channels = call.inputs[0].shape().size[1];
@@ -153,6 +208,7 @@ class PoolNode final : public Node {
   }
 
   [[nodiscard]] Order order(uint32_t) const noexcept override { return Order::either; }
+  [[nodiscard]] bool takes_border(uint32_t) const noexcept override { return true; }
   [[nodiscard]] bool entry_wise(std::span<const ArrayForm>) const noexcept override { return true; }
 
  private:

@@ -32,7 +32,9 @@ uint64_t part_bytes(const ArrayForm& form, bool entries) noexcept {
 Array part_of(const Array& whole, uint64_t first, uint64_t count, bool entries,
               bool block_alone) noexcept {
   Array part = whole;
-  part.data = whole.data + (block_alone ? 0 : first * part_bytes(whole.form, entries));
+  const uint64_t bytes =
+      entries ? entry_bytes(whole.form, whole.border) : part_bytes(whole.form, false);
+  part.data = whole.data + (block_alone ? 0 : first * bytes);
   Shape& shape = part.form.shape;
   if (!entries) {
     shape.size[1] = whole.form.shape.last();

@@ -87,6 +87,9 @@ Status NetProgram::infer_step(const NetStep& step, NetPlan& plan) const {
                     shape.rank, shape.elements());
     }
     plan.forms[targets[i]] = outputs[i];
+    if (bytes_of(plan, targets[i]) > kMaxArrayBytes) {
+      return misfit("net", "value {} has more than 2^48 bytes with its borders", targets[i]);
+    }
   }
   plan.scratch_bytes = std::max(plan.scratch_bytes, step.node->scratch_bytes(inputs, outputs));
   return {};
@@ -97,9 +100,15 @@ Status NetProgram::infer(NetPlan& plan) const {
   return {};
 }
 
+uint64_t NetProgram::bytes_of(const NetPlan& plan, uint32_t value) const noexcept {
+  const ArrayForm& form = plan.forms[value];
+  const Border& border = values_[value].border;
+  return border.any() ? form.shape.size[0] * entry_bytes(form, border) : form.bytes();
+}
+
 uint64_t NetProgram::bytes_in_arena(const NetPlan& plan, uint32_t value,
                                     uint32_t index) const noexcept {
-  const uint64_t whole = plan.forms[value].bytes();
+  const uint64_t whole = bytes_of(plan, value);
   uint64_t bytes = whole;
   if (plan.in_block[value] != NetBlock::none) {
     const bool rows = plan.in_block[value] == NetBlock::rows;
@@ -185,6 +194,7 @@ void NetProgram::place(NetPlan& plan) const {
   for (std::size_t i = 0; i < operands_.size(); ++i) {
     plan.operands[i].form = plan.forms[operands_[i]];
     plan.operands[i].channels_last = values_[operands_[i]].channels_last;
+    plan.operands[i].border = values_[operands_[i]].border;
   }
 }
 

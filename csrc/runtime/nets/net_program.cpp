@@ -49,6 +49,7 @@ Result<NetProgram> NetProgram::build(const format::FileView& file,
       program.steps_.push_back(std::move(step));
     }
     program.choose_orders();
+    program.choose_borders();
     return program;
   });
 }

@@ -16,6 +16,7 @@ namespace cordwood::runtime {
 struct NetValue {
   cordwood_value record;
   bool channels_last = false;  ///< between operators of images
+  Border border{};             ///< around each image, for convolutions that read it
   [[nodiscard]] bool is_input() const noexcept { return record.role == CORDWOOD_ROLE_INPUT; }
   [[nodiscard]] bool is_output() const noexcept { return record.role == CORDWOOD_ROLE_OUTPUT; }
 };
@@ -116,6 +117,7 @@ class NetProgram {
 
  private:
   void choose_orders();
+  void choose_borders();
   Status bind_inputs(std::span<const ArrayForm> inputs, NetPlan& plan) const;
   Status infer(NetPlan& plan) const;
   Status infer_step(const NetStep& step, NetPlan& plan) const;
@@ -129,6 +131,8 @@ class NetProgram {
                        NetPlan& plan) const;
   void add_chain(const NetChain& chain, std::span<const uint32_t> root, std::span<uint64_t> last,
                  NetPlan& plan) const;
+  /// Bytes of a value with the borders of its images.
+  [[nodiscard]] uint64_t bytes_of(const NetPlan& plan, uint32_t value) const noexcept;
   [[nodiscard]] uint64_t bytes_in_arena(const NetPlan& plan, uint32_t value,
                                         uint32_t index) const noexcept;
   Status run_step(const NetStep& step, std::span<const Array> operands, NetDesk& desk,

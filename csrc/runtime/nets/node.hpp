@@ -59,6 +59,10 @@ class Node {
   [[nodiscard]] virtual bool reads_shape_only(uint32_t) const noexcept { return false; }
   /// How an operand, inputs before outputs, may lie.
   [[nodiscard]] virtual Order order(uint32_t) const noexcept { return Order::declared; }
+  /// The border of its zero that an input's image shall stand in, so that it is read in place.
+  [[nodiscard]] virtual Border wanted_border(uint32_t) const noexcept { return {}; }
+  /// Whether an operand with channels last may stand in a border; who writes one, fills its border, too.
+  [[nodiscard]] virtual bool takes_border(uint32_t) const noexcept { return false; }
   /// Whether each row of the outputs, all axes but the last, is made of the same row of the inputs; such
   /// nodes run on any matrix of rows.
   [[nodiscard]] virtual bool row_wise() const noexcept { return false; }

@@ -1,4 +1,4 @@
-"""Weights of products in few bits: linear layers, convolutions, embedding tables.
+"""Products in few bits: weights of linear layers and convolutions, embedding tables, attention.
 
 Codes are chosen by the methods of ``cordwood.ops`` (``docs/quantization.md``); what a method looks
 at are rows that the layer has seen.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cordwood import ops
-from cordwood.ir_nets import Bfloat16, Conv, Embedding, Linear, Quantized, RowCoding
+from cordwood.ir_nets import Attention, Bfloat16, Conv, Embedding, Linear, Quantized, RowCoding
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -68,7 +68,7 @@ def quantize_products(
     raised: Collection[str] = (),
     frequent: Collection[str] = (),
 ) -> tuple[Graph, list[LayerLoss]]:
-    """Hold the weights of all products as a recipe says.
+    """Hold the weights of all products as a recipe says, and multiply integers in attention too.
 
     Parameters
     ----------
@@ -108,6 +108,8 @@ def quantize_products(
         elif isinstance(operator, Conv) and codable(operator):
             changed, loss = _conv(operator, own)
             losses.append(loss)
+        elif isinstance(operator, Attention) and recipe.activations != "float32":
+            changed = replace(operator, rows="int8-dynamic")
         operators.append(changed)
     return replace(graph, operators=tuple(operators)), losses
 
