@@ -1,5 +1,6 @@
 // n:m masks. Read: 4 bytes a score, in loads of 16 where m is 4 or 8; written: 1 byte, in stores of m.
-// 2:4 takes 122 instructions of sm_90a for these 20 bytes. Other patterns take a thread a score, which reads its m neighbours through the first cache level.
+// 2:4 takes 122 instructions of sm_90a for 20 bytes. Other patterns take a thread a score, which reads its
+// m neighbours through the first cache level.
 #include "cuda/array_steps.cuh"
 #include "cuda/launch.hpp"
 #include "cuda/mask.hpp"

@@ -1,7 +1,7 @@
 // The best of a whole matrix: three passes count keys by 11, 11 and 10 bits, each among those that share
 // the digits found so far, and one writes. Read: 16 bytes a score in all, 20 where keys at the cut must
-// be told apart by their places; written: 1 byte. A
-// score takes some 20 instructions of sm_90a in each pass. Nothing waits for the host between passes.
+// be told apart by their places; written: 1 byte. A score takes some 20 instructions of sm_90a in each
+// pass. Nothing waits for the host between passes.
 //
 // Keys of one digit are many in the first pass, and threads that add to one counter wait for each other:
 // each block has four counters of a digit, dealt to its threads in turn.

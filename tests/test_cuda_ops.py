@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import cordwood as cw
 import fake_cupy
 from cordwood import _model_devices
+from cordwood._device_rows import is_on_device
 from cordwood.errors import CordwoodError, DeviceError, InputError, InputTypeError
 from fake_cupy import ndarray
 
@@ -338,8 +340,6 @@ def test_functions_of_the_host_alone_say_so() -> None:
 
 def test_tensors_that_were_tampered_with_are_refused() -> None:
     q = cw.ops.quantize(ndarray(_weights((4, 64))), bits=4, group_size=32, symmetric=False)
-    from dataclasses import replace
-
     for change in (
         {"scales": q.to_host().scales},
         {"scales": ndarray(np.zeros((4, 3), np.float32))},
@@ -351,6 +351,24 @@ def test_tensors_that_were_tampered_with_are_refused() -> None:
     ):
         with pytest.raises(InputTypeError, match="C-ordered"):
             cw.ops.dequantize(replace(q, **change))
+
+
+class _Parameter:
+    """A parameter of torch, as far as anyone asks before it is detached."""
+
+    is_cuda = True
+
+    @property
+    def __cuda_array_interface__(self) -> Any:
+        message = "Can't get __cuda_array_interface__ on Variable that requires grad"
+        raise RuntimeError(message)
+
+
+def test_parameters_of_torch_are_seen_on_their_device() -> None:
+    _Parameter.__module__ = "torch.nn.parameter"
+    assert is_on_device(_Parameter())
+    with pytest.raises(InputTypeError, match="CUDA device's memory"):
+        cw.ops.hessian(_Parameter())  # type: ignore[arg-type]
 
 
 def test_no_extension_is_a_device_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,8 @@ def is_on_device(x: Any) -> bool:
     """
     if isinstance(x, np.ndarray):
         return False
+    if _is_torch(x):  # a tensor with a gradient raises where it is asked for its interface
+        return bool(getattr(x, "is_cuda", False))
     if hasattr(x, "__cuda_array_interface__"):
         return True
     place = getattr(x, "__dlpack_device__", None)
