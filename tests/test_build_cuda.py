@@ -11,6 +11,7 @@ import pytest
 import machine_code
 import native_build
 from cuda_budgets import BUDGETS, LOOPS
+from cuda_ops_budgets import OPS_BUDGETS, OPS_LOOPS
 from machine_code import Code, Use
 
 ARCHITECTURES = {"sm_80", "sm_90a", "sm_100"}
@@ -63,8 +64,8 @@ def test_devices_are_served(extension: Path) -> None:
 def test_every_kernel_keeps_its_budget(uses: list[Use], code: Code) -> None:
     assert {use.arch for use in uses} == ARCHITECTURES
     assert {(use.arch, use.kernel) for use in uses} == set(code)
-    assert machine_code.over_budget(uses, code, BUDGETS) == []
+    assert machine_code.over_budget(uses, code, BUDGETS | OPS_BUDGETS) == []
 
 
 def test_inner_loops_keep_their_budgets(code: Code) -> None:
-    assert machine_code.loops_over_budget(code, LOOPS) == []
+    assert machine_code.loops_over_budget(code, LOOPS + OPS_LOOPS) == []

@@ -1,4 +1,4 @@
-"""Rows that lie in a CUDA device's memory: what they are, and fresh arrays beside them.
+"""Matrices that lie in a CUDA device's memory: what they are, and fresh arrays beside them.
 
 CuPy's arrays, torch's tensors, and whatever else has ``__cuda_array_interface__`` or
 ``__dlpack__``. Nothing is copied, unless an array is not aligned to its elements.
@@ -15,7 +15,7 @@ import numpy as np
 
 from cordwood.errors import DeviceError, InputError, InputTypeError
 
-__all__ = ["DeviceRows", "is_on_device"]
+__all__ = ["DeviceRows", "is_on_device", "of_library", "to_host"]
 
 _CUDA: Final = (2, 13)
 """DLPack's numbers of CUDA's memory: kDLCUDA and kDLCUDAManaged."""
@@ -39,9 +39,20 @@ def is_on_device(x: Any) -> bool:
     return place is not None and callable(place) and int(place()[0]) in _CUDA
 
 
+def to_host(array: Any) -> np.ndarray:
+    """Copy an array of the device, torch's or CuPy's, to the host.
+
+    Parameters
+    ----------
+    array : array
+        In a CUDA device's memory.
+    """
+    return np.asarray(array.cpu().numpy() if _is_torch(array) else array.get())
+
+
 @dataclass(frozen=True)
 class DeviceRows:
-    """Rows of the device as a model's native half reads them.
+    """A matrix of the device as native code reads it: a model's rows, weights, a mask.
 
     Attributes
     ----------
@@ -65,13 +76,19 @@ class DeviceRows:
     stream: int
 
     @classmethod
-    def of(cls, x: Any) -> DeviceRows:
+    def of(
+        cls, x: Any, name: str = "X", axes: str = "(n_rows, n_features)", *, halves: bool = False
+    ) -> DeviceRows:
         """Read an array of the device in place.
 
         Parameters
         ----------
         x : array of shape (n_rows, n_features)
             In the device's memory.
+        name, axes : str
+            What messages call it, and its two axes.
+        halves : bool
+            Whether it may be of float16.
 
         Raises
         ------
@@ -86,14 +103,16 @@ class DeviceRows:
         interface = array.__cuda_array_interface__
         shape = tuple(int(size) for size in interface["shape"])
         if len(shape) != 2:  # noqa: PLR2004
-            message = f"X has {len(shape)} axes, expected 2: (n_rows, n_features)"
+            message = f"{name} has {len(shape)} axes, expected 2: {axes}"
             raise InputError(message)
         dtype = np.dtype(interface["typestr"])
-        if dtype.kind not in "biuf" or dtype.itemsize not in {1, 2, 4, 8} or dtype == np.float16:
-            message = f"X has dtype {dtype}, expected a bool, integer, float32 or float64"
+        is_number = dtype.kind in "biuf" and dtype.itemsize in {1, 2, 4, 8}
+        if not is_number or (dtype == np.float16 and not halves):
+            floats = "float16, float32 or float64" if halves else "float32 or float64"
+            message = f"{name} has dtype {dtype}, expected a bool, integer, {floats}"
             raise InputTypeError(message)
         if not dtype.isnative:
-            message = f"X has dtype {dtype}, which is in the other byte order; convert it"
+            message = f"{name} has dtype {dtype}, which is in the other byte order; convert it"
             raise InputTypeError(message)
         strides = interface.get("strides")
         if strides is None:
@@ -117,6 +136,41 @@ class DeviceRows:
         with self.array.device if hasattr(self.array, "device") else cupy.cuda.Device():
             return cupy.empty(shape, dtype=dtype)
 
+    def packed(self, *dtypes: np.dtype[Any], turned: bool = False) -> DeviceRows:
+        """Return the matrix, or its transpose, C-ordered and converted from one dtype to the next.
+
+        Parameters
+        ----------
+        *dtypes : dtype
+            At least one; the last is that of the result.
+        turned : bool
+            Whether rows become columns.
+        """
+        if self.dtype == dtypes[-1] and not turned and self.is_packed:
+            return self
+        array = self.array.T if turned else self.array
+        if _is_torch(array):
+            torch = sys.modules["torch"]
+            for dtype in dtypes:
+                array = array.to(getattr(torch, dtype.name))
+            return DeviceRows.of(array.contiguous(), halves=True)
+        cupy = _cupy("weights")
+        with array.device:
+            for dtype in dtypes:
+                array = array.astype(dtype, copy=False)
+            return DeviceRows.of(cupy.ascontiguousarray(array), halves=True)
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the elements lie side by side, row by row."""
+        size = self.dtype.itemsize
+        return self.strides == (self.shape[1] * size, size)
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nobody may write to the array."""
+        return bool(self.array.__cuda_array_interface__["data"][1])
+
     def like(self, values: np.ndarray) -> Any:
         """Return values of the host as an array of the same library on the same device."""
         if _is_torch(self.array):
@@ -129,6 +183,23 @@ class DeviceRows:
 
 def _is_torch(array: Any) -> bool:
     return type(array).__module__.partition(".")[0] == "torch"
+
+
+def of_library(x: Any) -> Any:
+    """Return an array of torch or CuPy that shares the memory of `x`: they convert and transpose.
+
+    Parameters
+    ----------
+    x : array
+        In a CUDA device's memory; bfloat16 becomes float32, which NumPy has a name for.
+    """
+    if _is_torch(x):
+        torch = sys.modules["torch"]
+        return x.float() if x.dtype == torch.bfloat16 else x
+    cupy = _cupy("weights")
+    if isinstance(x, cupy.ndarray):
+        return x
+    return cupy.asarray(x) if hasattr(x, "__cuda_array_interface__") else cupy.from_dlpack(x)
 
 
 def _with_interface(x: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from cordwood import _core
 from cordwood.errors import DeviceError
 
-__all__ = ["DeviceAvailability", "bring", "cuda_available"]
+__all__ = ["DeviceAvailability", "bring", "cuda_available", "cuda_functions"]
 
 _EXTENSIONS: Final = {"cuda": "cordwood._cuda"}
 """Module that registers each device which cordwood has an extension for."""
@@ -88,6 +88,22 @@ def bring(device: Any) -> None:
     if reason is not None:
         message = f"device {device}: {reason}"
         raise DeviceError(message)
+
+
+def cuda_functions() -> Any:
+    """Return the module of CUDA's devices, for its functions on arrays.
+
+    Raises
+    ------
+    DeviceError
+        It was not built, or does not load.
+    """
+    bring("cuda")
+    try:
+        return importlib.import_module(_EXTENSIONS["cuda"])
+    except ModuleNotFoundError as error:
+        message = f"device cuda: {_NOT_BUILT}"
+        raise DeviceError(message) from error
 
 
 def _bring(device: str) -> str | None:

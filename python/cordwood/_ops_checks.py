@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cordwood._device_rows import is_on_device
 from cordwood.errors import InputError, InputTypeError
 
 if TYPE_CHECKING:
@@ -24,8 +25,19 @@ def check_axis(axis: int) -> None:
         raise InputError(message)
 
 
+def check_on_host(values: Any, name: str) -> None:
+    """Raise for an array of a CUDA device, where most functions do not run."""
+    if is_on_device(values):
+        message = (
+            f"{name} lies in a CUDA device's memory; of ops only prune_mask, quantize with method "
+            "'rtn' or 'mse' and dequantize run there. Copy it to the host"
+        )
+        raise InputTypeError(message)
+
+
 def as_real(values: ArrayLike, name: str) -> NDArray[Any]:
     """Return an array of real numbers; raise for all else."""
+    check_on_host(values, name)
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":
         message = f"{name} has dtype {array.dtype}; expected real numbers"

@@ -11,7 +11,7 @@ from cordwood._ops_form import Form, range_scales, reciprocals
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_RATIOS = np.linspace(1.0, 0.2, 41, dtype=np.float32)
+RATIOS = np.linspace(1.0, 0.2, 41, dtype=np.float32)
 """Shares of a group's range that are tried; the whole range first, which ties prefer."""
 
 _CHUNK_WEIGHTS = 1 << 16
@@ -60,7 +60,7 @@ def _best_of_ratios(
     best_error = np.full(low.shape, np.inf, np.float32)
     best_scales, best_zeros = range_scales(low, high, form)
     steps = np.empty_like(groups)
-    for ratio in _RATIOS:
+    for ratio in RATIOS:
         scales, zeros = range_scales(low * ratio, high * ratio, form)
         zero = zeros[..., None].astype(np.float32)
         with np.errstate(over="ignore"):

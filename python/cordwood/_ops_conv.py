@@ -8,6 +8,7 @@ import numpy as np
 
 from cordwood import _core
 from cordwood._ops_calls import Activation, as_floats, cut_of
+from cordwood._ops_checks import check_on_host
 from cordwood._ops_tensor import QuantizedTensor
 from cordwood._threads import check_threads
 from cordwood.errors import InputError
@@ -154,6 +155,7 @@ def _plan(
             )
             raise InputError(message)
         return _core.Convolution(numbers, None, rows=_FLOAT32, **options)
+    check_on_host(weights.payload, "weights")
     sizes = tuple(kernel) if kernel is not None else ()
     shape = (weights.n_outputs, channels // max(groups, 1), *sizes)
     coded = weights.bits == _BYTE and weights.group_size is None and weights.zero_points is None

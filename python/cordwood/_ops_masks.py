@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cordwood import _core
-from cordwood._ops_checks import MATRIX, as_real, check_axis
+from cordwood._device_rows import is_on_device
+from cordwood._ops_checks import MATRIX, as_real, check_axis, check_on_host
+from cordwood._ops_mask_choice import HostChoice, Per
+from cordwood._ops_mask_there import mask_there
 from cordwood._threads import check_threads
 from cordwood.errors import InputError
 
@@ -18,12 +19,6 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
-Per = Literal["matrix", "output"]
-
-GROUP_MOST = 64
-_GROUPS = re.compile(r"(\d+):(\d+)")
-_BLOCKS = re.compile(r"block:(\d+)x(\d+)(?::([0-9.]+))?")
-_CHANNELS = re.compile(r"channels:([0-9.]+)")
 _KNOWN_GROUPS = ((1, 4), (2, 4), (2, 8), (4, 8))
 _KNOWN_BLOCKS = ((16, 1), (16, 4), (32, 1), (1, 16))
 
@@ -44,7 +39,8 @@ def prune_mask(
     Parameters
     ----------
     w : array_like, shape (n_outputs, n_inputs)
-        Weights; with ``axis=1`` of shape (n_inputs, n_outputs). Compared as float32.
+        Weights; with ``axis=1`` of shape (n_inputs, n_outputs). Compared as float32. Or an array of
+        a CUDA device, CuPy's or torch's, whose mask is made there.
     pattern : str or float
         ``"n:m"`` keeps the `n` best of every `m` neighbouring inputs, `m` up to 64; a number is the
         share that goes, ``0.9`` nine of ten; ``"block:16x1"`` drops `share` of the blocks of 16
@@ -53,7 +49,8 @@ def prune_mask(
     share : float, optional
         Share of the blocks that goes, for ``"block:RxC"``.
     scores : array_like of `w`'s shape, optional
-        What to judge by; the highest stay. Magnitudes of `w` where left out.
+        What to judge by; the highest stay. Magnitudes of `w` where left out. They lie where
+        `w` does.
     per : {"matrix", "output"}
         Whether a share is taken of the whole matrix or of each output (each strip of outputs of a
         block pattern).
@@ -68,7 +65,7 @@ def prune_mask(
     -------
     ndarray of bool, of `w`'s shape
         True where a weight stays. Of equal scores the one with the lower index stays, whatever the
-        number of threads.
+        number of threads. An array of `w`'s library where that lies on a device.
 
     Raises
     ------
@@ -94,15 +91,21 @@ def prune_mask(
     >>> cw.ops.prune_mask([[4.0, -3.0, 2.0, 1.0]], "2:4")
     array([[ True,  True, False, False]])
     """
-    judged = _scores_of(w, scores, axis)
     if per not in ("matrix", "output"):
         message = f"per is {per!r}; expected 'matrix' or 'output'"
         raise InputError(message)
+    if is_on_device(w):
+        check_threads(threads)
+        there: Mask = mask_there(
+            w, pattern, share=share, scores=scores, per=per, axis=axis, out=out
+        )
+        return there
+    judged = _scores_of(w, scores, axis)
     if out is not None:
         _check_out(out, np.shape(w))
     own = out if axis == 0 else None
-    run = _Choice(judged, scores is not None, per, check_threads(threads) or 0, own)
-    mask = run.by_pattern(pattern, share)
+    run = HostChoice(judged, scores is not None, per, own, check_threads(threads) or 0)
+    mask: Mask = run.by_pattern(pattern, share)
     if axis == 0:
         return mask
     if out is None:
@@ -138,6 +141,7 @@ def apply_mask(w: ArrayLike, mask: Mask) -> NDArray[Any]:
     >>> cw.ops.apply_mask(np.float32([1, np.nan]), np.array([True, False]))
     array([1., 0.], dtype=float32)
     """
+    check_on_host(w, "w")
     weights = np.asarray(w)
     check_mask(mask, weights.shape)
     return np.where(mask, weights, weights.dtype.type(0))
@@ -271,110 +275,12 @@ def check_mask(mask: Any, shape: tuple[int, ...]) -> None:
         raise InputError(message)
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """Scores with outputs first, and how to choose among them."""
-
-    scores: NDArray[np.float32]
-    signed: bool
-    per: Per
-    threads: int
-    out: Mask | None
-
-    def by_pattern(self, pattern: str | float, share: float | None) -> Mask:
-        if not isinstance(pattern, str):
-            goes = _check_share(pattern, pattern)
-            return self.top(self.scores, self.whole_mask(), goes, signed=self.signed)
-        if found := _GROUPS.fullmatch(pattern):
-            return self.groups(int(found[1]), int(found[2]))
-        if found := _BLOCKS.fullmatch(pattern):
-            given = share if found[3] is None else _number(found[3])
-            return self.blocks(int(found[1]), int(found[2]), _check_share(given, pattern))
-        if found := _CHANNELS.fullmatch(pattern):
-            return self.channels(_check_share(_number(found[1]), pattern))
-        message = (
-            f"pattern is {pattern!r}; expected 'n:m', a share that goes, 'block:RxC' with share=, "
-            "'block:RxC:share' or 'channels:share'"
-        )
-        raise InputError(message)
-
-    def groups(self, keep: int, of: int) -> Mask:
-        if not 1 <= keep <= of <= GROUP_MOST:
-            message = f"pattern is '{keep}:{of}'; expected 1 <= n <= m <= {GROUP_MOST}"
-            raise InputError(message)
-        mask = self.whole_mask()
-        _core.mask_groups(
-            self.scores, mask, keep=keep, of=of, signed=self.signed, threads=self.threads
-        )
-        return mask
-
-    def whole_mask(self) -> Mask:
-        return np.empty(self.scores.shape, dtype=bool) if self.out is None else self.out
-
-    def top(self, scores: NDArray[np.float32], mask: Mask, share: float, *, signed: bool) -> Mask:
-        whole = self.per == "matrix"
-        keep = _kept(scores.size if whole else scores.shape[1], share)
-        _core.mask_top(scores, mask, keep=keep, whole=whole, signed=signed, threads=self.threads)
-        return mask
-
-    def sums(self, height: int, width: int) -> NDArray[np.float32]:
-        return _core.mask_sums(
-            self.scores,
-            block_rows=height,
-            block_inputs=width,
-            signed=self.signed,
-            threads=self.threads,
-        )
-
-    def blocks(self, height: int, width: int, share: float) -> Mask:
-        if height < 1 or width < 1:
-            message = f"a block of {height}x{width} holds nothing; expected at least 1x1"
-            raise InputError(message)
-        n_inputs = self.scores.shape[1]
-        sums = self.sums(height, width)
-        chosen = self.top(sums, np.empty(sums.shape, dtype=bool), share, signed=True)
-        mask = self.whole_mask()
-        for strip, kept in enumerate(chosen):
-            wide = np.repeat(kept, min(width, n_inputs))[:n_inputs]
-            mask[strip * height : (strip + 1) * height] = wide
-        return mask
-
-    def channels(self, share: float) -> Mask:
-        n_outputs, n_inputs = self.scores.shape
-        sums = self.sums(1, n_inputs).reshape(1, -1)
-        stays = np.empty(sums.shape, dtype=bool)
-        _core.mask_top(sums, stays, keep=_kept(n_outputs, share), signed=True, threads=self.threads)
-        mask = self.whole_mask()
-        mask[...] = stays.reshape(-1, 1)
-        return mask
-
-
 def _check_out(out: Any, shape: tuple[int, ...]) -> None:
     fits = isinstance(out, np.ndarray) and (out.dtype, out.shape) == (np.bool_, shape)
     if fits and out.flags.c_contiguous and out.flags.writeable:
         return
     message = f"out is not a writable C-ordered boolean array of shape {shape}"
     raise InputError(message)
-
-
-def _kept(total: int, share: float) -> int:
-    """How many stay: what is left when the share, rounded half to even, is gone."""
-    return total - round(total * share)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
-
-
-def _check_share(share: Any, pattern: Any) -> float:
-    number = share if isinstance(share, int | float | np.number) else float("nan")
-    if not 0.0 <= number <= 1.0:
-        message = f"pattern {pattern!r} has share {share}; expected a number from 0 to 1 that goes"
-        raise InputError(message)
-    return float(number)
 
 
 def _scores_of(w: ArrayLike, scores: ArrayLike | None, axis: int) -> NDArray[np.float32]:

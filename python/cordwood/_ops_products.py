@@ -15,6 +15,7 @@ from cordwood._ops_calls import (
     check_out,
     cut_of,
 )
+from cordwood._ops_checks import check_on_host
 from cordwood._ops_codings import DYNAMIC, OutputType, as_coded_rows, output_coding
 from cordwood._ops_dense import DenseTensor
 from cordwood._ops_tensor import GROUP_STEP, QuantizedTensor
@@ -160,6 +161,7 @@ def _refuse_scale(scale: float | None, zero: int | None) -> None:
 def _prepare(weights: QuantizedTensor | DenseTensor) -> _core.QuantizedMatrix:
     """Lay weights out for the processor; two threads may both do so, and agree."""
     if isinstance(weights, QuantizedTensor):
+        check_on_host(weights.payload, "weights")
         matrix = _core.QuantizedMatrix(
             weights.payload,
             weights.scales.astype(np.float32, copy=False),

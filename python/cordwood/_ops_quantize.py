@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from cordwood._device_rows import is_on_device
 from cordwood._ops_checks import (
     check_axis,
     check_inputs,
@@ -16,6 +17,7 @@ from cordwood._ops_clip import clipped_scales
 from cordwood._ops_form import Form, decode, encode, nearest
 from cordwood._ops_gptq import gptq
 from cordwood._ops_hessian import find_hessian
+from cordwood._ops_quantize_there import dequantize_there, quantize_there
 from cordwood._ops_tensor import Bits, QuantizedTensor, ScaleType
 from cordwood._threads import check_threads
 from cordwood.errors import InputError, InputTypeError
@@ -46,6 +48,8 @@ def quantize(  # noqa: PLR0913 - each a property of the result, or what its meth
     w : array_like, shape (n_outputs, n_inputs)
         Weights as ``torch.nn.Linear`` keeps them; with ``axis=1`` outputs are columns.
         float32 and float64 of any strides are read where they lie, other numbers are converted.
+        Or an array of a CUDA device, CuPy's or torch's: the result's arrays are of its library, and
+        lie there; by the methods ``"rtn"`` and ``"mse"`` without `inputs`.
     bits : {8, 4, 3, 2}
         Bits of a code.
     group_size : int, optional
@@ -86,6 +90,11 @@ def quantize(  # noqa: PLR0913 - each a property of the result, or what its meth
     form = Form(bits, group_size, symmetric, scale_dtype)
     check_axis(axis)
     n_threads = check_threads(threads) or 0
+    if is_on_device(w):
+        if inputs is not None or hessian is not None:
+            message = "w lies on a CUDA device, where no method looks at inputs or hessian"
+            raise InputError(message)
+        return quantize_there(w, form, method, axis)
     array = check_matrix(w, "w", "two dimensions, (n_outputs, n_inputs)")
     if method == "rtn":
         if inputs is not None or hessian is not None:
@@ -123,14 +132,14 @@ def dequantize(
     q : QuantizedTensor
     out : ndarray of float32, shape (n_outputs, n_inputs) along `axis`, optional
         Array to write to, C-ordered for ``axis=0`` and Fortran-ordered for ``axis=1``; large
-        matrices take longer to get memory for than to write.
+        matrices take longer to get memory for than to write. It lies where `q` does.
     threads : int, optional
         Most threads that may work; all permitted cores when absent.
 
     Returns
     -------
     ndarray of float32, shape of `q`
-        `out` where it is given.
+        `out` where it is given; an array of the library of `q` where that lies on a CUDA device.
 
     Raises
     ------
@@ -143,6 +152,9 @@ def dequantize(
         message = f"q is a {type(q).__name__}; expected a QuantizedTensor, which quantize returns"
         raise InputTypeError(message)
     n_threads = check_threads(threads) or 0
+    if is_on_device(q.payload):
+        there: NDArray[np.float32] = dequantize_there(q, out)
+        return there
     if out is None:
         rows = np.empty((q.n_outputs, q.n_inputs), np.float32)
         decode(q, rows, n_threads)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cordwood._ops_checks import MATRIX, check_axis
+from cordwood._device_rows import is_on_device, to_host
+from cordwood._ops_checks import MATRIX, check_axis, check_on_host
 from cordwood.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ class QuantizedTensor:
     """A matrix of weights in few bits: packed codes, scales, zero points.
 
     Made by :func:`cordwood.ops.quantize` or from codes of one's own by :meth:`from_codes`. Its
-    arrays are read-only. ``docs/quantization.md`` defines what they mean.
+    arrays are read-only, unless they lie on a CUDA device: there only
+    :func:`cordwood.ops.dequantize` and :meth:`to_host` read them. ``docs/quantization.md`` defines
+    what they mean.
 
     Attributes
     ----------
@@ -135,6 +138,17 @@ class QuantizedTensor:
         """Return the same outputs as they would lie along another axis of the original array."""
         return replace(self, axis=axis, _prepared={})
 
+    def to_host(self) -> QuantizedTensor:
+        """Return the tensor with its arrays in the host's memory: itself where they are there."""
+        if not is_on_device(self.payload):
+            return self
+        payload, scales = to_host(self.payload), to_host(self.scales)
+        zeros = None if self.zero_points is None else to_host(self.zero_points)
+        for array in (payload, scales, zeros):
+            if array is not None:
+                array.flags.writeable = False
+        return replace(self, payload=payload, scales=scales, zero_points=zeros, _prepared={})
+
     @property
     def shape(self) -> tuple[int, int]:
         """Shape of the array that was quantised."""
@@ -144,6 +158,7 @@ class QuantizedTensor:
     @property
     def codes(self) -> NDArray[np.uint8]:
         """Codes one by one, shape (n_outputs, n_inputs)."""
+        check_on_host(self.payload, "payload")
         return unpack_codes(self.payload, self.bits, self.n_inputs)
 
     @property

@@ -4,15 +4,11 @@
 namespace cordwood::kernels::scalar {
 namespace {
 
-float score_of(float score, uint32_t is_signed) noexcept {
-  return is_signed != 0 || score >= 0.0f ? score : -score;
-}
-
 /// Sum of column `k` down the rows.
 float column_sum(const PruneSums& task, uint64_t k) noexcept {
-  float sum = score_of(task.scores[k], task.is_signed);
+  float sum = cordwood_prune_score(task.scores[k], task.is_signed);
   for (uint64_t row = 1; row < task.n_rows; ++row) {
-    sum += score_of(task.scores[row * task.n_inputs + k], task.is_signed);
+    sum += cordwood_prune_score(task.scores[row * task.n_inputs + k], task.is_signed);
   }
   return sum;
 }

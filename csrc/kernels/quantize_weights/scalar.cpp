@@ -1,20 +1,12 @@
 // quantize_weights, plainly: the definition that every other row equals.
-#include <cmath>
-
 #include "kernels/quantize_weights/quantize_weights.hpp"
+#include "kernels/quantize_weights/step.h"
 
 namespace cordwood::kernels::scalar {
 namespace {
 
-constexpr float kLargestFinite = 0x1.fffffep127f;
-
 uint64_t end_of_group(uint64_t first, uint64_t group_size, uint64_t n_inputs) noexcept {
   return n_inputs - first > group_size ? first + group_size : n_inputs;
-}
-
-uint8_t encode(float w, float reciprocal, float zero, float top) noexcept {
-  const float code = std::nearbyintf(w * reciprocal) + zero;
-  return static_cast<uint8_t>(code < 0.0f ? 0.0f : code > top ? top : code);
 }
 
 /// Bits that wait until they make a byte.
@@ -62,7 +54,7 @@ bool weight_ranges_f32(const WeightRanges& task) noexcept {
     float low = 0.0f;
     float high = 0.0f;
     for (uint64_t k = first; k < end; ++k) {
-      if (!(task.w[k] >= -kLargestFinite && task.w[k] <= kLargestFinite)) return false;
+      if (cordwood_weight_is_finite(task.w[k]) == 0) return false;
       if (task.w[k] < low) low = task.w[k];
       if (task.w[k] > high) high = task.w[k];
     }
@@ -81,7 +73,7 @@ void encode_weights_f32(const EncodeWeights& task) noexcept {
     const uint64_t end = end_of_group(first, task.group_size, task.n_inputs);
     const float zero = task.zeros[group];
     for (uint64_t k = first; k < end; ++k) {
-      codes.put(encode(task.w[k], task.reciprocals[group], zero, top), task.bits);
+      codes.put(cordwood_weight_code(task.w[k], task.reciprocals[group], zero, top), task.bits);
     }
     first = end;
   }
@@ -96,7 +88,7 @@ void decode_weights_f32(const DecodeWeights& task) noexcept {
     const int32_t zero = task.zeros[group];
     for (uint64_t k = first; k < end; ++k) {
       const int32_t code = static_cast<int32_t>(codes.take(task.bits));
-      task.w[k] = task.scales[group] * static_cast<float>(code - zero);
+      task.w[k] = cordwood_weight_of(code, zero, task.scales[group]);
     }
     first = end;
   }
