@@ -27,7 +27,9 @@ BUDGETS: dict[str, Budget] = {
     **_instances("walk_kernel", Budget(32, _RESERVED), _LEAVES),
     **_instances("walk_far_kernel", Budget(32, _RESERVED), _LEAVES),
     **_instances("number_kernel", Budget(32, _RESERVED), _LEAVES),
-    **_instances("sum_kernel", Budget(36, _RESERVED), _LEAVES, _SUMS),
+    **_instances(
+        "sum_kernel", Budget(40, _RESERVED), _LEAVES, _SUMS, ("1u", "4u"), ("false", "true")
+    ),
     **_instances("linear_kernel", Budget(40), _LEAVES, _SUMS, _SUMS),
     **_instances("median_kernel", Budget(40), _LEAVES, _SUMS),
     **_instances("link_kernel", Budget(48), _SUMS),
@@ -39,10 +41,12 @@ _ARCHITECTURES = ("sm_80", "sm_90a", "sm_100")
 _NODE = "LDG.E.64.CONSTANT"
 
 LOOPS: tuple[LoopBudget, ...] = (
-    # Four nodes of a tree; on sm_100 the shortest loop has one, the last ones of a tree.
-    *(LoopBudget(f"slice_kernel<{n}u>", _NODE, 105, "sm_80") for n in (8, 16, 32)),
-    *(LoopBudget(f"slice_kernel<{n}u>", _NODE, 105, "sm_90a") for n in (8, 16, 32)),
-    *(LoopBudget(f"slice_kernel<{n}u>", _NODE, 31, "sm_100") for n in (8, 16, 32)),
+    # Four nodes of a tree, 16 bytes each.
+    *(
+        LoopBudget(f"slice_kernel<{n}u>", "LDG.E.128.CONSTANT", 68, arch, times=4)
+        for n in (8, 16, 32)
+        for arch in _ARCHITECTURES
+    ),
     # A level of two rows, with category sets.
     *(
         LoopBudget(f"{kernel}<{leaf}>", _NODE, 144, arch)
@@ -50,9 +54,12 @@ LOOPS: tuple[LoopBudget, ...] = (
         for leaf in _LEAVES
         for arch in _ARCHITECTURES
     ),
-    # One of the last trees of a row; eight at a time are 160.
-    *(LoopBudget("sum_kernel<unsigned char, double>", "DADD", 27, arch) for arch in _ARCHITECTURES),
-    *(LoopBudget("sum_kernel<unsigned char, float>", "FADD", 27, arch) for arch in _ARCHITECTURES),
+    # Four trees of four rows.
+    *(
+        LoopBudget(f"sum_kernel<unsigned char, {sum_}, 4u, true>", add, 162, arch, times=16)
+        for sum_, add in (("float", "FADD"), ("double", "DADD"))
+        for arch in _ARCHITECTURES
+    ),
     # Four levels of a search; sixteen on sm_100.
     *(LoopBudget("bin_kernel<float, unsigned char>", "LDG.E ", 27, a) for a in ("sm_80", "sm_90a")),
     *(

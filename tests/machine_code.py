@@ -138,9 +138,9 @@ def loops(body: list[Instruction]) -> Iterator[list[Instruction]]:
             yield [i for i in body if branch.target <= i.address <= branch.address]
 
 
-def innermost_loop(body: list[Instruction], pattern: str) -> list[Instruction]:
-    """Return the shortest loop that has an instruction which the pattern matches."""
-    fitting = [loop for loop in loops(body) if count(loop, pattern)]
+def innermost_loop(body: list[Instruction], pattern: str, times: int = 1) -> list[Instruction]:
+    """Return the shortest loop that has `times` instructions which the pattern matches."""
+    fitting = [loop for loop in loops(body) if count(loop, pattern) >= times]
     assert fitting, f"no loop has {pattern}"
     return min(fitting, key=len)
 
@@ -165,12 +165,13 @@ class Budget:
 
 @dataclass(frozen=True)
 class LoopBudget:
-    """The most instructions of a kernel's innermost loop around an instruction."""
+    """The most instructions of a kernel's innermost loop around so many of a kind."""
 
     kernel: str
     pattern: str
     instructions: int
     arch: str = "sm_90a"
+    times: int = 1
 
 
 def over_budget(found: Iterable[Use], code: Code, budgets: Mapping[str, Budget]) -> list[str]:
@@ -203,7 +204,7 @@ def loops_over_budget(code: Code, budgets: Iterable[LoopBudget]) -> list[str]:
         if body is None:
             faults.append(f"{where}: no such kernel")
             continue
-        has = len(innermost_loop(body, budget.pattern))
+        has = len(innermost_loop(body, budget.pattern, budget.times))
         if has > budget.instructions:
             faults.append(f"{where}: {has} instructions, budget {budget.instructions}")
     return faults

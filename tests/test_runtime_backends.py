@@ -184,10 +184,10 @@ assert cordwood.load(data, device="echo").device == "echo"
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"abi_version": 6}, "its ABI version is 6, this build has 5; build it against"),
-        ({"abi_version": 3}, "its ABI version is 3, this build has 5; build it against"),
-        ({"struct_bytes": 80}, "its table has 80 bytes, expected 112; build it against"),
-        ({"struct_bytes": 120}, "its table has 120 bytes, expected 112; build it against"),
+        ({"abi_version": 7}, "its ABI version is 7, this build has 6; build it against"),
+        ({"abi_version": 3}, "its ABI version is 3, this build has 6; build it against"),
+        ({"struct_bytes": 80}, "its table has 80 bytes, expected 120; build it against"),
+        ({"struct_bytes": 128}, "its table has 128 bytes, expected 120; build it against"),
         ({"name": b"cpu"}, "backend cpu: a device of this name is registered already"),
         ({"name": b""}, "its name must be 1 to 31 of a-z, 0-9"),
         ({"name": None}, "its name must be 1 to 31 of a-z, 0-9"),

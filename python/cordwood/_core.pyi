@@ -1,8 +1,10 @@
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Literal, final, overload
+from typing import Any, Literal, final, overload
 
 import numpy as np
 from typing_extensions import Buffer
+
+from cordwood._core_model import Model as Model
 
 _Ports = list[tuple[str, np.dtype[Any], tuple[int | None, ...], tuple[int | None, ...]]]
 __version__: str
@@ -25,66 +27,6 @@ class Net:
     def provenance(self) -> str: ...
     @property
     def resident_bytes(self) -> int: ...
-
-@final
-class Model:
-    def __init__(
-        self,
-        data: bytes,
-        *,
-        device: str = ...,
-        check_all: bool = ...,
-        trees: tuple[int, ...] | None = ...,
-        binned: bool = ...,
-    ) -> None: ...
-    def targets(self) -> list[str]: ...
-    def bind(
-        self,
-        method: str,
-        target: str,
-        *,
-        flat: bool,
-        threads: int,
-        prepare: Callable[[Any], object],
-        labels: np.ndarray | None = ...,
-        finish: Callable[[Any], object] | None = ...,
-        options: Callable[..., object] | None = ...,
-        elsewhere: Callable[[Any], object] | None = ...,
-    ) -> Callable[..., Any]: ...
-    def bin(self, X: object, *, threads: int) -> np.ndarray: ...
-    def bin_form(self) -> tuple[np.dtype[Any], np.ndarray, bytes] | None: ...
-    def form(self, target: str) -> tuple[int, np.dtype[Any]]: ...
-    def run_stage(
-        self, stage: int, target: str, X: np.ndarray, margin: np.ndarray, *, threads: int
-    ) -> np.ndarray: ...
-    def run_there(
-        self,
-        target: str,
-        *,
-        data: int,
-        shape: tuple[int, int],
-        strides: tuple[int, int],
-        dtype: np.dtype[Any],
-        out: int,
-        stream: int,
-    ) -> None: ...
-    binned: Final[bool]
-    feature_names: Final[tuple[str, ...] | None]
-    classes: Final[np.ndarray | tuple[str, ...] | list[Any] | None]
-    categories: Final[dict[int, np.ndarray | tuple[str, ...]]]
-    unseen: Final[Literal["missing", "refused", "other"]]
-    embedding_columns: Final[int]
-    input_type: Final[str]
-    provenance: Final[str]
-    n_features: Final[int]
-    n_trees: Final[int]
-    ordinal: Final[int]
-    n_outputs: Final[int]
-    has_raw_scores: Final[bool]
-    resident_bytes: Final[int]
-    processor: Final[str]
-    engine: Final[str]
-    engine_reason: Final[str]
 
 def active_isa() -> str: ...
 def available_isas() -> list[str]: ...
