@@ -1,5 +1,5 @@
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, final, overload
+from collections.abc import Sequence
+from typing import Any, final, overload
 
 import numpy as np
 from typing_extensions import Buffer
