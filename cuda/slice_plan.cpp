@@ -129,6 +129,10 @@ class Words {
   uint32_t count_ = 1;  // word 0 is all zeros
 };
 
+uint32_t whole_slots(uint64_t nodes) {
+  return static_cast<uint32_t>((nodes + kSlotsAtOnce - 1) / kSlotsAtOnce * kSlotsAtOnce);
+}
+
 uint32_t reached_word(uint32_t order, uint32_t otherwise) {
   return order == ShapedNode::kNone ? otherwise : kFirstReached + order;
 }
@@ -143,7 +147,7 @@ std::optional<SlicePlan> SlicePlan::build(const format::TreeArrays& arrays,
   if (words.count() > kMostWords) return std::nullopt;
   SlicePlan plan;
   plan.n_words = words.count();
-  plan.most_slots = static_cast<uint32_t>(leaves == 0 ? 0 : leaves - 1);
+  plan.most_slots = whole_slots(leaves == 0 ? 0 : leaves - 1);
   plan.shape = slice_shape(plan.n_words, plan.most_slots, block_bytes);
   if (plan.shape.warps == 0) return std::nullopt;
   plan.columns = words.columns();
@@ -160,6 +164,7 @@ std::optional<SlicePlan> SlicePlan::build(const format::TreeArrays& arrays,
       if (first + t < n_trees) plan::shape_tree(arrays, first + t, shapes[t]);
       slots = std::max(slots, shapes[t].size());
     }
+    slots = whole_slots(slots);
     for (std::size_t slot = 0; slot < slots; ++slot) {
       for (uint32_t t = 0; t < of_group; ++t) {
         Numbered node;  // reaches nothing: above and below are all zeros

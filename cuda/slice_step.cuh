@@ -16,40 +16,35 @@
 
 namespace cordwood::cuda {
 
-/// Bit k of each of 32 bytes, as the word `planes[k]`: byte r gives bit r.
-__device__ __forceinline__ void transpose_bytes(const uint4 (&bytes)[2], uint32_t (&planes)[8]) {
-  const uint32_t words[8] = {bytes[0].x, bytes[0].y, bytes[0].z, bytes[0].w,
-                             bytes[1].x, bytes[1].y, bytes[1].z, bytes[1].w};
+/// 32 bytes as eight words.
+__device__ __forceinline__ void split(const uint4 (&bytes)[2], uint32_t (&words)[8]) {
 #pragma unroll
-  for (uint32_t k = 0; k < 8; ++k) {
-    uint32_t plane = 0;
-#pragma unroll
-    for (uint32_t w = 0; w < 8; ++w) {
-      // The product brings one bit of each byte together at the top: no two of its terms meet below.
-      const uint32_t four = (((words[w] >> k) & 0x01010101u) * 0x01020408u) >> 24;
-      plane |= (four & 0xFu) << (4 * w);
-    }
-    planes[k] = plane;
+  for (uint32_t half = 0; half < 2; ++half) {
+    words[4 * half] = bytes[half].x;
+    words[4 * half + 1] = bytes[half].y;
+    words[4 * half + 2] = bytes[half].z;
+    words[4 * half + 3] = bytes[half].w;
   }
 }
 
-/// Bytes of which bit k is bit r of `planes[k]`: back from planes to 32 numbers below 2^kPlanes.
-template <uint32_t kPlanes>
-__device__ __forceinline__ void untranspose_bytes(const uint32_t (&planes)[kPlanes],
-                                                  uint4 (&bytes)[2]) {
-  uint32_t words[8];
+/// Turns eight rows of bytes into eight planes of bits, and back: bit k of byte b of word j changes places
+/// with bit j of byte b of word k. Byte b of word j is row 4 j + b, and so is bit 8 b + j of a plane.
+/// Three rounds in which neighbours, pairs and halves swap corners, four operations a swap.
+__device__ __forceinline__ void transpose(uint32_t (&words)[8]) {
+  constexpr uint32_t kKept[] = {0x55555555u, 0x33333333u, 0x0F0F0F0Fu};
 #pragma unroll
-  for (uint32_t w = 0; w < 8; ++w) {
-    uint32_t word = 0;
+  for (uint32_t round = 0; round < 3; ++round) {
+    const uint32_t far = 1u << round;
+    const uint32_t kept = kKept[round];
 #pragma unroll
-    for (uint32_t k = 0; k < kPlanes; ++k) {
-      const uint32_t four = (planes[k] >> (4 * w)) & 0xFu;
-      word |= ((four * 0x00204081u) & 0x01010101u) << k;
+    for (uint32_t i = 0; i < 8; ++i) {
+      if ((i & far) != 0) continue;
+      const uint32_t a = words[i];
+      const uint32_t b = words[i + far];
+      words[i] = (a & kept) | ((b << far) & ~kept);
+      words[i + far] = ((a >> far) & kept) | (b & ~kept);
     }
-    words[w] = word;
   }
-  bytes[0] = make_uint4(words[0], words[1], words[2], words[3]);
-  bytes[1] = make_uint4(words[4], words[5], words[6], words[7]);
 }
 
 /// Rows whose number in four planes, the lowest first, is more than h; h of -1 takes all.
@@ -64,31 +59,31 @@ __device__ __forceinline__ uint32_t more_than(const uint32_t* planes, int32_t h)
 }
 
 /// Rows whose bin a set of 256 bits holds.
-__device__ __forceinline__ uint32_t members(const uint4 (&bytes)[2], const uint32_t* set) {
-  const uint32_t words[8] = {bytes[0].x, bytes[0].y, bytes[0].z, bytes[0].w,
-                             bytes[1].x, bytes[1].y, bytes[1].z, bytes[1].w};
+__device__ __forceinline__ uint32_t members(const uint32_t (&words)[8], const uint32_t* set) {
   uint32_t in = 0;
 #pragma unroll
   for (uint32_t row = 0; row < 32; ++row) {
     const uint32_t bin = words[row / 4] >> (8 * (row % 4)) & 0xFFu;
-    in |= (set[bin / 32] >> (bin % 32) & 1u) << row;
+    in |= (set[bin / 32] >> (bin % 32) & 1u) << (8 * (row % 4) + row / 4);
   }
   return in;
 }
 
-/// The planes of leaf numbers, from `n` words of a thermometer that lie `step` apart.
+/// The planes of leaf numbers, the lowest first, from `n` words of a thermometer that lie `step` apart; n is
+/// a multiple of four.
 template <uint32_t kPlanes>
 __device__ __forceinline__ void count_thermometer(const uint32_t* reached, uint32_t n,
-                                                  uint32_t step, uint32_t (&planes)[kPlanes]) {
+                                                  uint32_t step, uint32_t (&planes)[8]) {
 #pragma unroll
-  for (uint32_t k = 0; k < kPlanes; ++k) planes[k] = 0;
+  for (uint32_t first = 0; first < (1u << kPlanes); first += 4) {
+    if (first >= n) break;
+    const uint32_t* at = reached + first * step;
+    const uint32_t words[4] = {at[0], at[step], at[2 * step], at[3 * step]};
+    planes[0] ^= words[0] ^ words[1] ^ words[2] ^ words[3];
+    planes[1] ^= words[1] ^ words[3];
 #pragma unroll
-  for (uint32_t i = 1; i < (1u << kPlanes); ++i) {
-    if (i > n) break;
-    const uint32_t word = reached[(i - 1) * step];
-#pragma unroll
-    for (uint32_t k = 0; k < kPlanes; ++k) {
-      if (i % (1u << k) == 0) planes[k] ^= word;
+    for (uint32_t k = 2; k < kPlanes; ++k) {
+      if ((first + 4) % (1u << k) == 0) planes[k] ^= words[3];
     }
   }
 }

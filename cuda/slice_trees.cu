@@ -17,30 +17,28 @@ namespace {
 
 constexpr uint32_t kPlanes = 6;
 constexpr uint32_t kMostWarps = 16;
-constexpr uint32_t kNodesAtOnce = 4;  // whose conditions do not wait for each other
 constexpr uint32_t kOwnPlace = (1u << kPlaceShift) - 1;
 static_assert((kFirstReached + kSliceLeaves) * kWarp * sizeof(uint32_t) <= kOwnPlace);
 
 /// 32 rows of a column.
-__device__ __forceinline__ void load_bins(const uint8_t* at, uint4 (&bytes)[2]) {
-  const auto* words = reinterpret_cast<const uint4*>(at);
-  bytes[0] = words[0];
-  bytes[1] = words[1];
+__device__ __forceinline__ void load_bins(const uint8_t* at, uint32_t (&words)[8]) {
+  const uint4 bytes[2] = {reinterpret_cast<const uint4*>(at)[0],
+                          reinterpret_cast<const uint4*>(at)[1]};
+  split(bytes, words);
 }
 
 /// The words of one column, each `kLanes` apart.
 template <uint32_t kLanes>
 __device__ __forceinline__ void make_words(const SliceTables& tables, const SliceColumn& column,
                                            const uint8_t* bins, uint32_t* words) {
-  uint4 bytes[2];
-  load_bins(bins, bytes);
+  uint32_t planes[8];
+  load_bins(bins, planes);
   for (uint32_t set = 0; set < column.n_sets; ++set) {
     words[(column.first_set + set) * kLanes] =
-        members(bytes, tables.sets + (column.first_table + set) * 8);
+        members(planes, tables.sets + (column.first_table + set) * 8);
   }
   if (column.n_high == 0) return;
-  uint32_t planes[8];
-  transpose_bytes(bytes, planes);
+  transpose(planes);
 #pragma unroll
   for (uint32_t i = 0; i < 17; ++i) {
     if (i < column.n_high) {
@@ -61,23 +59,24 @@ __device__ __forceinline__ Word* placed(Word* first, uint32_t bytes) {
   return reinterpret_cast<Word*>(reinterpret_cast<Byte*>(first) + bytes);
 }
 
-template <uint32_t kLanes, uint32_t kNodes>
+/// Slots whose conditions do not wait for each other.
+template <uint32_t kLanes>
 __device__ __forceinline__ void evaluate_some(const SliceNode* nodes, const uint32_t* words,
                                               uint32_t* reached) {
   constexpr uint32_t kGroup = kWarp / kLanes;
-  uint4 node[kNodes];
-  uint32_t condition[kNodes];
+  uint4 node[kSlotsAtOnce];
+  uint32_t condition[kSlotsAtOnce];
 #pragma unroll
-  for (uint32_t i = 0; i < kNodes; ++i) {
+  for (uint32_t i = 0; i < kSlotsAtOnce; ++i) {
     node[i] = __ldg(reinterpret_cast<const uint4*>(nodes + i * kGroup));
   }
 #pragma unroll
-  for (uint32_t i = 0; i < kNodes; ++i) {
+  for (uint32_t i = 0; i < kSlotsAtOnce; ++i) {
     const uint32_t* high = placed(words, node[i].x >> kPlaceShift);
     condition[i] = high[0] | (*(high - kLanes) & *placed(words, node[i].y >> kPlaceShift));
   }
 #pragma unroll
-  for (uint32_t i = 0; i < kNodes; ++i) {
+  for (uint32_t i = 0; i < kSlotsAtOnce; ++i) {
     const uint32_t above = *placed(reached, node[i].z >> kPlaceShift);
     const uint32_t below = *placed(reached, node[i].w >> kPlaceShift);
     *placed(reached, node[i].w & kOwnPlace) = (condition[i] | above) & below;
@@ -90,14 +89,9 @@ __device__ __forceinline__ void evaluate(const SliceNode* nodes, uint32_t n_slot
                                          const uint32_t* words, uint32_t* reached) {
   constexpr uint32_t kGroup = kWarp / kLanes;
 #pragma unroll 1
-  for (; n_slots >= kNodesAtOnce; n_slots -= kNodesAtOnce) {
-    evaluate_some<kLanes, kNodesAtOnce>(nodes, words, reached);
-    nodes += kNodesAtOnce * kGroup;
-  }
-#pragma unroll 1
-  for (; n_slots != 0; --n_slots) {
-    evaluate_some<kLanes, 1>(nodes, words, reached);
-    nodes += kGroup;
+  for (; n_slots != 0; n_slots -= kSlotsAtOnce) {
+    evaluate_some<kLanes>(nodes, words, reached);
+    nodes += kSlotsAtOnce * kGroup;
   }
 }
 
@@ -133,15 +127,14 @@ __global__ void __launch_bounds__(kMostWarps* kWarp)
     const uint32_t node = tables.first_node[group];
     const uint32_t n_slots = (tables.first_node[group + 1] - node) / kGroup;
     evaluate<kLanes>(tables.nodes + node + part, n_slots, words, reached);
-    uint32_t planes[kPlanes];
+    uint32_t planes[8] = {};
     count_thermometer<kPlanes>(reached + kFirstReached * kWarp, n_slots, kWarp, planes);
     const uint32_t tree = group * kGroup + part;
     if (tree >= tables.n_trees) continue;
-    uint4 leaves[2];
-    untranspose_bytes<kPlanes>(planes, leaves);
+    transpose(planes);
     auto* const to = reinterpret_cast<uint4*>(out.at + tree * out.pitch + first_row);
-    to[0] = leaves[0];
-    to[1] = leaves[1];
+    to[0] = make_uint4(planes[0], planes[1], planes[2], planes[3]);
+    to[1] = make_uint4(planes[4], planes[5], planes[6], planes[7]);
   }
 }
 

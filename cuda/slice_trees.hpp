@@ -40,13 +40,15 @@ inline constexpr uint32_t kPlaceShift = 14;
 /// Shared memory that places reach: more than a block of any device has.
 inline constexpr uint64_t kPlaceBytes = uint64_t{1} << (32 - kPlaceShift);
 
+inline constexpr uint32_t kSlotsAtOnce = 4;
+
 inline constexpr uint32_t kReachedZeros = 0;
 inline constexpr uint32_t kReachedOnes = 1;
 inline constexpr uint32_t kFirstReached = 2;
 
 /// Of the device. Trees that lanes of one warp evaluate side by side form a group; slot s of a group has
 /// a node of each of its trees, side by side, parents before children. Trees of fewer nodes are filled up
-/// with nodes that no row reaches behind.
+/// with nodes that no row reaches behind, to a multiple of kSlotsAtOnce.
 struct SliceTables {
   const SliceColumn* columns;
   const uint32_t* sets;  ///< [n][8]

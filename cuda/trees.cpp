@@ -2,18 +2,17 @@
 
 #include <algorithm>
 #include <functional>
-#include <optional>
 #include <utility>
 #include <vector>
 
 #include "cuda/bin_rows.hpp"
+#include "cuda/engine.hpp"
 #include "cuda/launch.hpp"
-#include "cuda/slice_plan.hpp"
 #include "cuda/sum_leaves.hpp"
 #include "cuda/tables.hpp"
+#include "cuda/walk_pairs.hpp"
 #include "cuda/walk_trees.hpp"
 #include "plan/tree_shape.hpp"
-#include "plan/tree_walk_plan.hpp"
 
 namespace cordwood::cuda {
 namespace {
@@ -44,53 +43,10 @@ class Parts {
   std::byte* at_;
 };
 
-/// Which columns rows are binned into, and the tables of whole trees where these suit the trees.
-struct Engine {
-  std::shared_ptr<const plan::TreeColumns> columns;
-  std::optional<SlicePlan> slice;
-  plan::Reason reason{};
-};
-
-/// The whole choice of engine.
-Result<Engine> choose(const format::TreeArrays& arrays, const plan::BinForm* binned,
-                      uint64_t block_bytes) {
-  Engine engine;
-  const bool bytes = binned != nullptr ? binned->bin_bytes() == 1
-                                       : plan::can_slice(arrays, engine.reason) &&
-                                             plan::most_leaves(arrays) <= kSliceLeaves;
-  if (binned != nullptr) engine.columns = binned->columns();
-  if (bytes) {
-    if (binned == nullptr) {
-      Result<plan::TreeColumns> columns = plan::TreeColumns::plan(arrays, plan::BinWidth::k8);
-      CORDWOOD_RETURN_IF_FAILED(columns.status());
-      engine.columns = std::make_shared<const plan::TreeColumns>(std::move(*columns));
-    }
-    engine.slice = SlicePlan::build(arrays, *engine.columns, block_bytes);
-    if (engine.slice) {
-      static_assert(kSliceLeaves == 64);
-      plan::explain(engine.reason,
-                    "none of its trees has over 64 leaves: evaluated whole, for tiles of %llu rows",
-                    engine.slice->shape.rows());
-      return engine;
-    }
-    plan::explain(engine.reason, "the conditions of its trees do not fit a block's shared memory");
-  }
-  if (!bytes || engine.columns == nullptr) {
-    plan::explain(engine.reason, "trees of up to %llu leaves, walked node by node",
-                  plan::most_leaves(arrays));
-  }
-  if (binned == nullptr) {
-    Result<plan::TreeColumns> columns = plan::plan_walk_columns(arrays);
-    CORDWOOD_RETURN_IF_FAILED(columns.status());
-    engine.columns = std::make_shared<const plan::TreeColumns>(std::move(*columns));
-  }
-  return engine;
-}
-
 template <class Leaf, class Sum>
 class TreesOf final : public DeviceTrees {
  public:
-  TreesOf(const format::TreeArrays& arrays, Engine&& engine, plan::WalkPlan&& walk, bool binned,
+  TreesOf(const format::TreeArrays& arrays, Engine&& engine, bool binned,
           const DeviceLimits& limits)
       : DeviceTrees(arrays.attributes), limits_(limits), binned_(binned) {
     reason_ = engine.reason;
@@ -99,7 +55,8 @@ class TreesOf final : public DeviceTrees {
     median_ = arrays.attributes.aggregate == CORDWOOD_AGGREGATE_WEIGHTED_MEDIAN;
     linear_ = !arrays.linear_start.empty();
     add_columns(*engine.columns);
-    add_walk(walk, arrays.attributes.n_trees);
+    if (engine.pairs) add_pairs(*engine.pairs, arrays.attributes.n_trees);
+    if (engine.walk) add_walk(*engine.walk, arrays.attributes.n_trees);
     if (engine.slice) add_slice(*engine.slice, arrays.attributes.n_trees);
     add_leaves(arrays);
     if (linear_) add_linear(arrays);
@@ -173,11 +130,19 @@ class TreesOf final : public DeviceTrees {
         return found;
       }
     }
-    const uint32_t tiles = blocks_for(rows.n_rows, 64);
-    CORDWOOD_RETURN_IF_FAILED(walk_trees(walk_, static_cast<uint16_t*>(bins), pitch, rows.n_rows,
-                                         found, parts_of(tiles, attributes_.n_trees, 8),
-                                         limits_.block_bytes, stream));
+    CORDWOOD_RETURN_IF_FAILED(walk(static_cast<uint16_t*>(bins), rows.n_rows, found, stream));
     return found;
+  }
+
+  Status walk(const uint16_t* bins, uint64_t n_rows, const LeafGrid<Leaf>& found,
+              cudaStream_t stream) const noexcept {
+    const bool by_pairs = pairs_.nodes != nullptr;
+    const uint32_t tile = by_pairs ? pair_rows(pairs_.n_columns, limits_.block_bytes) : 64;
+    const uint32_t parts = parts_of(blocks_for(n_rows, tile), attributes_.n_trees, 8);
+    return by_pairs ? walk_pairs(pairs_, bins, found.pitch, n_rows, found, parts,
+                                 limits_.block_bytes, stream)
+                    : walk_trees(walk_, bins, found.pitch, n_rows, found, parts,
+                                 limits_.block_bytes, stream);
   }
 
   /// Blocks that share a tile's trees: enough to keep every processor busy, none with too few trees.
@@ -226,6 +191,16 @@ class TreesOf final : public DeviceTrees {
                    columns_.size() * sizeof(kernels::BinColumn), cudaMemcpyHostToDevice),
         "columns of a model");
     return TableBlock::settled();
+  }
+
+  void add_pairs(const PairPlan& plan, uint32_t n_trees) {
+    pairs_.n_columns = static_cast<uint32_t>(plan.columns.size());
+    pairs_.n_trees = n_trees;
+    add(plan.nodes, [](TreesOf& self, PairNode* at) { self.pairs_.nodes = at; });
+    add(plan.leaf, [](TreesOf& self, uint32_t* at) { self.pairs_.leaf = at; });
+    add(plan.roots, [](TreesOf& self, uint32_t* at) { self.pairs_.roots = at; });
+    add(plan.levels, [](TreesOf& self, uint32_t* at) { self.pairs_.levels = at; });
+    add(plan.columns, [](TreesOf& self, PairColumn* at) { self.pairs_.columns = at; });
   }
 
   void add_walk(const plan::WalkPlan& plan, uint32_t n_trees) {
@@ -322,6 +297,7 @@ class TreesOf final : public DeviceTrees {
   std::vector<std::pair<std::size_t, std::size_t>> column_tables_;
   std::size_t column_place_ = 0;
   BinTables bins_{};
+  PairTables pairs_{};
   WalkTables walk_{};
   SliceTables slice_{};
   SliceShape shape_{};
@@ -334,10 +310,8 @@ class TreesOf final : public DeviceTrees {
 
 template <class Leaf, class Sum>
 Result<std::unique_ptr<DeviceTrees>> make(const format::TreeArrays& arrays, Engine&& engine,
-                                          plan::WalkPlan&& walk, bool binned,
-                                          const DeviceLimits& limits) {
-  auto trees = std::make_unique<TreesOf<Leaf, Sum>>(arrays, std::move(engine), std::move(walk),
-                                                    binned, limits);
+                                          bool binned, const DeviceLimits& limits) {
+  auto trees = std::make_unique<TreesOf<Leaf, Sum>>(arrays, std::move(engine), binned, limits);
   CORDWOOD_RETURN_IF_FAILED(trees->upload());
   return std::unique_ptr<DeviceTrees>(std::move(trees));
 }
@@ -349,20 +323,18 @@ Result<std::unique_ptr<DeviceTrees>> DeviceTrees::prepare(const format::TreeArra
                                                           const DeviceLimits& limits) noexcept {
   using Made = Result<std::unique_ptr<DeviceTrees>>;
   return guard_memory("trees of the device", [&]() -> Made {
-    Result<Engine> engine = choose(arrays, binned, limits.block_bytes);
+    Result<Engine> engine = choose_engine(arrays, binned, limits.block_bytes);
     CORDWOOD_RETURN_IF_FAILED(engine.status());
-    Result<plan::WalkPlan> walk = plan::WalkPlan::build(arrays, *engine->columns);
-    CORDWOOD_RETURN_IF_FAILED(walk.status());
     const uint64_t leaves = plan::most_leaves(arrays);
     const auto with = [&]<class Sum>(Sum) -> Made {
       const bool given = binned != nullptr;
       if (leaves <= 1u << 8) {
-        return make<uint8_t, Sum>(arrays, std::move(*engine), std::move(*walk), given, limits);
+        return make<uint8_t, Sum>(arrays, std::move(*engine), given, limits);
       }
       if (leaves <= 1u << 16) {
-        return make<uint16_t, Sum>(arrays, std::move(*engine), std::move(*walk), given, limits);
+        return make<uint16_t, Sum>(arrays, std::move(*engine), given, limits);
       }
-      return make<uint32_t, Sum>(arrays, std::move(*engine), std::move(*walk), given, limits);
+      return make<uint32_t, Sum>(arrays, std::move(*engine), given, limits);
     };
     return arrays.attributes.accumulate_type == CORDWOOD_DTYPE_FLOAT32 ? with(float{})
                                                                        : with(double{});

@@ -25,6 +25,7 @@ BUDGETS: dict[str, Budget] = {
     **_instances("slice_kernel", Budget(64, _RESERVED), ("8u", "16u", "32u")),
     # Eight blocks of eight warps: all that a processor holds.
     **_instances("walk_kernel", Budget(32, _RESERVED), _LEAVES),
+    **_instances("pair_kernel", Budget(32, _RESERVED), _LEAVES, ("1u", "2u")),
     **_instances("walk_far_kernel", Budget(32, _RESERVED), _LEAVES),
     **_instances("number_kernel", Budget(32, _RESERVED), _LEAVES),
     **_instances(
@@ -45,6 +46,12 @@ LOOPS: tuple[LoopBudget, ...] = (
     *(
         LoopBudget(f"slice_kernel<{n}u>", "LDG.E.128.CONSTANT", 68, arch, times=4)
         for n in (8, 16, 32)
+        for arch in _ARCHITECTURES
+    ),
+    # Four levels of four rows.
+    *(
+        LoopBudget(f"pair_kernel<{leaf}, 2u>", _NODE, 172, arch, times=16)
+        for leaf in _LEAVES
         for arch in _ARCHITECTURES
     ),
     # A level of two rows, with category sets.
