@@ -28,7 +28,7 @@ struct PairColumn {
 
 /// Of the device.
 struct PairTables {
-  const PairNode* nodes;   ///< all trees, each from its root level by level
+  const PairNode* nodes;   ///< of all trees
   const uint32_t* leaf;    ///< by node: a leaf's number, from the tree's left
   const uint32_t* roots;   ///< [n_trees]
   const uint32_t* levels;  ///< [n_trees] inner nodes of the longest path
