@@ -55,7 +55,7 @@ def build() -> Path:
     """Build the extension where its sources have changed, and return its file."""
     import pybind11
 
-    folder = ROOT / "build/emulator"
+    folder = ROOT / f"build/emulator-{sys.implementation.cache_tag}"
     cmake, ninja = tool("cmake"), tool("ninja")
     if not (folder / "build.ninja").exists():
         options = {

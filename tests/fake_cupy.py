@@ -1,69 +1,17 @@
-"""A stand-in for CuPy whose arrays lie in the emulated device's memory, and the extension on it.
+"""A stand-in for CuPy whose arrays lie in the emulated device's memory.
 
 As small as cordwood's functions on arrays need it. Each conversion goes over the host.
 """
 
 from __future__ import annotations
 
-import ctypes
-import functools
-import importlib
-import sys
 import types
 import weakref
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from native_build import run, tool
-
-ROOT = Path(__file__).resolve().parent.parent
-MODULE = "_cuda_emulated"
-
-
-@functools.cache
-def load() -> Any:
-    """Build the extension of ``cuda/`` with the emulator, import it; return its functions in C."""
-    import pybind11
-
-    folder = ROOT / "build/emulator"
-    cmake = tool("cmake")
-    if not (folder / "build.ninja").exists():
-        options = {
-            "CMAKE_MAKE_PROGRAM": tool("ninja"),
-            "CORDWOOD_CUDA_EMULATOR": "ON",
-            "CORDWOOD_CUDA": "OFF",
-            "CORDWOOD_WERROR": "ON",
-            "Python_EXECUTABLE": sys.executable,
-            "pybind11_DIR": pybind11.get_cmake_dir(),
-        }
-        defines = [f"-D{name}={value}" for name, value in options.items()]
-        run(cmake, "-S", str(ROOT), "-B", str(folder), "-G", "Ninja", *defines)
-    run(cmake, "--build", str(folder), "--target", MODULE)
-    (found,) = folder.rglob(f"{MODULE}*.so")
-    sys.path.insert(0, str(found.parent))
-    try:
-        importlib.import_module(MODULE)
-    finally:
-        sys.path.remove(str(found.parent))
-    library = ctypes.CDLL(str(found))
-    address, size = ctypes.c_void_p, ctypes.c_size_t
-    signatures: dict[str, tuple[Any, tuple[Any, ...]]] = {
-        "allocate": (address, (size,)),
-        "free": (ctypes.c_int, (address,)),
-        "copy": (ctypes.c_int, (address, address, size)),
-        "create_stream": (address, ()),
-        "destroy_stream": (ctypes.c_int, (address,)),
-        "used_bytes": (size, ()),
-        "launches": (ctypes.c_ulonglong, ()),
-    }
-    access = types.SimpleNamespace()
-    for name, (result, arguments) in signatures.items():
-        function = getattr(library, f"cordwood_cuda_emulator_{name}")
-        function.restype, function.argtypes = result, arguments
-        setattr(access, name, function)
-    return access
+from emulated_cuda import load
 
 
 class Device:
@@ -180,13 +128,15 @@ class Shared:
 def module(stream: int = 0) -> types.ModuleType:
     """Make a module to stand in ``sys.modules["cupy"]``, whose current stream is `stream`."""
     made = types.ModuleType("cupy")
-    made.ndarray = ndarray  # type: ignore[attr-defined]
-    made.empty = lambda shape, dtype: ndarray(np.zeros(shape, dtype))  # type: ignore[attr-defined]
-    made.asarray = _asarray  # type: ignore[attr-defined]
-    made.ascontiguousarray = _packed  # type: ignore[attr-defined]
-    made.from_dlpack = lambda array: array.__dlpack__()  # type: ignore[attr-defined]
-    made.cuda = types.SimpleNamespace(  # type: ignore[attr-defined]
-        Device=Device, get_current_stream=lambda _: types.SimpleNamespace(ptr=stream)
+    made.__dict__.update(
+        ndarray=ndarray,
+        empty=lambda shape, dtype: ndarray(np.zeros(shape, dtype)),
+        asarray=_asarray,
+        ascontiguousarray=_packed,
+        from_dlpack=lambda array: array.__dlpack__(),
+        cuda=types.SimpleNamespace(
+            Device=Device, get_current_stream=lambda _: types.SimpleNamespace(ptr=stream)
+        ),
     )
     return made
 

@@ -15,6 +15,7 @@ import fake_cupy
 from cordwood import _model_devices
 from cordwood._device_rows import is_on_device
 from cordwood.errors import CordwoodError, DeviceError, InputError, InputTypeError
+from emulated_cuda import MODULE, Emulator
 from fake_cupy import ndarray
 
 SHAPES = [(1, 1), (3, 4), (1, 8), (5, 7), (4, 32), (7, 33), (2, 96), (16, 64), (3, 513), (33, 129)]
@@ -26,18 +27,13 @@ PATTERNS: list[tuple[str | float, float | None]] = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module", autouse=True)
-def extension() -> Any:
-    return fake_cupy.load()
-
-
 @pytest.fixture(autouse=True)
-def cupy(monkeypatch: pytest.MonkeyPatch, extension: Any) -> Iterator[None]:
-    stream = extension.create_stream()
+def cupy(monkeypatch: pytest.MonkeyPatch, emulator: Emulator) -> Iterator[None]:
+    stream = emulator.create_stream()
     monkeypatch.setitem(sys.modules, "cupy", fake_cupy.module(stream))
-    monkeypatch.setitem(_model_devices._EXTENSIONS, "cuda", fake_cupy.MODULE)
+    monkeypatch.setitem(_model_devices._EXTENSIONS, "cuda", MODULE)
     yield
-    extension.destroy_stream(stream)
+    emulator.destroy_stream(stream)
 
 
 def _weights(shape: tuple[int, int], seed: int = 0, dtype: Any = np.float32) -> np.ndarray:
@@ -196,21 +192,21 @@ def test_a_tensor_of_the_device_comes_to_the_host() -> None:
         np.testing.assert_array_equal(cw.ops.qmatmul(w, copied), cw.ops.qmatmul(w, here))
 
 
-def test_nothing_leaks(extension: Any) -> None:
+def test_nothing_leaks(emulator: Emulator) -> None:
     w = ndarray(_weights((8, 64)))
-    before = extension.used_bytes()
+    before = emulator.used_bytes()
     cw.ops.dequantize(cw.ops.quantize(w, method="mse"))
     cw.ops.prune_mask(w, "block:2x3", share=0.5)
     cw.ops.prune_mask(w, 0.5, per="output")
-    assert extension.used_bytes() == before
+    assert emulator.used_bytes() == before
 
 
-def test_the_host_asks_no_device(extension: Any) -> None:
-    before = extension.launches()
+def test_the_host_asks_no_device(emulator: Emulator) -> None:
+    before = emulator.launches()
     w = _weights((8, 64))
     cw.ops.prune_mask(w, 0.5)
     cw.ops.dequantize(cw.ops.quantize(w))
-    assert extension.launches() == before
+    assert emulator.launches() == before
 
 
 def _words_of(call: Any, *arguments: Any, **options: Any) -> str:

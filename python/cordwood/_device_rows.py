@@ -17,6 +17,7 @@ from cordwood.errors import DeviceError, InputError, InputTypeError
 
 __all__ = ["DeviceRows", "is_on_device", "of_library", "to_host"]
 
+_AXES: Final = 2
 _CUDA: Final = (2, 13)
 """DLPack's numbers of CUDA's memory: kDLCUDA and kDLCUDAManaged."""
 
@@ -102,8 +103,8 @@ class DeviceRows:
         array = _aligned(_with_interface(x))
         interface = array.__cuda_array_interface__
         shape = tuple(int(size) for size in interface["shape"])
-        if len(shape) != 2:  # noqa: PLR2004
-            message = f"{name} has {len(shape)} axes, expected 2: {axes}"
+        if len(shape) != _AXES:
+            message = f"{name} has {len(shape)} axes, expected {_AXES}: {axes}"
             raise InputError(message)
         dtype = np.dtype(interface["typestr"])
         is_number = dtype.kind in "biuf" and dtype.itemsize in {1, 2, 4, 8}
