@@ -2,62 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-import cordwood
 import oracle_attention
 import oracle_coded_attention as oracle
+from attention_checks import EDGES, ISAS, Attention, bits, draw
 from cordwood import _core
 from oracle_attention import Options
-from test_kernels_attention import EDGES, bits, draw
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
 
-ISAS = cordwood.available_isas()
-PLAIN = Options()
-
-
-def attend(
-    isa: str, q: Floats, k: Floats, v: Floats, mask: NDArray[Any] | None, options: Options
-) -> Floats:
-    """Run one row on arrays of all heads."""
-    out = np.full((*q.shape[:3], v.shape[3]), 7, dtype=np.float32)
-    _core.attention(
-        q, k, v, mask, out, scale=options.scale, causal=options.causal, window=options.window,
-        soft_cap=options.soft_cap, coded=True, isa=isa,
-    )  # fmt: skip
-    return out
-
-
-def check(
-    q: Floats, k: Floats, v: Floats, mask: NDArray[Any] | None = None, options: Options = PLAIN
-) -> Floats:
-    """Compare all rows with the oracle; the arrays are of one head."""
-    with np.errstate(all="ignore"):
-        wanted = oracle.attend(q, k, v, mask, options)
-    for isa in ISAS:
-        heads = (x[None, None] for x in (q, k, v))
-        got = attend(isa, *heads, None if mask is None else mask[None, None], options)
-        np.testing.assert_array_equal(bits(got[0, 0]), bits(wanted), str((isa, options)))
-    return wanted
-
-
-def check_shape(n: int, m: int, d: int, e: int, mask: str = "", options: Options = PLAIN) -> None:
-    """Draw one head and compare."""
-    rng = np.random.default_rng([n, m, d, e])
-    drawn: NDArray[Any] | None = None
-    if mask == "flags":
-        drawn = rng.random((n, m)) < 0.7
-    elif mask == "numbers":
-        drawn = draw(rng, n, m)
-        drawn[rng.random((n, m)) < 0.2] = -np.inf
-    check(draw(rng, n, d), draw(rng, m, d), draw(rng, m, e), drawn, options)
+KERNELS = Attention(oracle.attend, coded=True)
+attend, check, check_shape = KERNELS.attend, KERNELS.check, KERNELS.check_shape
 
 
 @pytest.mark.parametrize("size", EDGES)
