@@ -316,6 +316,19 @@ def test_trees_that_a_target_does_not_need_judge_nothing() -> None:
         assert accepting is not refusing
 
 
+def test_what_one_ensemble_refuses_the_next_does_not_forgive() -> None:
+    """Both refuse infinity, and there is none; the first refuses NaN, too."""
+    graph = make_graph(Shape(start="trees", accepts_infinity=False))
+    first, last = graph.operators
+    assert isinstance(first, TreeEnsemble)
+    operators = (dataclasses.replace(first, accepts_nan=False), last)
+    here, there = pair(dataclasses.replace(graph, operators=operators))
+    X = np.zeros((40, 3))
+    X[17, 1] = np.nan
+    check(here, there, X)
+    assert "row 17, feature 1" in answer(there, X, "margin")
+
+
 def test_what_is_binned_is_judged() -> None:
     graph = make_graph(Shape(seed=1, accepts_nan=False))
     here, there = pair(graph)
@@ -357,6 +370,14 @@ def test_threads_at_once() -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: there._run(X, "margin").tobytes(), range(12)))
     assert set(found) == {expected}
+
+
+def test_models_that_share_a_kernel() -> None:
+    """Blocks of one take more shared memory than those of the other, which may not take it away."""
+    for n_features in (200, 130):
+        shape = Shape(seed=1, n_features=n_features, n_trees=90, max_leaves=90, growth="level")
+        graph = make_graph(shape)
+        check(*pair(graph), make_rows(graph.trees, 70, seed=1))
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -105,12 +105,8 @@ LoadedModel load_model(const py::bytes& data, std::string_view device_name, bool
   const format::FileView file = open_file(bytes, level);
   const std::optional<cordwood_tree_range> range = tree_range(trees);
   LoadedModel loaded;
-  int32_t code = CORDWOOD_STATUS_ok;
-  {
-    const py::gil_scoped_release unlocked;
-    loaded.model = DeviceModel::load(device, file, range ? &*range : nullptr, binned, code, why);
-  }
-  if (loaded.model == nullptr) throw_message(code, why.text);
+  loaded.model = load_unlocked(
+      {.device = device, .file = file, .trees = range ? &*range : nullptr, .binned = binned});
   loaded.feature_names = py::none();
   if (file.feature_names) loaded.feature_names = text_tuple(*file.feature_names);
   loaded.classes = label_arrays(file.classes);

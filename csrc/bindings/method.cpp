@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "bindings/errors.hpp"
 #include "bindings/rows.hpp"
@@ -41,7 +42,8 @@ void run_on(const runtime::DeviceModel& model, const cordwood_rows& rows, Call&&
   cordwood_backend_context* context = nullptr;
   int32_t code = thread_scratch().contexts.prepare(model.device(), context, why);
   if (code == CORDWOOD_STATUS_ok) {
-    const Unlocked unlocked(rows.n_rows * model.facts().n_trees >= kWorkWithoutLock);
+    const bool long_work = rows.n_rows * model.facts().n_trees >= kWorkWithoutLock;
+    const Unlocked unlocked(long_work || model.may_wait());
     code = call(context, why);
   }
   if (code != CORDWOOD_STATUS_ok) throw_message(code, why.text);
@@ -254,6 +256,23 @@ py::object run_one_stage(const StageCall& call) {
                        why);
   });
   return out;
+}
+
+std::shared_ptr<const runtime::DeviceModel> load_unlocked(const LoadCall& call) {
+  cordwood_message why;
+  int32_t code = CORDWOOD_STATUS_ok;
+  std::shared_ptr<const runtime::DeviceModel> model;
+  {
+    const Unlocked unlocked(true);
+    model = runtime::DeviceModel::load(call.device, call.file, call.trees, call.binned, code, why);
+  }
+  if (model == nullptr) throw_message(code, why.text);
+  if (!model->may_wait()) return model;
+  const runtime::DeviceModel* const at = model.get();
+  return {at, [held = std::move(model)](const runtime::DeviceModel*) mutable {
+            const Unlocked unlocked(PyGILState_Check() != 0);
+            held.reset();
+          }};
 }
 
 void run_there(const ThereCall& call) {

@@ -120,6 +120,8 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute
     }
     if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaErrorInvalidValue;
     if (value < 0 || value > kSharedOptinBytes) return cudaErrorInvalidValue;
+    // A device would take it; but another thread may have asked for more, and be about to launch.
+    if (value < allowed(kernel)) return cudaErrorInvalidValue;
     allowed_bytes[kernel] = value;
     return cudaSuccess;
   });
