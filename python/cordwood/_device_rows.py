@@ -15,7 +15,7 @@ import numpy as np
 
 from cordwood.errors import DeviceError, InputError, InputTypeError
 
-__all__ = ["DeviceRows", "is_on_device", "of_library", "to_host"]
+__all__ = ["DeviceRows", "answer_address", "is_on_device", "of_library", "to_host"]
 
 _AXES: Final = 2
 _CUDA: Final = (2, 13)
@@ -49,6 +49,32 @@ def to_host(array: Any) -> np.ndarray:
         In a CUDA device's memory.
     """
     return np.asarray(array.cpu().numpy() if _is_torch(array) else array.get())
+
+
+def answer_address(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> int | None:
+    """Return where an answer may be written, or None where `out` cannot take it.
+
+    Parameters
+    ----------
+    out : object
+        Anything.
+    shape : tuple of int
+        Of the answer.
+    dtype : dtype
+        Of its elements.
+
+    Returns
+    -------
+    int or None
+        Address of a writable C-ordered array of the device.
+    """
+    if not is_on_device(out):
+        return None
+    interface = _with_interface(out).__cuda_array_interface__
+    address, read_only = interface["data"]
+    fits = tuple(interface["shape"]) == shape and np.dtype(interface["typestr"]) == dtype
+    fits = fits and _is_packed(shape, interface.get("strides"), dtype.itemsize)
+    return int(address) if fits and not read_only and address % dtype.itemsize == 0 else None
 
 
 @dataclass(frozen=True)
@@ -127,6 +153,24 @@ class DeviceRows:
             _stream_of(array, interface),
         )
 
+    @property
+    def ordinal(self) -> int:
+        """Number of the device; the current one's where the array's library names none."""
+        if _is_torch(self.array):
+            return int(str(self.array.device).partition(":")[2] or 0)
+        return int(self.place().id)
+
+    def place(self) -> Any:
+        """Return the device as its library has it: a context in which it is the current one."""
+        if _is_torch(self.array):
+            return sys.modules["torch"].cuda.device(self.array.device)
+        device = _cupy("an answer").cuda.Device
+        known = getattr(self.array, "device", None)
+        if isinstance(known, device):
+            return known
+        named = getattr(self.array, "__dlpack_device__", None)
+        return device() if named is None else device(int(named()[1]))
+
     def new(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
         """Return an uninitialised C-ordered array of the same library on the same device."""
         if _is_torch(self.array):
@@ -134,7 +178,7 @@ class DeviceRows:
             kind = getattr(torch, dtype.name)
             return torch.empty(shape, dtype=kind, device=self.array.device)
         cupy = _cupy("an answer")
-        with self.array.device if hasattr(self.array, "device") else cupy.cuda.Device():
+        with self.place():
             return cupy.empty(shape, dtype=dtype)
 
     def packed(self, *dtypes: np.dtype[Any], turned: bool = False) -> DeviceRows:
@@ -178,7 +222,7 @@ class DeviceRows:
             torch = sys.modules["torch"]
             return torch.from_numpy(values.copy()).to(self.array.device, non_blocking=True)
         cupy = _cupy("labels")
-        with self.array.device if hasattr(self.array, "device") else cupy.cuda.Device():
+        with self.place():
             return cupy.asarray(values)
 
 
@@ -212,6 +256,17 @@ def _with_interface(x: Any) -> Any:
         message = f"X is a tensor of the layout {x.layout}, expected a dense one; call to_dense()"
         raise InputTypeError(message)
     return _cupy("rows that only DLPack describes").from_dlpack(x)
+
+
+def _is_packed(shape: tuple[int, ...], strides: tuple[int, ...] | None, step: int) -> bool:
+    """Whether elements of `step` bytes lie in C order; axes of one element may step anyhow."""
+    if strides is None or 0 in shape:
+        return True
+    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if size > 1 and stride != step:
+            return False
+        step *= size
+    return True
 
 
 def _aligned(array: Any) -> Any:
