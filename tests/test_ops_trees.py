@@ -9,14 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.ensemble import (
-    GradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
-from sklearn.tree import DecisionTreeRegressor
 
 import cordwood as cw
 from cordwood.errors import InputError, InputTypeError
@@ -83,6 +78,8 @@ def test_rows_lie_anyhow() -> None:
     for rows in (frozen, np.asfortranarray(X), wide[:60, 3:6], swapped, X.tolist()):
         same(cw.ops.tree_predict(rows, trees), expected)
     same(cw.ops.tree_predict(X[::-2], trees), expected[::-2])
+    same(cw.ops.tree_predict(scipy.sparse.csr_array(np.nan_to_num(X, posinf=9, neginf=-9)), trees),
+         arrays.margins(np.nan_to_num(X, posinf=9, neginf=-9))[:, 0])  # fmt: skip
     half = np.clip(X, -6e4, 6e4).astype(np.float16)
     same(cw.ops.tree_predict(half, trees), arrays.margins(half)[:, 0])
 
@@ -102,61 +99,7 @@ def test_threads_and_batches_change_no_bit() -> None:
             same(found, expected)
 
 
-# ---- what people hold ----------------------------------------------------------------------------
-
-
-def joined(trees: list[Any], **options: Any) -> cw.ops.PackedTrees:
-    """Lay the arrays of scikit-learn's trees end to end, as people do by hand."""
-    names = ("feature", "threshold", "children_left", "children_right", "missing_go_to_left")
-    feature, threshold, left, right, missing = (
-        np.concatenate([getattr(tree, name) for tree in trees]) for name in names
-    )
-    return cw.ops.pack_trees(
-        feature, threshold, left, right, tree_start=np.cumsum([0, *(t.node_count for t in trees)]),
-        missing_left=missing, n_features=trees[0].n_features, **options,
-    )  # fmt: skip
-
-
-RNG = np.random.default_rng(0)
-X_PLAIN = RNG.normal(size=(300, 4))
-X_NAN = np.where(RNG.random(X_PLAIN.shape) < 0.2, np.nan, X_PLAIN)
-TARGETS = np.stack([X_PLAIN[:, 0] * X_PLAIN[:, 1], np.sin(X_PLAIN[:, 2])], axis=1)
-
-
-@pytest.mark.parametrize("X", [X_PLAIN, X_NAN], ids=["plain", "nan"])
-@pytest.mark.parametrize("several", [False, True])
-def test_forests_of_scikit_learn(X: np.ndarray, several: bool) -> None:
-    forest = RandomForestRegressor(11, random_state=0).fit(X, TARGETS if several else TARGETS[:, 0])
-    trees = [tree.tree_ for tree in forest.estimators_]
-    value = np.concatenate([tree.value[:, :, 0] for tree in trees])
-    packed = joined(trees, value=value if several else value[:, 0], aggregate="average")
-    same(cw.ops.tree_predict(X, packed), forest.predict(X))
-    same(cw.ops.tree_predict(X, packed, output="leaf"), forest.apply(X).astype(np.int32))
-
-
-def test_classifiers_and_single_trees_of_scikit_learn() -> None:
-    classes = np.digitize(TARGETS[:, 0], (-0.5, 0.5))
-    forest = RandomForestClassifier(5, max_depth=4, random_state=0).fit(X_NAN, classes)
-    trees = [tree.tree_ for tree in forest.estimators_]
-    value = np.concatenate([tree.value[:, 0, :] for tree in trees])
-    packed = joined(trees, value=value, aggregate="average")
-    same(cw.ops.tree_predict(X_NAN, packed), forest.predict_proba(X_NAN))
-    zeros = np.where(TARGETS[:, 1] < 0, -0.0, TARGETS[:, 1])
-    tree = DecisionTreeRegressor(random_state=0).fit(X_NAN, zeros)
-    packed = joined([tree.tree_], value=tree.tree_.value[:, 0, 0], base=-0.0)
-    same(cw.ops.tree_predict(X_NAN, packed), tree.predict(X_NAN))
-
-
-def test_boosted_trees_of_scikit_learn() -> None:
-    boosted = GradientBoostingRegressor(n_estimators=20, random_state=0).fit(X_PLAIN, TARGETS[:, 0])
-    trees = [stage[0].tree_ for stage in boosted.estimators_]
-    packed = joined(
-        trees,
-        value=np.concatenate([tree.value[:, 0, 0] for tree in trees]),
-        tree_weight=[boosted.learning_rate] * 20,
-        base=boosted.init_.constant_.ravel(),
-    )
-    same(cw.ops.tree_predict(X_PLAIN, packed), boosted.predict(X_PLAIN))
+# ---- the packed trees ----------------------------------------------------------------------------
 
 
 def test_packed_trees_are_a_model() -> None:

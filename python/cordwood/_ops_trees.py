@@ -202,6 +202,7 @@ def pack_trees(  # noqa: PLR0913 - what trees are made of, each by its name
         ),
         operators=(trees,),
         methods=("predict", "apply"),
+        sparse="zero",
         provenance={"library": "arrays", "kind": "PackedTrees"},
     )
     flat = np.ndim(value) == 1 and trees.n_outputs == 1
@@ -223,9 +224,9 @@ def tree_predict(
     Parameters
     ----------
     X : array_like, shape (n_rows, n_features)
-        Rows of floats, integers or booleans, with any strides, read in place. Arrays of CuPy, torch
-        and whatever else has ``__cuda_array_interface__`` or ``__dlpack__`` are answered on their
-        device.
+        Rows of floats, integers or booleans, with any strides, read in place; or a scipy.sparse
+        matrix, whose missing entries are zeros. Arrays of CuPy, torch and whatever else has
+        ``__cuda_array_interface__`` or ``__dlpack__`` are answered on their device.
     trees : PackedTrees
         From :func:`pack_trees`. Laid out for a device at its first rows there, and kept so.
     output : {"margin", "leaf"}
@@ -302,7 +303,7 @@ def _on_host(trees: PackedTrees) -> tuple[_core.Model, RowsDoor]:
     known: tuple[_core.Model, RowsDoor] | None = trees._prepared.get("cpu")
     if known is None:
         native = _core.Model(trees.data, check_all=False)
-        known = native, RowsDoor(trees.n_features, input_type=native.input_type)
+        known = native, RowsDoor(trees.n_features, input_type=native.input_type, absent="zero")
         trees._prepared["cpu"] = known
     return known
 
