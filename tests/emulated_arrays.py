@@ -266,7 +266,9 @@ def torch_module(stream: Any = None) -> types.ModuleType:
         "Tensor": Tensor,
         "empty": empty,
         "from_numpy": Tensor.of,
-        "cuda": types.SimpleNamespace(current_stream=lambda _: current),
+        "cuda": types.SimpleNamespace(
+            current_stream=lambda _: current, device=lambda place: Device(int(place[5:]))
+        ),
         **{name: np.dtype(name) for name in ("float32", "float64", "int32", "int64")},
     }
     for name, member in members.items():

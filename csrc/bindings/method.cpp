@@ -51,10 +51,11 @@ void run_on(const runtime::DeviceModel& model, const cordwood_rows& rows, Call&&
 
 /// Writes the answer to `out`.
 void run(const Method& method, const cordwood_rows& rows, void* out) {
-  const runtime::DeviceModel& model = *method.model;
-  run_on(model, rows, [&](cordwood_backend_context* context, cordwood_message& why) {
-    return model.run(context, rows, method.target, out, method.threads, why);
-  });
+  run_into({.model = *method.model,
+            .rows = rows,
+            .target = method.target,
+            .threads = method.threads,
+            .out = out});
 }
 
 /// The same for a sparse matrix, block by block.
@@ -245,6 +246,12 @@ py::object make_method(std::string_view name, Method&& method) {
     return function;
   }
   throw py::value_error("unknown method name");
+}
+
+void run_into(const IntoCall& call) {
+  run_on(call.model, call.rows, [&](cordwood_backend_context* context, cordwood_message& why) {
+    return call.model.run(context, call.rows, call.target, call.out, call.threads, why);
+  });
 }
 
 py::object run_one_stage(const StageCall& call) {

@@ -56,6 +56,17 @@ std::shared_ptr<const runtime::DeviceModel> load_unlocked(const LoadCall& call);
 /// A builtin function of X, fast where it stands alone. `name` must be one of the names that scikit-learn uses.
 pybind11::object make_method(std::string_view name, Method&& method);
 
+/// Rows of the host's memory, and the memory that their answer goes to.
+struct IntoCall {
+  const runtime::DeviceModel& model;
+  cordwood_rows rows;
+  cordwood_target target;
+  unsigned threads;
+  void* out;  ///< C-ordered [n_rows, columns of the target]
+};
+
+void run_into(const IntoCall& call);
+
 /// One stage of a model that was loaded with stages.
 struct StageCall {
   const runtime::DeviceModel& model;

@@ -20,7 +20,7 @@ from cordwood.errors import DeviceError, InputError, InputTypeError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DeviceRows", "is_on_device", "of_library", "to_host"]
+__all__ = ["DeviceRows", "answer_address", "is_on_device", "of_library", "to_host"]
 
 _AXES: Final = 2
 _CUDA: Final = (2, 13)
@@ -54,6 +54,32 @@ def to_host(array: Any) -> np.ndarray:
         In a CUDA device's memory.
     """
     return np.asarray(array.cpu().numpy() if _is_torch(array) else array.get())
+
+
+def answer_address(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> int | None:
+    """Return where an answer may be written, or None where `out` cannot take it.
+
+    Parameters
+    ----------
+    out : object
+        Anything.
+    shape : tuple of int
+        Of the answer.
+    dtype : dtype
+        Of its elements.
+
+    Returns
+    -------
+    int or None
+        Address of a writable C-ordered array of the device.
+    """
+    if not is_on_device(out):
+        return None
+    interface = _with_interface(out).__cuda_array_interface__
+    address, read_only = interface["data"]
+    fits = tuple(interface["shape"]) == shape and np.dtype(interface["typestr"]) == dtype
+    fits = fits and _is_packed(shape, interface.get("strides"), dtype.itemsize)
+    return int(address) if fits and not read_only and address % dtype.itemsize == 0 else None
 
 
 @dataclass(frozen=True)
@@ -132,13 +158,38 @@ class DeviceRows:
             _stream_of(array, x),
         )
 
+    @property
+    def ordinal(self) -> int:
+        """Number of the device."""
+        if _is_torch(self.array):
+            return int(str(self.array.device).partition(":")[2] or 0)
+        return int(self.array.device.id)
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """Make the array's device the current one, and CuPy's stream that of the work on it.
+
+        Memory that CuPy hands out is ordered by its current stream.
+        """
+        if _is_torch(self.array):
+            with sys.modules["torch"].cuda.device(self.array.device):
+                yield
+            return
+        cuda = _cupy("an answer").cuda
+        with self.array.device:
+            if self.stream == cuda.get_current_stream(self.ordinal).ptr:
+                yield
+                return
+            with cuda.ExternalStream(self.stream, self.ordinal):
+                yield
+
     def new(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
         """Return an uninitialised C-ordered array of the same library on the same device."""
         if _is_torch(self.array):
             torch = sys.modules["torch"]
             kind = getattr(torch, dtype.name)
             return torch.empty(shape, dtype=kind, device=self.array.device)
-        with self._place():
+        with self.place():
             return _cupy("an answer").empty(shape, dtype=dtype)
 
     def packed(self, *dtypes: np.dtype[Any], turned: bool = False) -> DeviceRows:
@@ -159,7 +210,7 @@ class DeviceRows:
             for dtype in dtypes:
                 array = array.to(getattr(torch, dtype.name))
             return DeviceRows.of(array.contiguous(), halves=True)
-        with self._place():
+        with self.place():
             for dtype in dtypes:
                 array = array.astype(dtype, copy=False)
             return DeviceRows.of(_cupy("weights").ascontiguousarray(array), halves=True)
@@ -180,20 +231,8 @@ class DeviceRows:
         if _is_torch(self.array):
             torch = sys.modules["torch"]
             return torch.from_numpy(values.copy()).to(self.array.device, non_blocking=True)
-        with self._place():
+        with self.place():
             return _cupy("labels").asarray(values)
-
-    @contextlib.contextmanager
-    def _place(self) -> Iterator[None]:
-        """Make the device and the stream CuPy's, which order the memory that it hands out."""
-        cuda = _cupy("an answer").cuda
-        device = self.array.device
-        with device:
-            if self.stream == cuda.get_current_stream(device.id).ptr:
-                yield
-                return
-            with cuda.ExternalStream(self.stream, device.id):
-                yield
 
 
 def _is_torch(array: Any) -> bool:
@@ -227,6 +266,17 @@ def _with_interface(x: Any) -> Any:
         message = f"X is a tensor of the layout {x.layout}, expected a dense one; call to_dense()"
         raise InputTypeError(message)
     return array
+
+
+def _is_packed(shape: tuple[int, ...], strides: tuple[int, ...] | None, step: int) -> bool:
+    """Whether elements of `step` bytes lie in C order; axes of one element may step anyhow."""
+    if strides is None or 0 in shape:
+        return True
+    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if size > 1 and stride != step:
+            return False
+        step *= size
+    return True
 
 
 def _aligned(array: Any) -> Any:
