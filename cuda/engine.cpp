@@ -7,6 +7,10 @@
 namespace cordwood::cuda {
 namespace {
 
+/// Trees of up to so many leaves are walked as pairs: eight of them lie in a processor's first cache, and
+/// a level costs fewer instructions. Larger ones wait for the second, and less often in sectors.
+constexpr uint64_t kPairLeaves = 256;
+
 /// Columns, and tables of whole trees where these suit the trees.
 Result<Engine> choose_whole(const format::TreeArrays& arrays, const plan::BinForm* binned,
                             uint64_t block_bytes) {
@@ -49,6 +53,14 @@ Result<Engine> choose_engine(const format::TreeArrays& arrays, const plan::BinFo
                              uint64_t block_bytes) {
   Result<Engine> engine = choose_whole(arrays, binned, block_bytes);
   CORDWOOD_RETURN_IF_FAILED(engine.status());
+  if (plan::most_leaves(arrays) > kPairLeaves) {
+    engine->sectors = SectorPlan::build(arrays, *engine->columns, block_bytes);
+    if (engine->sectors) {
+      plan::explain(engine->reason, "trees of up to %llu leaves, walked three levels at a time",
+                    plan::most_leaves(arrays));
+      return engine;
+    }
+  }
   engine->pairs = PairPlan::build(arrays, *engine->columns, block_bytes);
   if (engine->pairs) return engine;
   Result<plan::WalkPlan> walk = plan::WalkPlan::build(arrays, *engine->columns);

@@ -7,6 +7,7 @@
 
 #include "base/result.hpp"
 #include "cuda/pair_plan.hpp"
+#include "cuda/sector_plan.hpp"
 #include "cuda/slice_plan.hpp"
 #include "format/trees.hpp"
 #include "plan/bin_form.hpp"
@@ -19,7 +20,9 @@ namespace cordwood::cuda {
 struct Engine {
   std::shared_ptr<const plan::TreeColumns> columns;
   std::optional<SlicePlan> slice;
-  std::optional<PairPlan> pairs;  ///< what walks go by; else `walk`
+  // What walks go by: one of these.
+  std::optional<SectorPlan> sectors;
+  std::optional<PairPlan> pairs;
   std::optional<plan::WalkPlan> walk;
   plan::Reason reason{};
 };

@@ -18,7 +18,7 @@ inline constexpr uint32_t kWarp = 32;
 
 struct Launch {
   dim3 grid;
-  uint32_t threads;
+  dim3 threads;
   std::size_t shared_bytes;
   cudaStream_t stream;
   const char* place;  ///< for messages
@@ -36,7 +36,7 @@ Status launch(void (*kernel)(Parameters...), const Launch& how, Arguments&&... a
   }
   cudaLaunchConfig_t config{};
   config.gridDim = how.grid;
-  config.blockDim = dim3(how.threads);
+  config.blockDim = how.threads;
   config.dynamicSmemBytes = how.shared_bytes;
   config.stream = how.stream;
   CORDWOOD_RETURN_IF_CUDA_FAILED(

@@ -16,7 +16,7 @@ struct PairPlan {
   std::vector<uint32_t> leaf;
   std::vector<uint32_t> roots;
   std::vector<uint32_t> levels;
-  std::vector<PairColumn> columns;
+  std::vector<WalkColumn> columns;
 
   /// Nothing where the trees have category sets, or too many columns or nodes. May throw
   /// std::bad_alloc.

@@ -11,6 +11,7 @@
 #include "cuda/sum_leaves.hpp"
 #include "cuda/tables.hpp"
 #include "cuda/walk_pairs.hpp"
+#include "cuda/walk_sectors.hpp"
 #include "cuda/walk_trees.hpp"
 #include "plan/tree_shape.hpp"
 
@@ -43,6 +44,20 @@ class Parts {
   std::byte* at_;
 };
 
+/// What every leaf has, from the left of each tree, in another order of the leaves of each.
+template <class T>
+std::vector<T> in_order(const std::vector<T>& leaves, const std::vector<uint32_t>& first_leaf,
+                        const std::vector<uint32_t>& order) {
+  std::vector<T> moved(leaves.size());
+  for (std::size_t tree = 0; tree < first_leaf.size(); ++tree) {
+    const std::size_t end = tree + 1 < first_leaf.size() ? first_leaf[tree + 1] : leaves.size();
+    for (std::size_t at = first_leaf[tree]; at < end; ++at) {
+      moved[at] = leaves[first_leaf[tree] + order[at]];
+    }
+  }
+  return moved;
+}
+
 template <class Leaf, class Sum>
 class TreesOf final : public DeviceTrees {
  public:
@@ -55,10 +70,11 @@ class TreesOf final : public DeviceTrees {
     median_ = arrays.attributes.aggregate == CORDWOOD_AGGREGATE_WEIGHTED_MEDIAN;
     linear_ = !arrays.linear_start.empty();
     add_columns(*engine.columns);
+    if (engine.sectors) add_sectors(*engine.sectors, arrays.attributes.n_trees);
     if (engine.pairs) add_pairs(*engine.pairs, arrays.attributes.n_trees);
     if (engine.walk) add_walk(*engine.walk, arrays.attributes.n_trees);
     if (engine.slice) add_slice(*engine.slice, arrays.attributes.n_trees);
-    add_leaves(arrays);
+    add_leaves(arrays, engine.sectors ? &engine.sectors->leaf_order : nullptr);
     if (linear_) add_linear(arrays);
     if (median_) add_median(arrays);
   }
@@ -136,13 +152,18 @@ class TreesOf final : public DeviceTrees {
 
   Status walk(const uint16_t* bins, uint64_t n_rows, const LeafGrid<Leaf>& found,
               cudaStream_t stream) const noexcept {
-    const bool by_pairs = pairs_.nodes != nullptr;
-    const uint32_t tile = by_pairs ? pair_rows(pairs_.n_columns, limits_.block_bytes) : 64;
-    const uint32_t parts = parts_of(blocks_for(n_rows, tile), attributes_.n_trees, 8);
-    return by_pairs ? walk_pairs(pairs_, bins, found.pitch, n_rows, found, parts,
-                                 limits_.block_bytes, stream)
-                    : walk_trees(walk_, bins, found.pitch, n_rows, found, parts,
-                                 limits_.block_bytes, stream);
+    const auto with = [&](const auto& run, const auto& tables, uint32_t tile) -> Status {
+      const uint32_t parts = parts_of(blocks_for(n_rows, tile), attributes_.n_trees, 8);
+      return run(tables, bins, found.pitch, n_rows, found, parts, limits_.block_bytes, stream);
+    };
+    const uint64_t most = limits_.block_bytes;
+    if (sectors_.records != nullptr) {
+      return with(walk_sectors<Leaf>, sectors_, walk_rows(sectors_.n_columns, most));
+    }
+    if (pairs_.nodes != nullptr) {
+      return with(walk_pairs<Leaf>, pairs_, walk_rows(pairs_.n_columns, most));
+    }
+    return with(walk_trees<Leaf>, walk_, 64);
   }
 
   /// Blocks that share a tile's trees: enough to keep every processor busy, none with too few trees.
@@ -193,6 +214,15 @@ class TreesOf final : public DeviceTrees {
     return TableBlock::settled();
   }
 
+  void add_sectors(const SectorPlan& plan, uint32_t n_trees) {
+    sectors_.n_columns = static_cast<uint32_t>(plan.columns.size());
+    sectors_.n_trees = n_trees;
+    add(plan.records, [](TreesOf& self, SectorNodes* at) { self.sectors_.records = at; });
+    add(plan.leaves, [](TreesOf& self, uint32_t* at) { self.sectors_.leaves = at; });
+    add(plan.roots, [](TreesOf& self, uint32_t* at) { self.sectors_.roots = at; });
+    add(plan.columns, [](TreesOf& self, WalkColumn* at) { self.sectors_.columns = at; });
+  }
+
   void add_pairs(const PairPlan& plan, uint32_t n_trees) {
     pairs_.n_columns = static_cast<uint32_t>(plan.columns.size());
     pairs_.n_trees = n_trees;
@@ -200,7 +230,7 @@ class TreesOf final : public DeviceTrees {
     add(plan.leaf, [](TreesOf& self, uint32_t* at) { self.pairs_.leaf = at; });
     add(plan.roots, [](TreesOf& self, uint32_t* at) { self.pairs_.roots = at; });
     add(plan.levels, [](TreesOf& self, uint32_t* at) { self.pairs_.levels = at; });
-    add(plan.columns, [](TreesOf& self, PairColumn* at) { self.pairs_.columns = at; });
+    add(plan.columns, [](TreesOf& self, WalkColumn* at) { self.pairs_.columns = at; });
   }
 
   void add_walk(const plan::WalkPlan& plan, uint32_t n_trees) {
@@ -227,7 +257,8 @@ class TreesOf final : public DeviceTrees {
     add(plan.first_node, [](TreesOf& self, uint32_t* at) { self.slice_.first_node = at; });
   }
 
-  void add_leaves(const format::TreeArrays& arrays) {
+  /// Leaves stand in the order that walks number them in: from the left where that is null.
+  void add_leaves(const format::TreeArrays& arrays, const std::vector<uint32_t>* order) {
     const cordwood_tree_attributes& trees = arrays.attributes;
     leaves_.n_outputs = trees.n_outputs;
     leaves_.width = trees.leaf_width;
@@ -237,7 +268,12 @@ class TreesOf final : public DeviceTrees {
     std::vector<Sum> values(arrays.leaf_values.begin(), arrays.leaf_values.end());
     std::vector<Sum> base(arrays.base_value.begin(), arrays.base_value.end());
     const std::vector<uint32_t> first_leaf = plan::first_leaves(arrays);
-    const std::vector<uint32_t> leaf_row = plan::leaf_rows(arrays);
+    std::vector<uint32_t> leaf_row = plan::leaf_rows(arrays);
+    std::vector<int32_t> number = plan::leaf_numbers(arrays);
+    if (order != nullptr) {
+      leaf_row = in_order(leaf_row, first_leaf, *order);
+      number = in_order(number, first_leaf, *order);
+    }
     std::vector<OutputTree> by_output;
     std::vector<uint32_t> first_of_output;
     for (uint32_t output = 0; output < trees.n_outputs; ++output) {
@@ -259,7 +295,7 @@ class TreesOf final : public DeviceTrees {
       add(leaf_row, [](TreesOf& self, uint32_t* at) { self.leaves_.leaf_row = at; });
       add(values, [](TreesOf& self, Sum* at) { self.leaves_.values = at; });
     }
-    add(plan::leaf_numbers(arrays), [](TreesOf& self, int32_t* at) { self.number_ = at; });
+    add(number, [](TreesOf& self, int32_t* at) { self.number_ = at; });
     add(base, [](TreesOf& self, Sum* at) { self.leaves_.base = at; });
     add(by_output, [](TreesOf& self, OutputTree* at) { self.leaves_.output_trees = at; });
     add(first_of_output, [](TreesOf& self, uint32_t* at) { self.leaves_.first_of_output = at; });
@@ -297,6 +333,7 @@ class TreesOf final : public DeviceTrees {
   std::vector<std::pair<std::size_t, std::size_t>> column_tables_;
   std::size_t column_place_ = 0;
   BinTables bins_{};
+  SectorTables sectors_{};
   PairTables pairs_{};
   WalkTables walk_{};
   SliceTables slice_{};

@@ -26,6 +26,8 @@ BUDGETS: dict[str, Budget] = {
     # Eight blocks of eight warps: all that a processor holds.
     **_instances("walk_kernel", Budget(32, _RESERVED), _LEAVES),
     **_instances("pair_kernel", Budget(32, _RESERVED), _LEAVES, ("1u", "2u")),
+    # Five blocks: a record is eight registers, and a lane has up to four at once.
+    **_instances("sector_kernel", Budget(48, _RESERVED), _LEAVES, ("1u", "2u")),
     **_instances("walk_far_kernel", Budget(32, _RESERVED), _LEAVES),
     **_instances("number_kernel", Budget(32, _RESERVED), _LEAVES),
     **_instances(
@@ -51,6 +53,12 @@ LOOPS: tuple[LoopBudget, ...] = (
     # Four levels of four rows.
     *(
         LoopBudget(f"pair_kernel<{leaf}, 2u>", _NODE, 172, arch, times=16)
+        for leaf in _LEAVES
+        for arch in _ARCHITECTURES
+    ),
+    # Three levels of four rows.
+    *(
+        LoopBudget(f"sector_kernel<{leaf}, 2u>", "LDG.E.128.CONSTANT", 140, arch, times=8)
         for leaf in _LEAVES
         for arch in _ARCHITECTURES
     ),

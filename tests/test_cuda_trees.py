@@ -132,9 +132,30 @@ def test_sizes_of_trees(max_leaves: int, growth: str) -> None:
         pytest.fail("no seed draws a tree of that size")
     here, there = pair(graph)
     assert engine(there) == ("slice" if max_leaves <= 64 else "walk")
+    assert ("three levels" in there._native.engine_reason) == (max_leaves > 256)
     X = make_rows(graph.trees, 600, seed=1)
     check(here, there, X)
     check(here, there, X[:70])
+
+
+@pytest.mark.parametrize("growth", ["level", "skewed"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"input_type": "float32", "aggregate": "average", "many_cuts": True},
+        {"accepts_nan": True, "zero_missing": True, "n_outputs": 3},
+        {"linear": True, "n_features": 40},
+    ],
+    ids="-".join,
+)
+def test_walks_three_levels_at_a_time(changes: dict[str, Any], growth: str) -> None:
+    """Trees of a thousand leaves beside some of a few: every shape of a record."""
+    graph = make_graph(Shape(seed=6, n_trees=12, max_leaves=3000, growth=growth, **changes))
+    here, there = pair(graph)
+    assert "three levels" in there._native.engine_reason
+    X = make_rows(graph.trees, 700, seed=1)
+    check(here, there, X)
+    check(here, there, X[:33])
 
 
 def complete(n_leaves: int) -> Any:
