@@ -10,10 +10,9 @@ namespace {
 constexpr const char* kDevicePlace = "memory of the device";
 constexpr const char* kPinnedPlace = "pinned memory of the host";
 
-/// Bytes rounded up to the granule that the runtime aligns blocks to; 0 where there are too many.
-constexpr std::size_t whole_granules(std::size_t bytes) noexcept {
-  constexpr std::size_t granule = 256;
-  return bytes > SIZE_MAX - granule ? 0 : (bytes + granule - 1) / granule * granule;
+/// Whole lines, as the runtime aligns blocks; 0 where there are too many.
+constexpr std::size_t block_bytes(std::size_t bytes) noexcept {
+  return bytes > SIZE_MAX - kLine ? 0 : whole_lines(bytes);
 }
 
 /// The Status of an allocation: where memory has run out it says how much was asked for.
@@ -33,7 +32,7 @@ Status too_many(std::size_t bytes, const char* place) noexcept {
 
 Status DeviceBuffer::reserve(std::size_t bytes) noexcept {
   if (bytes <= size_) return {};
-  const std::size_t wanted = whole_granules(bytes);
+  const std::size_t wanted = block_bytes(bytes);
   if (wanted == 0) return too_many(bytes, kDevicePlace);
   free();  // the old block goes first: both together are never needed
   void* block = nullptr;
@@ -47,7 +46,7 @@ Status DeviceBuffer::reserve(std::size_t bytes) noexcept {
 
 Status DeviceBuffer::reserve(std::size_t bytes, cudaStream_t stream) noexcept {
   if (bytes <= size_) return {};
-  const std::size_t wanted = whole_granules(bytes);
+  const std::size_t wanted = block_bytes(bytes);
   if (wanted == 0) return too_many(bytes, kDevicePlace);
   free();
   void* block = nullptr;
@@ -69,7 +68,7 @@ void DeviceBuffer::free() noexcept {
 
 Status PinnedBuffer::reserve(std::size_t bytes) noexcept {
   if (bytes <= size_) return {};
-  const std::size_t wanted = whole_granules(bytes);
+  const std::size_t wanted = block_bytes(bytes);
   if (wanted == 0) return too_many(bytes, kPinnedPlace);
   free();
   void* block = nullptr;

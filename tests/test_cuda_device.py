@@ -84,6 +84,18 @@ def test_a_batch_of_many_rows() -> None:
         _check_targets(cordwood.compress(graph).to_bytes(), rows, ((1 << 18) + 3,))
 
 
+def test_many_rows_of_the_host_go_over_two_slots() -> None:
+    """Some slots of 4 MiB each way, packed from rows of any strides."""
+    graph = make_graph(SHAPES["few leaves"])
+    there, here = _on_both(cordwood.compress(graph).to_bytes())
+    trees = next(op for op in graph.operators if isinstance(op, TreeEnsemble))
+    rows = np.resize(make_rows(trees, 5000, seed=1), (300_001, trees.n_features))
+    for given in (np.asfortranarray(rows), rows[::-1], np.repeat(rows, 2, axis=1)[:, ::2]):
+        for target in EXACT:
+            _agree(target, there._run(given, target), here._run(given, target))
+        assert there.bin(given).to_bytes() == here.bin(given).to_bytes()
+
+
 @pytest.mark.parametrize("library", ["cupy", "torch"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_rows_of_the_device_answer_there(library: str, dtype: str) -> None:

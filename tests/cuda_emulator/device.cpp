@@ -4,6 +4,7 @@
 #include "allocations.h"
 #include "cuda_runtime_api.h"
 #include "device_limits.h"
+#include "late_copies.h"
 #include "state.h"
 
 using namespace cuda_emulator;
@@ -158,11 +159,15 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
 }
 
 cudaError_t cudaDeviceSynchronize() {
-  return device_call([] { return cudaSuccess; });
+  return device_call([] {
+    finish_all_copies();
+    return cudaSuccess;
+  });
 }
 
 cudaError_t cudaDeviceReset() {
   const std::lock_guard lock(device_lock());
+  forget_copies();
   free_everything();
   reset_state();
   return device_call([] { return cudaSuccess; });

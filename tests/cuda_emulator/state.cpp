@@ -56,6 +56,10 @@ double launch_seconds() {
   return setting("CORDWOOD_EMULATED_SECONDS", 60.0);
 }
 
+bool events_are_deaf() {
+  return whole_setting("CORDWOOD_EMULATED_DEAF_EVENTS", 0) != 0;
+}
+
 bool launch_is_failed() {
   const char* text = std::getenv("CORDWOOD_EMULATED_FAIL_LAUNCH");
   const std::string now = text == nullptr ? "" : text;
@@ -90,6 +94,7 @@ void reset_state() {
   sticky = last_error = cudaSuccess;
   failing_setting.clear();
   launches_left = 0;
+  forget_failing_call();
 }
 
 }  // namespace cuda_emulator
