@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "cuda/memory_pool.hpp"
 #include "cuda/status.hpp"
 
 namespace cordwood::cuda {
@@ -23,6 +24,18 @@ Status of_allocation(cudaError_t error, std::size_t bytes, const char* place) no
               "{} bytes could not be had; give fewer rows at a time, or a smaller model", bytes);
 }
 
+/// Allocates memory of the device; where there is none, once more without what the pool of scratch keeps.
+template <class Call>
+Status allocate(Call&& call, std::size_t bytes) noexcept {
+  cudaError_t error = call();
+  if (error == cudaErrorMemoryAllocation) {
+    note(error);
+    trim_scratch_pool();
+    error = call();
+  }
+  return of_allocation(error, bytes, kDevicePlace);
+}
+
 Status too_many(std::size_t bytes, const char* place) noexcept {
   return fail(CORDWOOD_STATUS_device_out_of_memory, place, "{} bytes are more than there can be",
               bytes);
@@ -36,7 +49,7 @@ Status DeviceBuffer::reserve(std::size_t bytes) noexcept {
   if (wanted == 0) return too_many(bytes, kDevicePlace);
   free();  // the old block goes first: both together are never needed
   void* block = nullptr;
-  const Status status = of_allocation(cudaMalloc(&block, wanted), wanted, kDevicePlace);
+  const Status status = allocate([&] { return cudaMalloc(&block, wanted); }, wanted);
   if (!status.ok()) return status;
   block_ = static_cast<std::byte*>(block);
   size_ = wanted;
@@ -49,9 +62,11 @@ Status DeviceBuffer::reserve(std::size_t bytes, cudaStream_t stream) noexcept {
   const std::size_t wanted = block_bytes(bytes);
   if (wanted == 0) return too_many(bytes, kDevicePlace);
   free();
+  const Result<cudaMemPool_t> pool = scratch_pool();
+  if (!pool) return pool.status();
   void* block = nullptr;
   const Status status =
-      of_allocation(cudaMallocAsync(&block, wanted, stream), wanted, kDevicePlace);
+      allocate([&] { return cudaMallocFromPoolAsync(&block, wanted, *pool, stream); }, wanted);
   if (!status.ok()) return status;
   block_ = static_cast<std::byte*>(block);
   size_ = wanted;

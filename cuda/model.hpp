@@ -118,8 +118,9 @@ class Model {
 
   [[nodiscard]] uint64_t tree_scratch_bytes(uint64_t n_rows) const noexcept;
   [[nodiscard]] uint64_t work_bytes(uint64_t n_rows) const noexcept;
-  /// Rows of a pass over a batch of so many.
-  [[nodiscard]] uint64_t pass_rows(uint64_t n_rows) const noexcept;
+  /// Rows of a pass over a batch of so many; `row_bytes` of a row lie on the device besides scratch.
+  [[nodiscard]] uint64_t pass_rows(uint64_t n_rows, uint64_t row_bytes) const noexcept;
+  [[nodiscard]] Shares shares_of(const cordwood_rows& rows, uint64_t answer_bytes) const noexcept;
 
   plan::RowProgram steps_;
   int device_;

@@ -23,6 +23,7 @@ Status refusal(uint64_t found, uint64_t first_row) noexcept {
 Status refusal_there(const uint64_t* there, PinnedBuffer& line, uint64_t first_row,
                      cudaStream_t stream) noexcept {
   constexpr const char* kPlace = "judging of rows";
+  CORDWOOD_RETURN_IF_FAILED(line.reserve(kLine));
   CORDWOOD_RETURN_IF_CUDA_FAILED(
       cudaMemcpyAsync(line.data(), there, sizeof *there, cudaMemcpyDeviceToHost, stream), kPlace);
   CORDWOOD_RETURN_IF_CUDA_FAILED(cudaStreamSynchronize(stream), kPlace);
@@ -72,6 +73,11 @@ Status Model::check(const cordwood_rows& rows, plan::RowForm form) const noexcep
                 "element type number {} is not one that rows may have", rows.dtype);
   }
   return {};
+}
+
+Model::Shares Model::shares_of(const cordwood_rows& rows, uint64_t answer_bytes) const noexcept {
+  return {.pass_rows = pass_rows(rows.n_rows, packed_bytes(rows, 1) + answer_bytes),
+          .answer_bytes = answer_bytes};
 }
 
 /// Calls `work(leg)` for each pass over the batch.
@@ -147,7 +153,7 @@ Status Model::run(Context& context, const cordwood_rows& rows, const plan::Targe
   const Result<Desk*> desk = context.desk(device_);
   if (!desk) return desk.status();
   const Judged judged{.target = target, .nothing = binning_.has_value()};
-  const Shares shares{.pass_rows = pass_rows(rows.n_rows), .answer_bytes = row_bytes};
+  const Shares shares = shares_of(rows, row_bytes);
   return for_legs(**desk, rows, judged, shares, [&](const Leg& leg) -> Status {
     CORDWOOD_RETURN_IF_FAILED(answer(target, leg.pass, leg.there));
     const Delivery answers{.there = leg.there,
@@ -167,8 +173,7 @@ Status Model::run_there(Context& context, const cordwood_rows& rows, const plan:
   CORDWOOD_RETURN_IF_FAILED(check_place(out, device_, "answer"));
   const Result<Desk*> desk = context.desk(device_);
   if (!desk) return desk.status();
-  CORDWOOD_RETURN_IF_FAILED((*desk)->line.reserve(kLine));
-  const uint64_t most = pass_rows(rows.n_rows);
+  const uint64_t most = pass_rows(rows.n_rows, 0);
   DeviceBuffer work;  // in the stream's order: other calls may use other streams
   CORDWOOD_RETURN_IF_FAILED(work.reserve(kLine + work_bytes(most), stream));
   const uint64_t row_bytes = target_info(target).row_bytes();
@@ -210,7 +215,7 @@ Status Model::run_stage(Context& context, const cordwood_rows& rows, uint64_t st
   if (!desk) return desk.status();
   const bool same = target.value == sums.value;
   const Judged judged{.target = {sums.value, stage != 0}, .nothing = binning_.has_value()};
-  const Shares shares{.pass_rows = pass_rows(rows.n_rows), .answer_bytes = sum_bytes + row_bytes};
+  const Shares shares = shares_of(rows, sum_bytes + row_bytes);
   return for_legs(**desk, rows, judged, shares, [&](const Leg& leg) -> Status {
     const uint64_t n_rows = leg.pass.rows.n_rows;
     const Delivery summed{.there = leg.there,
@@ -253,7 +258,7 @@ Status Model::bin(Context& context, const cordwood_rows& rows, void* out,
   const Result<Desk*> desk = context.desk(device_);
   if (!desk) return desk.status();
   const Judged last{.target = {0, true}};
-  Shares shares{.pass_rows = pass_rows(rows.n_rows), .answer_bytes = n_columns * bin_bytes};
+  Shares shares = shares_of(rows, n_columns * bin_bytes);
   // Bins of 16 bits are turned, which is quick in cache: where a slot holds all columns of a pass.
   if (bin_bytes != 1) shares.pass_rows = std::min(shares.pass_rows, slot_rows(shares.answer_bytes));
   return for_legs(**desk, rows, last, shares, [&](const Leg& leg) -> Status {

@@ -13,7 +13,7 @@ namespace {
 #ifndef CORDWOOD_CUDA_PASS_BYTES
 #define CORDWOOD_CUDA_PASS_BYTES (uint64_t{512} << 20)
 #endif
-/// What the leaves and bins of a pass may take. Tests build with less, so that batches have several.
+/// What a pass may take of the device: its leaves and bins, and rows and answers of the host. Tests build with less, so that batches have several.
 constexpr uint64_t kPassBytes = CORDWOOD_CUDA_PASS_BYTES;
 
 template <class T>
@@ -46,9 +46,9 @@ uint64_t Model::work_bytes(uint64_t n_rows) const noexcept {
   return bytes;
 }
 
-uint64_t Model::pass_rows(uint64_t n_rows) const noexcept {
+uint64_t Model::pass_rows(uint64_t n_rows, uint64_t row_bytes) const noexcept {
   uint64_t rows = std::max<uint64_t>(n_rows, 1);
-  while (rows > kTileRows && work_bytes(rows) > kPassBytes) {
+  while (rows > kTileRows && work_bytes(rows) + rows * row_bytes > kPassBytes) {
     rows = (rows / 2 + kTileRows - 1) / kTileRows * kTileRows;
   }
   return rows;

@@ -17,6 +17,7 @@
 #include "cuda_runtime_api.h"
 #include "device_limits.h"
 #include "late_copies.h"
+#include "pools.h"
 #include "state.h"
 #include "streams.h"
 
@@ -36,6 +37,8 @@ struct Allocation {
   // The accessible part of the mapping; null for registered memory, which has no guards.
   unsigned char* open;
   std::size_t open_bytes;
+  // Where it goes back to, or null.
+  cudaMemPool_t pool;
 };
 
 using Allocations = std::map<std::uintptr_t, Allocation>;
@@ -63,14 +66,19 @@ void set_access(const Allocation& allocation, bool allowed) {
   mprotect(allocation.open, allocation.open_bytes, allowed ? PROT_READ | PROT_WRITE : PROT_NONE);
 }
 
-cudaError_t allocate(void** pointer, std::size_t bytes, cudaMemoryType type) {
+cudaError_t allocate(void** pointer, std::size_t bytes, cudaMemoryType type,
+                     cudaMemPool_t pool = nullptr) {
   if (pointer == nullptr) return cudaErrorInvalidValue;
   *pointer = nullptr;
   if (bytes == 0) return cudaSuccess;
   const bool on_device = type == cudaMemoryTypeDevice;
   const std::size_t limit = on_device ? device_memory_bytes() : SIZE_MAX / 2;
-  const std::size_t used = on_device ? device_bytes : 0;
-  if (bytes > limit || used > limit - bytes) return cudaErrorMemoryAllocation;
+  const std::size_t reused = pool == nullptr ? 0 : take_from(pool, bytes);
+  const std::size_t used = on_device ? device_bytes + kept_bytes() : 0;
+  if (bytes > limit || used > limit - bytes) {
+    if (pool != nullptr) give_back_to(pool, reused);
+    return cudaErrorMemoryAllocation;
+  }
 
   const std::size_t open_bytes = rounded_up(bytes, kPage);
   void* mapped = mmap(nullptr, open_bytes + 2 * kPage, PROT_NONE,
@@ -86,7 +94,7 @@ cudaError_t allocate(void** pointer, std::size_t bytes, cudaMemoryType type) {
   poison(start, bytes);
   poison(start + bytes, rounded_up(bytes, kAlignment) - bytes);
   const Allocation& made =
-      allocations[number(start)] = {type, device_of_thread(), bytes, open, open_bytes};
+      allocations[number(start)] = {type, device_of_thread(), bytes, open, open_bytes, pool};
   if (on_device) {
     device_bytes += bytes;
     set_access(made, false);
@@ -135,6 +143,7 @@ cudaError_t release(void* pointer, cudaMemoryType type, bool registered) {
   const std::string damaged = copied ? "a copy of this memory is under way" : damage(*found);
   unmap(found->second);
   if (type == cudaMemoryTypeDevice) device_bytes -= found->second.bytes;
+  if (found->second.pool != nullptr) give_back_to(found->second.pool, found->second.bytes);
   allocations.erase(found);
   if (damaged.empty()) return cudaSuccess;
   set_sticky(cudaErrorIllegalAddress, "found by freeing: " + damaged);
@@ -246,9 +255,11 @@ cudaError_t cudaMalloc(void** pointer, std::size_t bytes) {
   return device_call(__func__, [&] { return allocate(pointer, bytes, cudaMemoryTypeDevice); });
 }
 
-cudaError_t cudaMallocAsync(void** pointer, std::size_t bytes, cudaStream_t stream) {
+cudaError_t cudaMallocFromPoolAsync(void** pointer, std::size_t bytes, cudaMemPool_t pool,
+                                    cudaStream_t stream) {
   return device_call(__func__, [&] {
-    return is_stream(stream) ? allocate(pointer, bytes, cudaMemoryTypeDevice)
+    if (!is_pool_here(pool)) return cudaErrorInvalidValue;
+    return is_stream(stream) ? allocate(pointer, bytes, cudaMemoryTypeDevice, pool)
                              : cudaErrorInvalidResourceHandle;
   });
 }
@@ -284,7 +295,8 @@ cudaError_t cudaHostRegister(void* pointer, std::size_t bytes, unsigned int) {
   return device_call(__func__, [&] {
     if (pointer == nullptr || bytes == 0) return cudaErrorInvalidValue;
     if (holding(pointer) != allocations.end()) return cudaErrorHostMemoryAlreadyRegistered;
-    allocations[number(pointer)] = {cudaMemoryTypeHost, device_of_thread(), bytes, nullptr, 0};
+    allocations[number(pointer)] = {
+        cudaMemoryTypeHost, device_of_thread(), bytes, nullptr, 0, nullptr};
     return cudaSuccess;
   });
 }

@@ -59,7 +59,6 @@ constexpr Attribute kAttributes[] = {
     {cudaDevAttrMaxSharedMemoryPerBlockOptin, kSharedOptinBytes},
     {cudaDevAttrMaxBlocksPerMultiprocessor, kMultiprocessorBlocks},
     {cudaDevAttrReservedSharedMemoryPerBlock, kReservedSharedBytes},
-    {cudaDevAttrMemoryPoolsSupported, 1},
     {cudaDevAttrClusterLaunch, 0},
 };
 
@@ -110,6 +109,10 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
   return device_call([&] {
     if (value == nullptr) return cudaErrorInvalidValue;
     if (!is_device(device)) return cudaErrorInvalidDevice;
+    if (attribute == cudaDevAttrMemoryPoolsSupported) {
+      *value = has_pools() ? 1 : 0;
+      return cudaSuccess;
+    }
     for (const Attribute& known : kAttributes) {
       if (known.attribute == attribute) {
         *value = known.value;
@@ -152,7 +155,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
     all.sharedMemPerBlockOptin = kSharedOptinBytes;
     all.maxBlocksPerMultiProcessor = kMultiprocessorBlocks;
     all.reservedSharedMemPerBlock = kReservedSharedBytes;
-    all.memoryPoolsSupported = 1;
+    all.memoryPoolsSupported = has_pools() ? 1 : 0;
     *properties = all;
     return cudaSuccess;
   });

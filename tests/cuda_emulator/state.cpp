@@ -48,6 +48,10 @@ long driver_version() {
   return whole_setting("CORDWOOD_EMULATED_DRIVER", CUDART_VERSION);
 }
 
+bool has_pools() {
+  return whole_setting("CORDWOOD_EMULATED_POOLS", 1) != 0;
+}
+
 std::size_t device_memory_bytes() {
   return static_cast<std::size_t>(whole_setting("CORDWOOD_EMULATED_MEMORY", 4L << 30));
 }

@@ -17,6 +17,7 @@ std::recursive_mutex& device_lock();
 long device_count();
 long driver_version();
 std::size_t device_memory_bytes();
+bool has_pools();
 double launch_seconds();
 
 // Whether cudaEventSynchronize is to wait for nothing, as if it had been forgotten.
