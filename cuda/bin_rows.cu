@@ -1,9 +1,14 @@
-// A warp bins one column of 128 rows at a time: its lanes read neighbouring rows, whose values of other
-// columns the block's other warps read from the same cache lines, and write whole sectors of bins.
+// A block bins 128 rows. Rows whose values lie side by side are read as they lie, a lane a column, and turned
+// in shared memory; where columns lie side by side a lane reads a row. Then a warp bins one column at a
+// time, and writes whole sectors of bins. Of few rows a warp bins several columns at once.
 // Cost: depth loads from the first cache level a value; the search has no branch.
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
 #include <type_traits>
 
 #include "cuda/bin_rows.hpp"
+#include "cuda/block_memory.cuh"
 #include "cuda/launch.hpp"
 #include "cuda/row_values.cuh"
 #include "format/operators.h"
@@ -23,8 +28,11 @@ namespace cordwood::cuda {
 namespace {
 
 constexpr uint32_t kThreads = 256;
+constexpr uint32_t kWarps = kThreads / kWarp;
 constexpr uint32_t kLaneRows = 4;
-constexpr uint32_t kTileRows = kWarp * kLaneRows;
+constexpr uint32_t kBlockRows = kWarp * kLaneRows;
+constexpr uint32_t kPanel = kWarp;            // columns that are turned at once
+constexpr uint32_t kPanelPitch = kPanel + 1;  // so that a column's rows lie in different banks
 constexpr uint16_t kMissing16 = 0xFFFF;
 
 template <class Float>
@@ -49,12 +57,17 @@ __device__ __forceinline__ Bin widened(const kernels::BinColumn& column, bool by
   return static_cast<Bin>(bin);
 }
 
-/// Calls `visit(row, column)` with the task's pairs of this thread.
+/// Calls `visit(row, column)` with the task's pairs of this thread. A warp has `side` rows of one column, or
+/// of several where there are no more rows than that.
 template <class Visit>
-__device__ __forceinline__ void for_each_bin(uint64_t n_rows, uint32_t n_columns, Visit&& visit) {
+__device__ __forceinline__ void for_each_bin(uint64_t n_rows, uint32_t n_columns, uint32_t side,
+                                             Visit&& visit) {
   const uint32_t lane = threadIdx.x % kWarp;
-  const uint64_t first = uint64_t{blockIdx.x} * kTileRows + lane;
-  for (uint32_t column = threadIdx.x / kWarp; column < n_columns; column += kThreads / kWarp) {
+  const uint32_t warp = blockIdx.y * kWarps + threadIdx.x / kWarp;
+  const uint32_t across = kWarp / side;
+  const uint64_t first = uint64_t{blockIdx.x} * kBlockRows + lane % side;
+  for (uint32_t column = warp * across + lane / side; column < n_columns;
+       column += gridDim.y * kWarps * across) {
 #pragma unroll 2
     for (uint32_t i = 0; i < kLaneRows; ++i) {
       const uint64_t row = first + i * kWarp;
@@ -66,18 +79,50 @@ __device__ __forceinline__ void for_each_bin(uint64_t n_rows, uint32_t n_columns
 template <class Float, class Bin>
 __global__ void __launch_bounds__(kThreads)
     bin_kernel(const DeviceRows rows, const plan::LoadRule rule, const BinTables tables, Bin* bins,
-               const uint64_t pitch) {
-  for_each_bin(rows.n_rows, tables.n_columns, [&](uint64_t row, uint32_t c) {
+               const uint64_t pitch, const uint32_t side) {
+  for_each_bin(rows.n_rows, tables.n_columns, side, [&](uint64_t row, uint32_t c) {
     const kernels::BinColumn& column = tables.columns[c];
     const uint32_t bin = bin_of(column, row_value<Float>(rows, rule, row, column.feature));
     bins[c * pitch + row] = widened<Bin>(column, tables.bytes, bin);
   });
 }
 
+/// The same for rows whose values lie side by side.
+template <class Float, class Bin>
+__global__ void __launch_bounds__(kThreads)
+    turn_kernel(const DeviceRows rows, const plan::LoadRule rule, const BinTables tables, Bin* bins,
+                const uint64_t pitch) {
+  auto* const panel = reinterpret_cast<Float*>(block_memory);  // [kBlockRows][kPanelPitch]
+  const uint32_t lane = threadIdx.x % kWarp;
+  const uint32_t warp = threadIdx.x / kWarp;
+  const uint64_t first = uint64_t{blockIdx.x} * kBlockRows;
+  const auto n_rows = static_cast<uint32_t>(min(uint64_t{kBlockRows}, rows.n_rows - first));
+  for (uint32_t from = blockIdx.y * kPanel; from < tables.n_columns; from += gridDim.y * kPanel) {
+    const uint32_t n_columns = min(kPanel, tables.n_columns - from);
+    if (lane < n_columns) {
+      const uint32_t feature = tables.columns[from + lane].feature;
+#pragma unroll 4
+      for (uint32_t row = warp; row < n_rows; row += kWarps) {
+        panel[row * kPanelPitch + lane] = row_value<Float>(rows, rule, first + row, feature);
+      }
+    }
+    __syncthreads();
+    for (uint32_t c = warp; c < n_columns; c += kWarps) {
+      const kernels::BinColumn& column = tables.columns[from + c];
+      Bin* const to = bins + (from + c) * pitch + first;
+#pragma unroll 2
+      for (uint32_t row = lane; row < n_rows; row += kWarp) {
+        to[row] = widened<Bin>(column, tables.bytes, bin_of(column, panel[row * kPanelPitch + c]));
+      }
+    }
+    __syncthreads();
+  }
+}
+
 template <class Bin>
 __global__ void __launch_bounds__(kThreads)
     copy_kernel(const DeviceRows rows, const BinTables tables, Bin* bins, const uint64_t pitch) {
-  for_each_bin(rows.n_rows, tables.n_columns, [&](uint64_t row, uint32_t c) {
+  for_each_bin(rows.n_rows, tables.n_columns, kWarp, [&](uint64_t row, uint32_t c) {
     const char* at = static_cast<const char*>(rows.data) +
                      static_cast<int64_t>(row) * rows.row_stride +
                      static_cast<int64_t>(c) * rows.column_stride;
@@ -90,12 +135,9 @@ __global__ void __launch_bounds__(kThreads)
 
 template <class Float>
 __global__ void __launch_bounds__(kThreads)
-    judge_kernel(const DeviceRows rows, const plan::LoadRule rule, unsigned long long* first) {
-  const uint64_t values = rows.n_rows * rows.n_features;
-  const uint64_t step = uint64_t{gridDim.x} * kThreads;
-  for (uint64_t i = uint64_t{blockIdx.x} * kThreads + threadIdx.x; i < values; i += step) {
-    const uint64_t row = i / rows.n_features;
-    const auto feature = static_cast<uint32_t>(i % rows.n_features);
+    judge_kernel(const DeviceRows rows, const plan::LoadRule rule, const bool turned,
+                 unsigned long long* first) {
+  const auto judge = [&](uint64_t row, uint32_t feature) {
     const Float value = row_value<Float>(rows, rule, row, feature);
     const bool missing = value != value;
     const bool infinite = !missing && (value - value) != 0;
@@ -103,25 +145,63 @@ __global__ void __launch_bounds__(kThreads)
       atomicMin(first, static_cast<unsigned long long>(row << 32 | uint64_t{feature} << 1 |
                                                        (infinite ? 1u : 0u)));
     }
+  };
+  const uint32_t lane = threadIdx.x % kWarp;
+  const uint64_t warp = uint64_t{blockIdx.x} * kWarps + threadIdx.x / kWarp;
+  const uint64_t n_warps = uint64_t{gridDim.x} * kWarps;
+  if (turned) {
+    for (uint64_t row = warp; row < rows.n_rows; row += n_warps) {
+      for (uint32_t feature = lane; feature < rows.n_features; feature += kWarp)
+        judge(row, feature);
+    }
+    return;
+  }
+  for (uint64_t row = warp * kWarp + lane; row < rows.n_rows; row += n_warps * kWarp) {
+    for (uint32_t feature = 0; feature < rows.n_features; ++feature) judge(row, feature);
   }
 }
 
-Launch tiles(uint64_t n_rows, cudaStream_t stream) {
-  return {.grid = dim3(blocks_for(n_rows, kTileRows)),
+/// Whether the values of a row lie side by side, rather than those of a column.
+bool is_turned(const DeviceRows& rows) noexcept {
+  return std::abs(rows.column_stride) < std::abs(rows.row_stride);
+}
+
+/// Rows of a warp where there are so many: a power of two.
+uint32_t side_of(uint64_t n_rows) noexcept {
+  return static_cast<uint32_t>(std::bit_ceil(std::min<uint64_t>(n_rows, kWarp)));
+}
+
+Launch tiles(uint64_t n_rows, uint32_t parts, cudaStream_t stream) {
+  return {.grid = dim3(blocks_for(n_rows, kBlockRows), parts),
           .threads = kThreads,
           .shared_bytes = 0,
           .stream = stream,
           .place = "binning of rows"};
 }
 
+template <class Float, class Bin>
+Status start_bins(const DeviceRows& rows, const plan::LoadRule& rule, const BinTables& tables,
+                  Bin* bins, uint64_t pitch, Launch how) noexcept {
+  const uint32_t side = side_of(rows.n_rows);
+  if (side < kWarp || !is_turned(rows)) {
+    return launch(bin_kernel<Float, Bin>, how, rows, rule, tables, bins, pitch, side);
+  }
+  how.shared_bytes = kBlockRows * kPanelPitch * sizeof(Float);
+  return launch(turn_kernel<Float, Bin>, how, rows, rule, tables, bins, pitch);
+}
+
 }  // namespace
 
+uint32_t bin_blocks(uint64_t n_rows) noexcept {
+  return blocks_for(n_rows, kBlockRows);
+}
+
 Status bin_rows(const DeviceRows& rows, const plan::LoadRule& rule, const BinTables& tables,
-                const BinGrid& out, cudaStream_t stream) noexcept {
-  const Launch how = tiles(rows.n_rows, stream);
+                const BinGrid& out, uint32_t parts, cudaStream_t stream) noexcept {
+  const Launch how = tiles(rows.n_rows, parts, stream);
   const auto start = [&]<class Bin>(Bin* bins) {
-    const auto kernel = tables.wide ? bin_kernel<double, Bin> : bin_kernel<float, Bin>;
-    return launch(kernel, how, rows, rule, tables, bins, out.pitch);
+    return tables.wide ? start_bins<double>(rows, rule, tables, bins, out.pitch, how)
+                       : start_bins<float>(rows, rule, tables, bins, out.pitch, how);
   };
   return out.bin_bytes == 1 ? start(static_cast<uint8_t*>(out.bins))
                             : start(static_cast<uint16_t*>(out.bins));
@@ -129,7 +209,7 @@ Status bin_rows(const DeviceRows& rows, const plan::LoadRule& rule, const BinTab
 
 Status copy_bins(const DeviceRows& rows, const BinTables& tables, const BinGrid& out,
                  cudaStream_t stream) noexcept {
-  const Launch how = tiles(rows.n_rows, stream);
+  const Launch how = tiles(rows.n_rows, 1, stream);
   return out.bin_bytes == 1 ? launch(copy_kernel<uint8_t>, how, rows, tables,
                                      static_cast<uint8_t*>(out.bins), out.pitch)
                             : launch(copy_kernel<uint16_t>, how, rows, tables,
@@ -139,14 +219,15 @@ Status copy_bins(const DeviceRows& rows, const BinTables& tables, const BinGrid&
 Status judge_rows(const DeviceRows& rows, const plan::LoadRule& rule, bool wide, uint64_t* first,
                   cudaStream_t stream) noexcept {
   constexpr uint32_t kMostBlocks = 4096;
-  const uint32_t blocks = blocks_for(rows.n_rows * rows.n_features, kThreads);
-  const Launch how{.grid = dim3(blocks < kMostBlocks ? blocks : kMostBlocks),
+  const bool turned = is_turned(rows);
+  const uint32_t blocks = blocks_for(rows.n_rows, turned ? kWarps : kThreads);
+  const Launch how{.grid = dim3(std::min(blocks, kMostBlocks)),
                    .threads = kThreads,
                    .shared_bytes = 0,
                    .stream = stream,
                    .place = "judging of rows"};
   const auto kernel = wide ? judge_kernel<double> : judge_kernel<float>;
-  return launch(kernel, how, rows, rule, reinterpret_cast<unsigned long long*>(first));
+  return launch(kernel, how, rows, rule, turned, reinterpret_cast<unsigned long long*>(first));
 }
 
 }  // namespace cordwood::cuda

@@ -27,9 +27,15 @@ struct BinTables {
   bool bytes;  ///< a byte is enough for each column's bins
 };
 
-/// Bins rows of values.
+/// Blocks that bin all columns of so many rows.
+[[nodiscard]] uint32_t bin_blocks(uint64_t n_rows) noexcept;
+
+/// Columns of a part that is worth blocks of its own.
+inline constexpr uint32_t kBinPart = 32;
+
+/// Bins rows of values. Columns are split over `parts`.
 Status bin_rows(const DeviceRows& rows, const plan::LoadRule& rule, const BinTables& tables,
-                const BinGrid& out, cudaStream_t stream) noexcept;
+                const BinGrid& out, uint32_t parts, cudaStream_t stream) noexcept;
 
 /// Takes over rows of bins, uint8_t or uint16_t.
 Status copy_bins(const DeviceRows& rows, const BinTables& tables, const BinGrid& out,

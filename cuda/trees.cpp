@@ -117,7 +117,7 @@ class TreesOf final : public DeviceTrees {
 
   Status bin(const DeviceRows& rows, void* out, uint64_t pitch,
              cudaStream_t stream) const noexcept override {
-    return bin_rows(rows, rule_, bins_, {out, pitch, bytes_ ? 1u : 2u}, stream);
+    return bin_to(rows, {out, pitch, bytes_ ? 1u : 2u}, stream);
   }
 
   [[nodiscard]] uint64_t scratch_bytes(uint64_t n_rows) const noexcept override {
@@ -139,7 +139,7 @@ class TreesOf final : public DeviceTrees {
     const bool whole = slice_.nodes != nullptr && rows.n_rows > kFewRows;
     const BinGrid grid{bins, pitch, whole ? 1u : 2u};
     CORDWOOD_RETURN_IF_FAILED(binned_ ? copy_bins(rows, bins_, grid, stream)
-                                      : bin_rows(rows, rule_, bins_, grid, stream));
+                                      : bin_to(rows, grid, stream));
     if constexpr (sizeof(Leaf) == 1) {
       if (whole) {
         const uint32_t tiles = blocks_for(rows.n_rows, shape_.rows());
@@ -151,6 +151,11 @@ class TreesOf final : public DeviceTrees {
     }
     CORDWOOD_RETURN_IF_FAILED(walk(static_cast<uint16_t*>(bins), rows.n_rows, found, stream));
     return found;
+  }
+
+  Status bin_to(const DeviceRows& rows, const BinGrid& grid, cudaStream_t stream) const noexcept {
+    const uint32_t parts = parts_of(bin_blocks(rows.n_rows), bins_.n_columns, kBinPart);
+    return bin_rows(rows, rule_, bins_, grid, parts, stream);
   }
 
   Status walk(const uint16_t* bins, uint64_t n_rows, const LeafGrid<Leaf>& found,
@@ -169,10 +174,10 @@ class TreesOf final : public DeviceTrees {
     return with(walk_trees<Leaf>, walk_, 64);
   }
 
-  /// Blocks that share a tile's trees: enough to keep every processor busy, none with too few trees.
-  [[nodiscard]] uint32_t parts_of(uint32_t tiles, uint32_t trees, uint32_t fewest) const noexcept {
-    const uint32_t wanted = (2 * limits_.processors + tiles - 1) / tiles;
-    return std::max(1u, std::min(wanted, trees / fewest));
+  /// Blocks that share a tile's trees, or columns: enough to keep every processor busy, none with too few.
+  [[nodiscard]] uint32_t parts_of(uint32_t tiles, uint32_t things, uint32_t fewest) const noexcept {
+    const uint32_t wanted = (2 * limits_.processors + tiles - 1) / std::max(tiles, 1u);
+    return std::max(1u, std::min(wanted, things / fewest));
   }
 
   /// `settle` runs once the tables have their addresses. May throw std::bad_alloc.
