@@ -4,8 +4,8 @@
         [--rows 1000000] [--seconds 2] [--save]
 
 Nothing trains: `gpu_models.py` made the models before. Each model answers first with the CPU's
-bits; then all who take it are timed in turns by the device's events, on rows that no cache holds
-and no two of which are alike. Kernels apart come last, when all else is timed. The run is stored
+bits; then all who take it are timed in turns by the device's events, on distinct rows that no cache
+holds. Kernels apart come last, when all else is timed. The run is stored
 after each model, so that whoever stops it loses nothing. ``--device cpu`` rehearses everything but
 the device. ``--save`` writes ``benchmarks/results/gpu-<device>.json``.
 """

@@ -43,7 +43,7 @@ def shape_lines(name: str, result: Mapping[str, Any]) -> list[str]:
     found = [
         f"{name}: {shape['trees']} trees, {shape['features']} features, {shape['buffers']} buffers "
         f"in turn of {shape['rows']:,} rows each",
-        f"{name:<6} no two rows alike: of {shape['sampled']:,} that travelled, each with a quarter "
+        f"{name:<6} distinct rows: of {shape['sampled']:,} that travelled, each with a quarter "
         f"of another's values; {shape['checked']:,} of a buffer compared: the CPU's bits",
         f"{name:<6} {_engine(shape['runs'])}",
         HEAD,
