@@ -71,6 +71,20 @@ class Finding {
           "device=\"cpu\"",
           major_part, minor_part, kOldestMajor);
     } else {
+      judge_pools();
+    }
+  }
+
+  /// Scratch comes in the order of a stream, which takes pools; some virtual devices have none.
+  void judge_pools() noexcept {
+    int pools = 0;
+    const cudaError_t error =
+        cudaDeviceGetAttribute(&pools, cudaDevAttrMemoryPoolsSupported, kDevice);
+    if (error != cudaSuccess) {
+      say("%s", render(status_of(error, kPlace)).c_str());
+    } else if (pools == 0) {
+      say("the CUDA device has no memory pools, as some virtual ones; use device=\"cpu\"");
+    } else {
       found_ = true;
     }
   }

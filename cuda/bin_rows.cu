@@ -138,8 +138,6 @@ Status copy_bins(const DeviceRows& rows, const BinTables& tables, const BinGrid&
 
 Status judge_rows(const DeviceRows& rows, const plan::LoadRule& rule, bool wide, uint64_t* first,
                   cudaStream_t stream) noexcept {
-  CORDWOOD_RETURN_IF_CUDA_FAILED(cudaMemsetAsync(first, 0xFF, sizeof *first, stream),
-                                 "judging of rows");
   constexpr uint32_t kMostBlocks = 4096;
   const uint32_t blocks = blocks_for(rows.n_rows * rows.n_features, kThreads);
   const Launch how{.grid = dim3(blocks < kMostBlocks ? blocks : kMostBlocks),

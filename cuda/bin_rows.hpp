@@ -39,7 +39,8 @@ Status copy_bins(const DeviceRows& rows, const BinTables& tables, const BinGrid&
 /// where there is none.
 inline constexpr uint64_t kNothingRefused = ~uint64_t{0};
 
-/// Writes the first value, by row and then by feature, that the rule refuses to `*first`.
+/// Lowers `*first`, at first kNothingRefused, to the first value that the rule refuses, by row and then by
+/// feature.
 Status judge_rows(const DeviceRows& rows, const plan::LoadRule& rule, bool wide, uint64_t* first,
                   cudaStream_t stream) noexcept;
 

@@ -13,10 +13,11 @@ Desk::~Desk() {
 }
 
 Status Desk::open() noexcept {
-  if (stream_ != nullptr) return {};
-  CORDWOOD_RETURN_IF_CUDA_FAILED(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking),
-                                 "stream of a caller");
-  return {};
+  if (stream_ == nullptr) {
+    CORDWOOD_RETURN_IF_CUDA_FAILED(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking),
+                                   "stream of a caller");
+  }
+  return pipe.open(stream_);
 }
 
 Result<Desk*> Context::desk(int device) noexcept {

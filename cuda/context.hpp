@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "cuda/host_pipe.hpp"
 #include "cuda/memory.hpp"
 
 namespace cordwood::cuda {
@@ -19,14 +20,15 @@ class Desk {
   Desk& operator=(const Desk&) = delete;
   ~Desk();
 
-  /// Makes the stream where there is none yet; the device must be the current one.
+  /// Begins a call: makes what there is not yet; the device must be the current one.
   Status open() noexcept;
 
   [[nodiscard]] cudaStream_t stream() const noexcept { return stream_; }
 
-  DeviceBuffer rows;    ///< and answers
-  DeviceBuffer work;    ///< what steps pass on
-  PinnedBuffer packed;  ///< rows on the way to the device, and answers on the way back
+  DeviceBuffer rows;  ///< and answers
+  DeviceBuffer work;  ///< what steps pass on
+  HostPipe pipe;      ///< the way of both
+  PinnedBuffer line;  ///< what was refused of rows that lie on the device
 
  private:
   cudaStream_t stream_ = nullptr;

@@ -24,15 +24,25 @@ struct Launch {
   const char* place;  ///< for messages
 };
 
+/// Lets a kernel have as much shared memory as the current device gives a block: always the same, because
+/// other threads may start it between this and a launch.
+inline Status allow_shared(const void* kernel, const char* place) noexcept {
+  int device = 0;
+  int most = 0;
+  CORDWOOD_RETURN_IF_CUDA_FAILED(cudaGetDevice(&device), place);
+  CORDWOOD_RETURN_IF_CUDA_FAILED(
+      cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), place);
+  CORDWOOD_RETURN_IF_CUDA_FAILED(
+      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most), place);
+  return {};
+}
+
 /// Starts a kernel; it may still run when this returns. An empty grid starts nothing.
 template <class... Parameters, class... Arguments>
 Status launch(void (*kernel)(Parameters...), const Launch& how, Arguments&&... arguments) noexcept {
   if (how.grid.x == 0 || how.grid.y == 0) return {};
   if (how.shared_bytes > kPlainSharedBytes) {
-    CORDWOOD_RETURN_IF_CUDA_FAILED(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                                                        cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                        static_cast<int>(how.shared_bytes)),
-                                   how.place);
+    CORDWOOD_RETURN_IF_FAILED(allow_shared(reinterpret_cast<const void*>(kernel), how.place));
   }
   cudaLaunchConfig_t config{};
   config.gridDim = how.grid;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "cuda/memory_pool.hpp"
 #include "cuda/status.hpp"
 
 namespace cordwood::cuda {
@@ -10,10 +11,9 @@ namespace {
 constexpr const char* kDevicePlace = "memory of the device";
 constexpr const char* kPinnedPlace = "pinned memory of the host";
 
-/// Bytes rounded up to the granule that the runtime aligns blocks to; 0 where there are too many.
-constexpr std::size_t whole_granules(std::size_t bytes) noexcept {
-  constexpr std::size_t granule = 256;
-  return bytes > SIZE_MAX - granule ? 0 : (bytes + granule - 1) / granule * granule;
+/// Whole lines, as the runtime aligns blocks; 0 where there are too many.
+constexpr std::size_t block_bytes(std::size_t bytes) noexcept {
+  return bytes > SIZE_MAX - kLine ? 0 : whole_lines(bytes);
 }
 
 /// The Status of an allocation: where memory has run out it says how much was asked for.
@@ -22,6 +22,18 @@ Status of_allocation(cudaError_t error, std::size_t bytes, const char* place) no
   note(error);
   return fail(CORDWOOD_STATUS_device_out_of_memory, place,
               "{} bytes could not be had; give fewer rows at a time, or a smaller model", bytes);
+}
+
+/// Allocates memory of the device; where there is none, once more without what the pool of scratch keeps.
+template <class Call>
+Status allocate(Call&& call, std::size_t bytes) noexcept {
+  cudaError_t error = call();
+  if (error == cudaErrorMemoryAllocation) {
+    note(error);
+    trim_scratch_pool();
+    error = call();
+  }
+  return of_allocation(error, bytes, kDevicePlace);
 }
 
 Status too_many(std::size_t bytes, const char* place) noexcept {
@@ -33,11 +45,11 @@ Status too_many(std::size_t bytes, const char* place) noexcept {
 
 Status DeviceBuffer::reserve(std::size_t bytes) noexcept {
   if (bytes <= size_) return {};
-  const std::size_t wanted = whole_granules(bytes);
+  const std::size_t wanted = block_bytes(bytes);
   if (wanted == 0) return too_many(bytes, kDevicePlace);
   free();  // the old block goes first: both together are never needed
   void* block = nullptr;
-  const Status status = of_allocation(cudaMalloc(&block, wanted), wanted, kDevicePlace);
+  const Status status = allocate([&] { return cudaMalloc(&block, wanted); }, wanted);
   if (!status.ok()) return status;
   block_ = static_cast<std::byte*>(block);
   size_ = wanted;
@@ -47,12 +59,14 @@ Status DeviceBuffer::reserve(std::size_t bytes) noexcept {
 
 Status DeviceBuffer::reserve(std::size_t bytes, cudaStream_t stream) noexcept {
   if (bytes <= size_) return {};
-  const std::size_t wanted = whole_granules(bytes);
+  const std::size_t wanted = block_bytes(bytes);
   if (wanted == 0) return too_many(bytes, kDevicePlace);
   free();
+  const Result<cudaMemPool_t> pool = scratch_pool();
+  if (!pool) return pool.status();
   void* block = nullptr;
   const Status status =
-      of_allocation(cudaMallocAsync(&block, wanted, stream), wanted, kDevicePlace);
+      allocate([&] { return cudaMallocFromPoolAsync(&block, wanted, *pool, stream); }, wanted);
   if (!status.ok()) return status;
   block_ = static_cast<std::byte*>(block);
   size_ = wanted;
@@ -69,7 +83,7 @@ void DeviceBuffer::free() noexcept {
 
 Status PinnedBuffer::reserve(std::size_t bytes) noexcept {
   if (bytes <= size_) return {};
-  const std::size_t wanted = whole_granules(bytes);
+  const std::size_t wanted = block_bytes(bytes);
   if (wanted == 0) return too_many(bytes, kPinnedPlace);
   free();
   void* block = nullptr;

@@ -4,11 +4,19 @@
 #include <cuda_runtime.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "base/result.hpp"
 
 namespace cordwood::cuda {
+
+/// What arrays of one block start at multiples of, in bytes: so blocks themselves are aligned.
+inline constexpr uint64_t kLine = 256;
+
+constexpr uint64_t whole_lines(uint64_t bytes) noexcept {
+  return (bytes + kLine - 1) / kLine * kLine;
+}
 
 /// A growing block of the device that was current at its first reserve(). What it held is lost when
 /// it grows. Each buffer keeps to one of the two ways to reserve.

@@ -64,9 +64,10 @@ class Model {
   struct Pass {
     DeviceRows rows{};
     const void* given = nullptr;  ///< sums of trees before, where a route starts from those
-    std::byte* work = nullptr;    ///< first what was refused, then scratch
+    uint64_t* refused = nullptr;  ///< the first value that a source refuses
+    std::byte* work = nullptr;    ///< scratch
     cudaStream_t stream = nullptr;
-    bool judged = false;  ///< whether values are looked for that a source refuses
+    bool judged = false;  ///< whether such a value is looked for
   };
 
   /// What a call reads of its rows: those trees judge them. Leaves stand for all of the last ensemble.
@@ -75,12 +76,17 @@ class Model {
     bool nothing = false;  ///< bins were judged when they were made
   };
 
+  /// How a batch of the host is parted.
+  struct Shares {
+    uint64_t pass_rows;     ///< at most
+    uint64_t answer_bytes;  ///< of a row
+  };
+
   /// One part of the host's batch.
   struct Leg {
     Pass pass{};
-    uint64_t first = 0;         ///< row of the batch
-    std::byte* here = nullptr;  ///< pinned room besides the rows, and its like on the device
-    std::byte* there = nullptr;
+    uint64_t first = 0;          ///< row of the batch
+    std::byte* there = nullptr;  ///< room for answers on the device, a line after `pass.refused`
   };
 
   Model(plan::RowProgram&& steps, int device) : steps_(std::move(steps)), device_(device) {}
@@ -95,9 +101,11 @@ class Model {
   }
   Status check(const cordwood_rows& rows, plan::RowForm form) const noexcept;
   template <class Work>
-  Status for_legs(Desk& desk, const cordwood_rows& rows, const Judged& judged, uint64_t more,
+  Status for_legs(Desk& desk, const cordwood_rows& rows, const Judged& judged, const Shares& shares,
                   Work&& work) const noexcept;
-  Status finish(Desk& desk, const Leg& leg, uint64_t bytes, uint64_t first_row) const noexcept;
+  /// Brings the answers of a leg to the host, unless a value was refused. They lie one after another.
+  static Status finish(Desk& desk, const Leg& leg, std::span<const Delivery> answers,
+                       uint64_t first_row) noexcept;
 
   /// Starts the search for values that a source refuses.
   Status judge(const Judged& judged, Pass& pass) const noexcept;
@@ -106,12 +114,13 @@ class Model {
   Status answer(const plan::Target& target, const Pass& pass, void* out) const noexcept;
   Status run_route(const plan::Route& route, const Pass& pass, void* out) const noexcept;
   Status run_step(uint32_t number, const Pass& pass, const void* input, const void* start,
-                  void* out, std::byte* scratch) const noexcept;
+                  void* out) const noexcept;
 
   [[nodiscard]] uint64_t tree_scratch_bytes(uint64_t n_rows) const noexcept;
   [[nodiscard]] uint64_t work_bytes(uint64_t n_rows) const noexcept;
-  /// Rows of a pass over a batch of so many.
-  [[nodiscard]] uint64_t pass_rows(uint64_t n_rows) const noexcept;
+  /// Rows of a pass over a batch of so many; `row_bytes` of a row lie on the device besides scratch.
+  [[nodiscard]] uint64_t pass_rows(uint64_t n_rows, uint64_t row_bytes) const noexcept;
+  [[nodiscard]] Shares shares_of(const cordwood_rows& rows, uint64_t answer_bytes) const noexcept;
 
   plan::RowProgram steps_;
   int device_;

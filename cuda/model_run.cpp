@@ -1,11 +1,9 @@
-// How a model answers: rows go to the device in passes, and each step of the route to the target runs
-// there before the answer comes back.
+// How a model answers: rows go to the device in passes, and each answer comes back before the next pass.
 #include <algorithm>
-#include <cstring>
+#include <array>
 
 #include "cuda/bin_rows.hpp"
 #include "cuda/device_guard.hpp"
-#include "cuda/finish_rows.hpp"
 #include "cuda/leaf_grid.hpp"
 #include "cuda/model.hpp"
 #include "cuda/stage_rows.hpp"
@@ -14,29 +12,28 @@
 namespace cordwood::cuda {
 namespace {
 
-#ifndef CORDWOOD_CUDA_PASS_BYTES
-#define CORDWOOD_CUDA_PASS_BYTES (uint64_t{512} << 20)
-#endif
-/// What the leaves and bins of a pass may take. Tests build with less, so that batches have several.
-constexpr uint64_t kPassBytes = CORDWOOD_CUDA_PASS_BYTES;
-constexpr uint64_t kLine = 256;
-
-constexpr uint64_t whole_lines(uint64_t bytes) noexcept {
-  return (bytes + kLine - 1) / kLine * kLine;
+/// The Status of the first value that a source refuses, as judge_rows() writes it; `first_row` is the row
+/// of the caller's that the pass starts with.
+Status refusal(uint64_t found, uint64_t first_row) noexcept {
+  if (found == kNothingRefused) return {};
+  return plan::refused(first_row + (found >> 32), found >> 1 & 0x7FFFFFFFu, (found & 1u) != 0);
 }
 
-template <class T>
-Status link_as(const plan::Step& step, const plan::ValueInfo& source, const void* margin,
-               uint64_t n_rows, void* out, cudaStream_t stream) noexcept {
-  return link_rows<T>({.margin = static_cast<const T*>(margin),
-                       .out = static_cast<T*>(out),
-                       .n_rows = n_rows,
-                       .n_columns = source.columns,
-                       .scale = step.link.scale,
-                       .offset = step.link.offset,
-                       .kind = step.link.kind,
-                       .complement = step.link.complement},
-                      stream);
+/// Waits for a stream and the first value that was refused in its order.
+Status refusal_there(const uint64_t* there, PinnedBuffer& line, uint64_t first_row,
+                     cudaStream_t stream) noexcept {
+  constexpr const char* kPlace = "judging of rows";
+  CORDWOOD_RETURN_IF_FAILED(line.reserve(kLine));
+  CORDWOOD_RETURN_IF_CUDA_FAILED(
+      cudaMemcpyAsync(line.data(), there, sizeof *there, cudaMemcpyDeviceToHost, stream), kPlace);
+  CORDWOOD_RETURN_IF_CUDA_FAILED(cudaStreamSynchronize(stream), kPlace);
+  return refusal(*line.as<uint64_t>(), first_row);
+}
+
+/// Rows of a pass whose answers fit a slot of the pipe, behind what was refused; some in any case.
+uint64_t slot_rows(uint64_t row_bytes) noexcept {
+  const uint64_t tiles = (kSlotBytes - kLine) / std::max<uint64_t>(row_bytes, 1) / kTileRows;
+  return std::max<uint64_t>(tiles, 1) * kTileRows;
 }
 
 /// Refuses memory that is not the device's.
@@ -78,79 +75,51 @@ Status Model::check(const cordwood_rows& rows, plan::RowForm form) const noexcep
   return {};
 }
 
-uint64_t Model::tree_scratch_bytes(uint64_t n_rows) const noexcept {
-  uint64_t bytes = 0;
-  for (const auto& trees : trees_) bytes = std::max(bytes, trees->scratch_bytes(n_rows));
-  for (const auto& trees : later_) bytes = std::max(bytes, trees->scratch_bytes(n_rows));
-  return whole_lines(bytes);
+Model::Shares Model::shares_of(const cordwood_rows& rows, uint64_t answer_bytes) const noexcept {
+  return {.pass_rows = pass_rows(rows.n_rows, packed_bytes(rows, 1) + answer_bytes),
+          .answer_bytes = answer_bytes};
 }
 
-uint64_t Model::work_bytes(uint64_t n_rows) const noexcept {
-  uint64_t bytes = kLine + tree_scratch_bytes(n_rows);
-  for (const uint64_t row_bytes : steps_.buffer_row_bytes())
-    bytes += whole_lines(n_rows * row_bytes);
-  return bytes;
-}
-
-uint64_t Model::pass_rows(uint64_t n_rows) const noexcept {
-  uint64_t rows = std::max<uint64_t>(n_rows, 1);
-  while (rows > kTileRows && work_bytes(rows) > kPassBytes) {
-    rows = (rows / 2 + kTileRows - 1) / kTileRows * kTileRows;
-  }
-  return rows;
-}
-
-/// Calls `work(leg)` for each pass over the batch, with room for `more` bytes a row besides the rows.
+/// Calls `work(leg)` for each pass over the batch.
 template <class Work>
-Status Model::for_legs(Desk& desk, const cordwood_rows& rows, const Judged& judged, uint64_t more,
-                       Work&& work) const noexcept {
+Status Model::for_legs(Desk& desk, const cordwood_rows& rows, const Judged& judged,
+                       const Shares& shares, Work&& work) const noexcept {
   const DeviceGuard guard(device_);
   CORDWOOD_RETURN_IF_FAILED(guard.status());
   CORDWOOD_RETURN_IF_FAILED(desk.open());
-  const uint64_t most = pass_rows(rows.n_rows);
-  const uint64_t rows_end = kLine + whole_lines(packed_bytes(rows, most));
-  const uint64_t bytes = rows_end + most * more + kLine;
-  CORDWOOD_RETURN_IF_FAILED(desk.packed.reserve(bytes));
+  const uint64_t most = std::min(shares.pass_rows, rows.n_rows);
+  const uint64_t rows_end = whole_lines(packed_bytes(rows, most));
+  const uint64_t bytes = rows_end + kLine + most * shares.answer_bytes + kLine;
   CORDWOOD_RETURN_IF_FAILED(desk.rows.reserve(bytes, desk.stream()));
   CORDWOOD_RETURN_IF_FAILED(desk.work.reserve(work_bytes(most), desk.stream()));
-  std::byte* const here = desk.packed.data();
-  std::byte* const there = desk.rows.data();
   for (uint64_t first = 0; first < rows.n_rows; first += most) {
     const uint64_t count = std::min(most, rows.n_rows - first);
-    Leg leg{.pass = {.work = desk.work.data(), .stream = desk.stream()},
+    const StagedRows staged = stage_rows(rows, first, count, desk.rows.data());
+    Leg leg{.pass = {.rows = staged.there,
+                     .refused = reinterpret_cast<uint64_t*>(desk.rows.data() + rows_end),
+                     .work = desk.work.data(),
+                     .stream = desk.stream()},
             .first = first,
-            .here = here + rows_end,
-            .there = there + rows_end};
-    leg.pass.rows = pack_rows(rows, first, count, here + kLine, there + kLine);
-    CORDWOOD_RETURN_IF_CUDA_FAILED(
-        cudaMemcpyAsync(there + kLine, here + kLine, packed_bytes(rows, count),
-                        cudaMemcpyHostToDevice, desk.stream()),
-        "rows");
+            .there = desk.rows.data() + rows_end + kLine};
+    CORDWOOD_RETURN_IF_FAILED(desk.pipe.send(staged.form, staged.here, desk.rows.data(), "rows"));
     CORDWOOD_RETURN_IF_FAILED(judge(judged, leg.pass));
     CORDWOOD_RETURN_IF_FAILED(work(leg));
   }
   return {};
 }
 
-/// Brings `bytes` of a leg back, waits for them, and says whether a value was refused.
-Status Model::finish(Desk& desk, const Leg& leg, uint64_t bytes,
-                     uint64_t first_row) const noexcept {
-  auto* const refused = desk.packed.as<uint64_t>();
-  *refused = kNothingRefused;
+Status Model::finish(Desk& desk, const Leg& leg, std::span<const Delivery> answers,
+                     uint64_t first_row) noexcept {
+  const auto* const from =
+      leg.pass.judged ? reinterpret_cast<const std::byte*>(leg.pass.refused) : leg.there;
+  const std::byte* const end = answers.back().there + answers.back().form.bytes();
+  const Result<const std::byte*> found = desk.pipe.fetch(from, static_cast<uint64_t>(end - from));
+  if (!found) return found.status();
   if (leg.pass.judged) {
-    CORDWOOD_RETURN_IF_CUDA_FAILED(cudaMemcpyAsync(refused, leg.pass.work, sizeof *refused,
-                                                   cudaMemcpyDeviceToHost, leg.pass.stream),
-                                   "judging of rows");
+    CORDWOOD_RETURN_IF_FAILED(
+        refusal(*reinterpret_cast<const uint64_t*>(*found), first_row + leg.first));
   }
-  if (bytes != 0) {
-    CORDWOOD_RETURN_IF_CUDA_FAILED(
-        cudaMemcpyAsync(leg.here, leg.there, bytes, cudaMemcpyDeviceToHost, leg.pass.stream),
-        "answers");
-  }
-  CORDWOOD_RETURN_IF_CUDA_FAILED(cudaStreamSynchronize(leg.pass.stream), "answers");
-  if (*refused == kNothingRefused) return {};
-  const uint64_t row = first_row + leg.first + (*refused >> 32);
-  return plan::refused(row, *refused >> 1 & 0x7FFFFFFFu, (*refused & 1u) != 0);
+  return desk.pipe.deliver(answers);
 }
 
 bool Model::reads(const Judged& judged, uint32_t tree) const noexcept {
@@ -162,17 +131,17 @@ bool Model::reads(const Judged& judged, uint32_t tree) const noexcept {
 }
 
 Status Model::judge(const Judged& judged, Pass& pass) const noexcept {
-  auto* const first = reinterpret_cast<uint64_t*>(pass.work);
   for (uint32_t tree = 0; tree < trees_.size(); ++tree) {
     const DeviceTrees& trees = *trees_[tree];
     if (!trees.rule().refuses() || !reads(judged, tree)) continue;
     if (!pass.judged) {
-      CORDWOOD_RETURN_IF_CUDA_FAILED(cudaMemsetAsync(first, 0xFF, sizeof *first, pass.stream),
-                                     "judging of rows");
+      CORDWOOD_RETURN_IF_CUDA_FAILED(
+          cudaMemsetAsync(pass.refused, 0xFF, sizeof *pass.refused, pass.stream),
+          "judging of rows");
     }
     pass.judged = true;
     CORDWOOD_RETURN_IF_FAILED(
-        judge_rows(pass.rows, trees.rule(), trees.wide(), first, pass.stream));
+        judge_rows(pass.rows, trees.rule(), trees.wide(), pass.refused, pass.stream));
   }
   return {};
 }
@@ -184,12 +153,13 @@ Status Model::run(Context& context, const cordwood_rows& rows, const plan::Targe
   const Result<Desk*> desk = context.desk(device_);
   if (!desk) return desk.status();
   const Judged judged{.target = target, .nothing = binning_.has_value()};
-  return for_legs(**desk, rows, judged, row_bytes, [&](const Leg& leg) -> Status {
-    const uint64_t bytes = leg.pass.rows.n_rows * row_bytes;
+  const Shares shares = shares_of(rows, row_bytes);
+  return for_legs(**desk, rows, judged, shares, [&](const Leg& leg) -> Status {
     CORDWOOD_RETURN_IF_FAILED(answer(target, leg.pass, leg.there));
-    CORDWOOD_RETURN_IF_FAILED(finish(**desk, leg, bytes, rows.first_row));
-    std::memcpy(static_cast<std::byte*>(out) + leg.first * row_bytes, leg.here, bytes);
-    return {};
+    const Delivery answers{.there = leg.there,
+                           .here = static_cast<std::byte*>(out) + leg.first * row_bytes,
+                           .form = one_line(leg.pass.rows.n_rows * row_bytes)};
+    return finish(**desk, leg, {&answers, 1}, rows.first_row);
   });
 }
 
@@ -203,25 +173,26 @@ Status Model::run_there(Context& context, const cordwood_rows& rows, const plan:
   CORDWOOD_RETURN_IF_FAILED(check_place(out, device_, "answer"));
   const Result<Desk*> desk = context.desk(device_);
   if (!desk) return desk.status();
-  CORDWOOD_RETURN_IF_FAILED((*desk)->packed.reserve(kLine));
-  const uint64_t most = pass_rows(rows.n_rows);
+  const uint64_t most = pass_rows(rows.n_rows, 0);
   DeviceBuffer work;  // in the stream's order: other calls may use other streams
-  CORDWOOD_RETURN_IF_FAILED(work.reserve(work_bytes(most), stream));
+  CORDWOOD_RETURN_IF_FAILED(work.reserve(kLine + work_bytes(most), stream));
   const uint64_t row_bytes = target_info(target).row_bytes();
   const Judged judged{.target = target, .nothing = binning_.has_value()};
   for (uint64_t first = 0; first < rows.n_rows; first += most) {
-    Leg leg{.pass = {.work = work.data(), .stream = stream}, .first = first};
-    leg.pass.rows = {
+    Pass pass{.refused = work.as<uint64_t>(), .work = work.data() + kLine, .stream = stream};
+    pass.rows = {
         .data = static_cast<const char*>(rows.data) + static_cast<int64_t>(first) * rows.row_stride,
         .row_stride = rows.row_stride,
         .column_stride = rows.column_stride,
         .n_rows = std::min(most, rows.n_rows - first),
         .n_features = rows.n_features,
         .dtype = rows.dtype};
-    CORDWOOD_RETURN_IF_FAILED(judge(judged, leg.pass));
+    CORDWOOD_RETURN_IF_FAILED(judge(judged, pass));
     CORDWOOD_RETURN_IF_FAILED(
-        answer(target, leg.pass, static_cast<std::byte*>(out) + first * row_bytes));
-    if (leg.pass.judged) CORDWOOD_RETURN_IF_FAILED(finish(**desk, leg, 0, rows.first_row));
+        answer(target, pass, static_cast<std::byte*>(out) + first * row_bytes));
+    if (!pass.judged) continue;
+    CORDWOOD_RETURN_IF_FAILED(
+        refusal_there(pass.refused, (*desk)->line, rows.first_row + first, stream));
   }
   return {};
 }
@@ -244,33 +215,34 @@ Status Model::run_stage(Context& context, const cordwood_rows& rows, uint64_t st
   if (!desk) return desk.status();
   const bool same = target.value == sums.value;
   const Judged judged{.target = {sums.value, stage != 0}, .nothing = binning_.has_value()};
-  return for_legs(**desk, rows, judged, sum_bytes + row_bytes, [&](const Leg& leg) -> Status {
+  const Shares shares = shares_of(rows, sum_bytes + row_bytes);
+  return for_legs(**desk, rows, judged, shares, [&](const Leg& leg) -> Status {
     const uint64_t n_rows = leg.pass.rows.n_rows;
-    auto* const sums_here = static_cast<std::byte*>(margin) + leg.first * sum_bytes;
+    const Delivery summed{.there = leg.there,
+                          .here = static_cast<std::byte*>(margin) + leg.first * sum_bytes,
+                          .form = one_line(n_rows * sum_bytes)};
     // On a line of its own: elements of an answer may be wider than those of sums.
-    const uint64_t answer_place = same ? 0 : whole_lines(n_rows * sum_bytes);
+    std::byte* const answer_there = leg.there + (same ? 0 : whole_lines(n_rows * sum_bytes));
     if (stage == 0) {
       CORDWOOD_RETURN_IF_FAILED(answer(sums, leg.pass, leg.there));
     } else {
-      std::memcpy(leg.here, sums_here, n_rows * sum_bytes);
-      CORDWOOD_RETURN_IF_CUDA_FAILED(cudaMemcpyAsync(leg.there, leg.here, n_rows * sum_bytes,
-                                                     cudaMemcpyHostToDevice, leg.pass.stream),
-                                     "sums of the stages before");
+      CORDWOOD_RETURN_IF_FAILED(
+          (*desk)->pipe.send(summed.form, summed.here, leg.there, "sums of the stages before"));
       CORDWOOD_RETURN_IF_FAILED(later_[stage - 1]->margin(leg.pass.rows, leg.there, leg.there,
-                                                          leg.pass.work + kLine, leg.pass.stream));
+                                                          leg.pass.work, leg.pass.stream));
     }
     if (!same) {
       Pass rest = leg.pass;
       rest.given = leg.there;
       CORDWOOD_RETURN_IF_FAILED(
-          run_route(steps_.route_from_margin(target.value), rest, leg.there + answer_place));
+          run_route(steps_.route_from_margin(target.value), rest, answer_there));
     }
-    CORDWOOD_RETURN_IF_FAILED(
-        finish(**desk, leg, answer_place + n_rows * row_bytes, rows.first_row));
-    std::memcpy(sums_here, leg.here, n_rows * sum_bytes);
-    std::memcpy(static_cast<std::byte*>(out) + leg.first * row_bytes, leg.here + answer_place,
-                n_rows * row_bytes);
-    return {};
+    const std::array<Delivery, 2> answers{
+        {summed,
+         {.there = answer_there,
+          .here = static_cast<std::byte*>(out) + leg.first * row_bytes,
+          .form = one_line(n_rows * row_bytes)}}};
+    return finish(**desk, leg, answers, rows.first_row);
   });
 }
 
@@ -286,73 +258,25 @@ Status Model::bin(Context& context, const cordwood_rows& rows, void* out,
   const Result<Desk*> desk = context.desk(device_);
   if (!desk) return desk.status();
   const Judged last{.target = {0, true}};
-  return for_legs(**desk, rows, last, n_columns * bin_bytes, [&](const Leg& leg) -> Status {
+  Shares shares = shares_of(rows, n_columns * bin_bytes);
+  // Bins of 16 bits are turned, which is quick in cache: where a slot holds all columns of a pass.
+  if (bin_bytes != 1) shares.pass_rows = std::min(shares.pass_rows, slot_rows(shares.answer_bytes));
+  return for_legs(**desk, rows, last, shares, [&](const Leg& leg) -> Status {
     const uint64_t n_rows = leg.pass.rows.n_rows;
     CORDWOOD_RETURN_IF_FAILED(trees().bin(leg.pass.rows, leg.there, n_rows, leg.pass.stream));
-    CORDWOOD_RETURN_IF_FAILED(finish(**desk, leg, n_rows * n_columns * bin_bytes, rows.first_row));
-    if (bin_bytes == 1) {
-      for (uint64_t c = 0; c < n_columns; ++c) {
-        std::memcpy(static_cast<std::byte*>(out) + c * step + leg.first, leg.here + c * n_rows,
-                    n_rows);
-      }
-      return {};
+    Delivery bins{
+        .there = leg.there,
+        .here = static_cast<std::byte*>(out) + leg.first,
+        .form = {
+            .line_stride = static_cast<int64_t>(step), .n_lines = n_columns, .n_items = n_rows}};
+    if (bin_bytes != 1) {
+      bins.here = static_cast<std::byte*>(out) + leg.first * step;
+      bins.form.line_stride = bin_bytes;
+      bins.form.item_stride = static_cast<int64_t>(step);
+      bins.form.item_bytes = bin_bytes;
     }
-    const auto* const bins = reinterpret_cast<const uint16_t*>(leg.here);
-    for (uint64_t row = 0; row < n_rows; ++row) {
-      auto* const to =
-          reinterpret_cast<uint16_t*>(static_cast<std::byte*>(out) + (leg.first + row) * step);
-      for (uint64_t c = 0; c < n_columns; ++c) to[c] = bins[c * n_rows + row];
-    }
-    return {};
+    return finish(**desk, leg, {&bins, 1}, rows.first_row);
   });
-}
-
-Status Model::answer(const plan::Target& target, const Pass& pass, void* out) const noexcept {
-  if (!target.leaves) return run_route(steps_.route_to(target.value), pass, out);
-  return trees_.back()->leaves(pass.rows, static_cast<int32_t*>(out), pass.work + kLine,
-                               pass.stream);
-}
-
-Status Model::run_route(const plan::Route& route, const Pass& pass, void* out) const noexcept {
-  std::byte* const scratch = pass.work + kLine;
-  const auto buffer = [&](uint32_t number) {
-    std::byte* at = scratch + tree_scratch_bytes(pass.rows.n_rows);
-    for (uint32_t before = 0; before < number; ++before) {
-      at += whole_lines(pass.rows.n_rows * steps_.buffer_row_bytes()[before]);
-    }
-    return at;
-  };
-  const auto input = [&](uint32_t place) -> const void* {
-    if (place == plan::Route::kNowhere) return nullptr;
-    return place == plan::Route::kGiven ? pass.given : buffer(place);
-  };
-  for (const plan::Route::Entry& entry : route.entries) {
-    void* const to = entry.output == plan::Route::kAnswer ? out : buffer(entry.output);
-    CORDWOOD_RETURN_IF_FAILED(
-        run_step(entry.step, pass, input(entry.input), input(entry.start), to, scratch));
-  }
-  return {};
-}
-
-Status Model::run_step(uint32_t number, const Pass& pass, const void* input, const void* start,
-                       void* out, std::byte* scratch) const noexcept {
-  const plan::Step& step = steps_.steps()[number];
-  if (step.opcode == CORDWOOD_OP_TREE_ENSEMBLE) {
-    return trees_[step.tree]->margin(pass.rows, start, out, scratch, pass.stream);
-  }
-  const plan::ValueInfo& source = steps_.values()[step.input];
-  const bool narrow = source.dtype == CORDWOOD_DTYPE_FLOAT32;
-  const uint64_t n_rows = pass.rows.n_rows;
-  if (step.opcode == CORDWOOD_OP_LINK) {
-    return narrow ? link_as<float>(step, source, input, n_rows, out, pass.stream)
-                  : link_as<double>(step, source, input, n_rows, out, pass.stream);
-  }
-  const auto decide = [&]<class T>(const T* values) {
-    return decide_rows(step.decide, groups_.at<uint32_t>(group_place_[number]), step.groups.size(),
-                       values, n_rows, source.columns, static_cast<int64_t*>(out), pass.stream);
-  };
-  return narrow ? decide(static_cast<const float*>(input))
-                : decide(static_cast<const double*>(input));
 }
 
 }  // namespace cordwood::cuda

@@ -33,7 +33,6 @@ class PlaceOnDevice {
   Result<uint64_t> wait() noexcept;
 
  private:
-  static constexpr uint64_t kLine = 256;
   DeviceBuffer memory_;
   cudaStream_t stream_ = nullptr;
 };

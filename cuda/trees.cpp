@@ -21,6 +21,9 @@ namespace {
 /// Batches of up to this many rows are walked: they would leave most of a tile of whole trees empty.
 constexpr uint64_t kFewRows = 512;
 
+constexpr uint32_t kMostOutputs = 0xFFFF;  // rows of blocks of a launch
+constexpr uint32_t kMostTrees = 32 * kMostOutputs;
+
 constexpr uint64_t round_up(uint64_t n, uint64_t to) noexcept {
   return (n + to - 1) / to * to;
 }
@@ -359,6 +362,12 @@ Result<std::unique_ptr<DeviceTrees>> DeviceTrees::prepare(const format::TreeArra
                                                           const plan::BinForm* binned,
                                                           const DeviceLimits& limits) noexcept {
   using Made = Result<std::unique_ptr<DeviceTrees>>;
+  // A launch has a row of blocks for each output, or for each 32 trees whose leaves are asked for.
+  if (arrays.attributes.n_outputs > kMostOutputs || arrays.attributes.n_trees > kMostTrees) {
+    return fail(CORDWOOD_STATUS_device_not_available, "trees of the device",
+                "{} outputs and {} trees, expected at most {} and {}; load the model on the cpu",
+                arrays.attributes.n_outputs, arrays.attributes.n_trees, kMostOutputs, kMostTrees);
+  }
   return guard_memory("trees of the device", [&]() -> Made {
     Result<Engine> engine = choose_engine(arrays, binned, limits.block_bytes);
     CORDWOOD_RETURN_IF_FAILED(engine.status());

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import types
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -181,6 +183,8 @@ class Capsule:
 class Foreign:
     """An array of a third library, which names its stream in its interface."""
 
+    device = "a word, as other libraries have it"
+
     def __init__(self, array: CupyArray, stream: int | None) -> None:
         """Hold an array and a stream."""
         self.array, self.stream = array, stream
@@ -190,16 +194,58 @@ class Foreign:
         return {**self.array.__cuda_array_interface__, "stream": self.stream}
 
 
+class Streamed(Foreign):
+    """An array that has a stream of its own."""
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        """Return the protocol's version and the stream."""
+        assert self.stream is not None
+        return (0, self.stream)
+
+
+class Streams:
+    """CuPy's current stream."""
+
+    def __init__(self, stream: int) -> None:
+        """Begin with a stream."""
+        self.stack = [stream]
+        self.waited: list[int] = []
+
+    def current(self, _: int) -> Any:
+        return types.SimpleNamespace(ptr=self.stack[-1])
+
+    @contextlib.contextmanager
+    def external(self, stream: int, device: int) -> Iterator[None]:
+        """Make a stream the current one."""
+        assert device == Device.current
+        self.stack.append(stream)
+        yield
+        self.stack.pop()
+
+    def asarray(self, values: Any) -> Any:
+        """Share the memory of an array of the device, and wait for the stream that it names."""
+        if not isinstance(values, Foreign):
+            return CupyArray.of(values)
+        if values.stream is not None:
+            self.waited.append(values.stream)
+        return values.array
+
+
 def cupy_module(stream: Any = None) -> types.ModuleType:
     """Return a module in place of CuPy, with this current stream."""
     module = types.ModuleType("cupy")
-    current = types.SimpleNamespace(ptr=stream or 0)
+    streams = Streams(stream or 0)
     members = {
         "ndarray": CupyArray,
         "empty": lambda shape, dtype: CupyArray.of(np.zeros(shape, dtype)),
-        "asarray": CupyArray.of,
+        "asarray": streams.asarray,
+        "streams": streams,
         "from_dlpack": lambda capsule: capsule.__dlpack__(),
-        "cuda": types.SimpleNamespace(Device=Device, get_current_stream=lambda _: current),
+        "cuda": types.SimpleNamespace(
+            Device=Device,
+            get_current_stream=streams.current,
+            ExternalStream=streams.external,
+        ),
     }
     for name, member in members.items():
         setattr(module, name, member)
@@ -220,7 +266,9 @@ def torch_module(stream: Any = None) -> types.ModuleType:
         "Tensor": Tensor,
         "empty": empty,
         "from_numpy": Tensor.of,
-        "cuda": types.SimpleNamespace(current_stream=lambda _: current),
+        "cuda": types.SimpleNamespace(
+            current_stream=lambda _: current, device=lambda place: Device(int(place[5:]))
+        ),
         **{name: np.dtype(name) for name in ("float32", "float64", "int32", "int64")},
     }
     for name, member in members.items():

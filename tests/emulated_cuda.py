@@ -37,6 +37,9 @@ class Emulator:
             "last_stream": (address, ()),
             "set_device": (ctypes.c_int, (ctypes.c_int,)),
             "used_bytes": (size, ()),
+            "pinned_bytes": (size, ()),
+            "handles": (size, ()),
+            "calls": (ctypes.c_ulonglong, (ctypes.c_char_p,)),
             "launches": (ctypes.c_ulonglong, ()),
         }
         for name, (result, arguments) in signatures.items():

@@ -20,7 +20,16 @@ from cordwood.errors import (
     UnsupportedMethodError,
 )
 from drawn import Shape, make_graph, make_rows
-from emulated_arrays import Capsule, CupyArray, Device, Foreign, Tensor, cupy_module, torch_module
+from emulated_arrays import (
+    Capsule,
+    CupyArray,
+    Device,
+    Foreign,
+    Streamed,
+    Tensor,
+    cupy_module,
+    torch_module,
+)
 from emulated_cuda import DEVICE, Emulator
 
 RNG = np.random.default_rng(0)
@@ -188,9 +197,32 @@ def test_dlpack_and_other_libraries(classifier: cordwood.Model, emulator: Emulat
     expected = classifier.predict_proba(X)
     same(classifier.predict_proba(Capsule(rows)), expected)
     same(classifier.predict_proba(Foreign(rows, None)), expected)
+    cupy: Any = sys.modules["cupy"]
+    assert not cupy.streams.waited
+    same(classifier.predict_proba(Foreign(rows, 7)), expected)
+    assert cupy.streams.waited == [7]
+    assert not emulator.last_stream()
+
+
+def test_an_array_with_a_stream(
+    classifier: cordwood.Model, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows and answers are ordered by it: CuPy's memory for these, too."""
     stream = emulator.create_stream()
-    same(classifier.predict_proba(Foreign(rows, stream)), expected)
+    cupy: Any = sys.modules["cupy"]
+    made_in = []
+
+    def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> CupyArray:
+        made_in.append(cupy.streams.stack[-1])
+        answer: CupyArray = CupyArray.of(np.zeros(shape, dtype))
+        return answer
+
+    monkeypatch.setattr(cupy, "empty", empty)
+    expected = classifier.predict_proba(X)
+    same(classifier.predict_proba(Streamed(CupyArray.of(X), stream)), expected)
     assert emulator.last_stream() == stream
+    assert made_in == [stream]
+    assert cupy.streams.stack == [0]
     assert emulator.destroy_stream(stream) == 0
 
 
@@ -199,7 +231,7 @@ def test_without_cupy(classifier: cordwood.Model, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "cupy", None)
     with pytest.raises(DeviceError, match=r"pip install 'cordwood\[cuda\]'"):
         classifier.predict(Capsule(rows))
-    with pytest.raises(DeviceError, match="an answer on a CUDA device need CuPy"):
+    with pytest.raises(DeviceError, match="arrays of other libraries on a CUDA device need CuPy"):
         classifier.predict(Foreign(rows, None))
 
 

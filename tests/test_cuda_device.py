@@ -12,6 +12,7 @@ import cordwood
 from cordwood import _core
 from cordwood.ir import TreeEnsemble
 from drawn import Shape, make_graph, make_rows
+from oracle_trees import draw_rows, draw_trees
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.cord"))
 EXACT = ("margin", "leaves")
@@ -83,6 +84,18 @@ def test_a_batch_of_many_rows() -> None:
         _check_targets(cordwood.compress(graph).to_bytes(), rows, ((1 << 18) + 3,))
 
 
+def test_many_rows_of_the_host_go_over_two_slots() -> None:
+    """Some slots of 4 MiB each way, packed from rows of any strides."""
+    graph = make_graph(SHAPES["few leaves"])
+    there, here = _on_both(cordwood.compress(graph).to_bytes())
+    trees = next(op for op in graph.operators if isinstance(op, TreeEnsemble))
+    rows = np.resize(make_rows(trees, 5000, seed=1), (300_001, trees.n_features))
+    for given in (np.asfortranarray(rows), rows[::-1], np.repeat(rows, 2, axis=1)[:, ::2]):
+        for target in EXACT:
+            _agree(target, there._run(given, target), here._run(given, target))
+        assert there.bin(given).to_bytes() == here.bin(given).to_bytes()
+
+
 @pytest.mark.parametrize("library", ["cupy", "torch"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_rows_of_the_device_answer_there(library: str, dtype: str) -> None:
@@ -103,6 +116,24 @@ def test_rows_of_the_device_answer_there(library: str, dtype: str) -> None:
         answer = there.predict(given[:, ::2])
         found = answer.get() if library == "cupy" else answer.cpu().numpy()
         assert found.tobytes() == here.predict(rows).tobytes()
+
+
+@pytest.mark.parametrize("library", ["cupy", "torch"])
+@pytest.mark.parametrize("output", ["margin", "leaf"])
+def test_trees_of_arrays_answer_there(library: str, output: Any) -> None:
+    arrays = pytest.importorskip(library)
+    trees = cordwood.ops.pack_trees(**draw_trees(1, n_trees=30, most_leaves=60).arguments())
+    rows = draw_rows(2, 1025)
+    given = arrays.asarray(rows) if library == "cupy" else arrays.from_numpy(rows).cuda()
+    expected = cordwood.ops.tree_predict(rows, trees, output=output)
+    answer = cordwood.ops.tree_predict(given, trees, output=output)
+    assert type(answer).__module__.partition(".")[0] == library
+    out = answer * 0
+    assert cordwood.ops.tree_predict(given, trees, output=output, out=out) is out
+    for there in (answer, out):
+        found = there.get() if library == "cupy" else there.cpu().numpy()
+        assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+        assert found.tobytes() == expected.tobytes()
 
 
 def test_a_stream_of_the_callers_is_waited_for_by_the_answer() -> None:

@@ -148,12 +148,41 @@ def test_a_wrong_kernel_is_named_with_what_is_wrong(selftest: Path, name: str, o
         assert word in done.stderr, (word, done.stderr)
 
 
-@pytest.mark.parametrize("name", ["api", "sticky"])
+@pytest.mark.parametrize("name", ["api", "sticky", "late_copies"])
 def test_the_host_sees_what_a_device_would_tell(selftest: Path, name: str) -> None:
     done = check(selftest, name)
     assert "right" in done.stdout
     assert "wrong" not in done.stdout
     assert "call" not in done.stdout
+
+
+def test_memory_of_a_copy_is_not_freed_before_it_is_done(selftest: Path) -> None:
+    done = check(selftest, "freed_source")
+    assert "right a source freed too early" in done.stdout
+    assert "found by freeing: a copy of this memory is under way" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("cudaMemcpyAsync:2", ["Success", "Unknown", "Success"]),
+        ("cudaMemcpyAsync:3:2", ["Success", "Success", "MemoryAllocation"]),
+        ("cudaMemcpyAsync:4", ["Success"] * 3),
+        ("cudaEventRecord:1", ["Success"] * 3),
+    ],
+)
+def test_a_call_fails_alone_when_the_environment_asks_for_it(
+    selftest: Path, setting: str, expected: list[str]
+) -> None:
+    lines = check(selftest, "failing_calls", CORDWOOD_EMULATED_FAIL_CALL=setting).stdout
+    error = [f"copy cuda{name if name == 'Success' else f'Error{name}'}" for name in expected]
+    assert lines.splitlines() == [*error, "right the device goes on", "end cudaSuccess"]
+
+
+def test_an_event_can_be_made_deaf(selftest: Path) -> None:
+    lines = check(selftest, "late_copies", CORDWOOD_EMULATED_DEAF_EVENTS="1").stdout.splitlines()
+    wrong = [line for line in lines if line.startswith("wrong")]
+    assert wrong == ["wrong an event is of what came before it", "wrong an answer waited for"]
 
 
 def test_the_host_cannot_touch_the_memory_of_the_device(selftest: Path) -> None:

@@ -12,7 +12,13 @@ from typing import NamedTuple
 
 import pytest
 
-SOURCES = ("tests/cuda_failures.cpp", "cuda/status.cpp", "cuda/memory.cpp", "csrc/base/result.cpp")
+SOURCES = (
+    "tests/cuda_failures.cpp",
+    "cuda/status.cpp",
+    "cuda/memory.cpp",
+    "cuda/memory_pool.cpp",
+    "csrc/base/result.cpp",
+)
 
 
 class Line(NamedTuple):

@@ -66,7 +66,7 @@ here, there = pair()
 many = np.tile(X, (60, 1))
 few = there.predict(X[:9]).tobytes()
 used = emulator.used_bytes()
-for more in (4096, 200_000):
+for more in (4096, 100_000):
     os.environ["CORDWOOD_EMULATED_MEMORY"] = str(used + more)
     for call in (there.predict, there.apply, there.bin):
         with pytest.raises(ResourceError, match=r"\\d+ bytes could not be had; give fewer rows"):
@@ -75,6 +75,24 @@ for more in (4096, 200_000):
 del os.environ["CORDWOOD_EMULATED_MEMORY"]
 assert there.predict(X[:9]).tobytes() == few
 assert there.predict(many).tobytes() == here.predict(many).tobytes()
+"""
+    python(START + code)
+
+
+def test_what_the_pool_keeps_makes_room_for_a_model() -> None:
+    """Scratch of a thread that has ended is kept for others, until a model has no other room."""
+    code = """
+import threading
+here, there = pair()
+used = emulator.used_bytes()
+thread = threading.Thread(target=there.predict, args=(np.tile(X, (60, 1)),))
+thread.start()
+thread.join()
+assert emulator.used_bytes() == used
+os.environ["CORDWOOD_EMULATED_MEMORY"] = str(used + there._native.resident_bytes + 4096)
+more = cordwood.load(here.to_bytes(), device="cuda-emulated")
+del os.environ["CORDWOOD_EMULATED_MEMORY"]
+assert more.predict(X).tobytes() == here.predict(X).tobytes()
 """
     python(START + code)
 
@@ -129,6 +147,7 @@ with pytest.raises(DeviceError, match="ran longer than this device allows.*fewer
     [
         ("DEVICES", "0", "no CUDA device: there is none, or CUDA_VISIBLE_DEVICES hides it"),
         ("DRIVER", "0", "no NVIDIA driver: libcuda.so.1 is not on this machine"),
+        ("POOLS", "0", "the CUDA device has no memory pools, as some virtual ones"),
         ("DRIVER", "12040", "the NVIDIA driver is for CUDA 12.4, which is older than 13."),
     ],
 )

@@ -14,47 +14,15 @@ from hypothesis import strategies as st
 import cordwood
 from cordwood.errors import InputError
 from cordwood.ir import TreeEnsemble
+from cuda_pairs import answer, check, pair
 from drawn import LIGHTGBM_ZERO, Shape, make_graph, make_rows
 from drawn_heads import HEADS, ONE_OUTPUT
 from emulated_cuda import DEVICE, Emulator
 from strategies import graphs_and_rows, shapes
 
-# Around a warp, the batches that are walked, a tile of whole trees, and passes.
-LENGTHS = (0, 1, 31, 33, 511, 512, 513, 1023, 1024, 1025)
 ORDERS = ("ascending", "descending", "shuffled:5")
 
 pytestmark = pytest.mark.usefixtures("emulator")
-
-
-def pair(source: Any) -> tuple[cordwood.Model, cordwood.Model]:
-    """Load a model on the CPU and on the device."""
-    data = cordwood.compress(source).to_bytes()
-    return cordwood.load(data), cordwood.load(data, device=DEVICE)
-
-
-def answer(model: cordwood.Model, X: Any, target: str) -> Any:
-    """Return an answer, or the words of the refusal."""
-    try:
-        return model._run(X, target)
-    except InputError as refusal:
-        return str(refusal)
-
-
-def check(here: cordwood.Model, there: cordwood.Model, X: Any) -> None:
-    """Hold every target of the device to the CPU's bits."""
-    assert there._native.targets() == here._native.targets()
-    for target in here._native.targets():
-        expected, found = answer(here, X, target), answer(there, X, target)
-        assert type(found) is type(expected), target
-        if isinstance(expected, str):
-            assert found == expected
-            continue
-        assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
-        assert found.tobytes() == expected.tobytes(), target
-
-
-def engine(model: cordwood.Model) -> str:
-    return str(model._native.engine)
 
 
 # ---- drawn ensembles -----------------------------------------------------------------------------
@@ -107,127 +75,6 @@ def test_kinds_of_ensembles(changes: dict[str, Any], max_leaves: int) -> None:
     X = make_rows(graph.trees, 1300, seed=3)
     check(here, there, X)
     check(here, there, X[:40])
-
-
-@pytest.mark.parametrize("max_leaves", [12, 90])
-def test_lengths_of_batches(max_leaves: int) -> None:
-    graph = make_graph(Shape(seed=4, n_trees=5, max_leaves=max_leaves, category_rule="truncate"))
-    here, there = pair(graph)
-    assert engine(there) == ("slice" if max_leaves == 12 else "walk")
-    X = make_rows(graph.trees, 1030, seed=1)
-    for length in LENGTHS:
-        check(here, there, X[:length])
-
-
-@pytest.mark.parametrize("max_leaves", [1, 2, 63, 64, 65, 256, 257])
-@pytest.mark.parametrize("growth", ["level", "skewed"])
-def test_sizes_of_trees(max_leaves: int, growth: str) -> None:
-    """The largest of some trees has as many leaves, the others any number below."""
-    for seed in range(99):
-        shape = Shape(seed=seed, n_trees=40, max_leaves=max_leaves, growth=growth)
-        graph = make_graph(shape)
-        if max(np.diff(graph.trees.tree_start)) == 2 * max_leaves - 1:
-            break
-    else:
-        pytest.fail("no seed draws a tree of that size")
-    here, there = pair(graph)
-    assert engine(there) == ("slice" if max_leaves <= 64 else "walk")
-    assert ("three levels" in there._native.engine_reason) == (max_leaves > 256)
-    X = make_rows(graph.trees, 600, seed=1)
-    check(here, there, X)
-    check(here, there, X[:70])
-
-
-@pytest.mark.parametrize("growth", ["level", "skewed"])
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"input_type": "float32", "aggregate": "average", "many_cuts": True},
-        {"accepts_nan": True, "zero_missing": True, "n_outputs": 3},
-        {"linear": True, "n_features": 40},
-    ],
-    ids="-".join,
-)
-def test_walks_three_levels_at_a_time(changes: dict[str, Any], growth: str) -> None:
-    """Trees of a thousand leaves beside some of a few: every shape of a record."""
-    graph = make_graph(Shape(seed=6, n_trees=12, max_leaves=3000, growth=growth, **changes))
-    here, there = pair(graph)
-    assert "three levels" in there._native.engine_reason
-    X = make_rows(graph.trees, 700, seed=1)
-    check(here, there, X)
-    check(here, there, X[:33])
-
-
-def complete(n_leaves: int) -> Any:
-    """Return one tree that ranks feature 0: leaf i takes what lies between i - 1 and i."""
-    inner = n_leaves - 1
-    graph = make_graph(Shape(n_trees=1, n_features=1, max_leaves=1, input_type="float32"))
-    order = np.arange(inner, dtype=np.int32)
-    left = np.full(2 * n_leaves - 1, -1, np.int32)
-    right = left.copy()
-    threshold = np.zeros(len(left))
-    leaf_row = np.full(len(left), -1, np.int32)
-    # A heap: children of node i are 2i + 1 and 2i + 2; cuts go from left to right.
-    left[:inner], right[:inner] = 2 * order + 1, 2 * order + 2
-    waiting, number = [(0, False)], 0
-    cut = 0
-    while waiting:
-        node, seen = waiting.pop()
-        if left[node] == -1:
-            leaf_row[node] = number
-            number += 1
-        elif seen:
-            threshold[node] = cut
-            cut += 1
-        else:
-            waiting += [(int(right[node]), False), (node, True), (int(left[node]), False)]
-    return graph, left, right, threshold, leaf_row
-
-
-@pytest.mark.parametrize("n_leaves", [64, 256, 257, 65_536, 65_537, 70_000])
-def test_every_leaf_is_reached(n_leaves: int) -> None:
-    graph, left, right, threshold, leaf_row = complete(n_leaves)
-    inner = left != -1
-    changed = dataclasses.replace(
-        graph.trees,
-        tree_start=np.array([0, len(left)]), left=left, right=right, leaf_row=leaf_row,
-        leaf_id=np.where(inner, -1, leaf_row).astype(np.int32), threshold=threshold,
-        feature=np.where(inner, 0, -1).astype(np.int32),
-        category_set=np.full(len(left), -1, np.int32), missing_left=inner & False,
-        zero_missing=inner & False, leaf_values=np.arange(n_leaves, dtype=float)[:, None] / 4,
-    )  # fmt: skip
-    operators = tuple(changed if op is graph.trees else op for op in graph.operators)
-    here, there = pair(dataclasses.replace(graph, operators=operators))
-    X = np.append(np.linspace(-1, n_leaves, 1500), [np.nan, 0.0, n_leaves - 2.0])[:, None]
-    X = np.append(X, np.arange(n_leaves - 600.0, n_leaves)[:, None], axis=0)
-    check(here, there, X)
-    check(here, there, X[-300:])
-    if n_leaves <= 257:
-        X = np.arange(n_leaves, dtype=float)[:, None].repeat(3, 1).reshape(-1, 1) - 0.5
-        assert set(there.apply(X).ravel()) == set(range(n_leaves))
-
-
-@pytest.mark.parametrize(
-    ("n_features", "n_trees", "max_leaves", "kind"),
-    [
-        (40, 60, 64, "tiles of 1024 rows"),
-        (130, 120, 64, "tiles of 512 rows"),
-        (260, 200, 64, "tiles of 256 rows"),
-        (620, 330, 64, "do not fit a block's shared memory"),
-        (2600, 300, 64, "do not fit a block's shared memory"),
-    ],
-)
-def test_many_columns(n_features: int, n_trees: int, max_leaves: int, kind: str) -> None:
-    shape = Shape(
-        seed=1, n_features=n_features, n_trees=n_trees, max_leaves=max_leaves, growth="level",
-        category_rule="floor" if n_features < 200 else "none",
-    )  # fmt: skip
-    graph = make_graph(shape)
-    here, there = pair(graph)
-    assert kind in there._native.engine_reason
-    X = make_rows(graph.trees, 1030 if n_features < 600 else 520, seed=1)
-    check(here, there, X)
-    check(here, there, X[:35])
 
 
 def test_a_batch_of_several_passes() -> None:
@@ -314,6 +161,19 @@ def test_trees_that_a_target_does_not_need_judge_nothing() -> None:
         assert isinstance(answer(here, X, "leaves"), str) == (refusing is last)
         assert isinstance(answer(here, X, "margin"), str)
         assert accepting is not refusing
+
+
+def test_what_one_ensemble_refuses_the_next_does_not_forgive() -> None:
+    """Both refuse infinity, and there is none; the first refuses NaN, too."""
+    graph = make_graph(Shape(start="trees", accepts_infinity=False))
+    first, last = graph.operators
+    assert isinstance(first, TreeEnsemble)
+    operators = (dataclasses.replace(first, accepts_nan=False), last)
+    here, there = pair(dataclasses.replace(graph, operators=operators))
+    X = np.zeros((40, 3))
+    X[17, 1] = np.nan
+    check(here, there, X)
+    assert "row 17, feature 1" in answer(there, X, "margin")
 
 
 def test_what_is_binned_is_judged() -> None:

@@ -110,7 +110,7 @@ def test_some_steps_are_run_alone(tmp_path: Path, wheels: Path) -> None:
 
 
 def _check_on_a_device(
-    folder: Path, wheels: Path, build_ends: int, *arguments: str
+    folder: Path, wheels: Path, build_ends: int, *arguments: str, **environment: str
 ) -> tuple[subprocess.CompletedProcess[str], list[str]]:
     """Run the script with a Python that finds a device, and return what that was asked."""
     asked = folder / "asked"
@@ -121,7 +121,7 @@ def _check_on_a_device(
     )  # fmt: skip
     done = _script(
         "gpu_check.sh", "--out", str(folder / "out"), *arguments,
-        PYTHON=python, GPU_WHEELS=str(wheels), GPU_MADE=str(folder / "made"),
+        PYTHON=python, GPU_WHEELS=str(wheels), GPU_MADE=str(folder / "made"), **environment,
     )  # fmt: skip
     return done, asked.read_text(encoding="utf-8").splitlines()
 
@@ -152,6 +152,31 @@ def test_what_stands_is_not_built_again(tmp_path: Path, wheels: Path) -> None:
     (wheels / "more.whl").touch()
     assert builds("--only", "benchmark") == 2  # of other wheels: these, and cordwood
     assert builds("--only", "benchmark") == 0
+
+
+def test_memory_is_checked_before_anything_is_measured(tmp_path: Path, wheels: Path) -> None:
+    checker = tmp_path / "bin" / "compute-sanitizer"
+    checker.parent.mkdir()
+    checker.write_text('#!/bin/sh\nshift 4\nexec "$@" checked\n', encoding="utf-8")
+    checker.chmod(0o755)
+    done, asked = _check_on_a_device(
+        tmp_path, wheels, 0, "--only", "benchmark,memcheck,racecheck",
+        PATH=f"{checker.parent}{os.pathsep}{os.environ['PATH']}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(_ends(done)) == ["wheels", "build", "memcheck", "racecheck", "benchmark"]
+    assert [line.rpartition(" ")[2] for line in asked[-3:-1]] == ["checked", "checked"]
+    assert _of_script(r'watched="(.*)"\n') in asked[-2]
+    assert "bench_gpu.py" in asked[-1]
+
+
+def test_limits_leave_time_for_the_benchmark() -> None:
+    script = (ROOT / "scripts" / "gpu_check.sh").read_text(encoding="utf-8")
+    limits = re.findall(r'\bstep "?\$?[a-z-]+"? (\d+) ', script)
+    checkers = 2
+    assert len(limits) == len(STEPS) - checkers
+    whole = sum(map(int, limits)) + int(limits[-1])  # one line for both checkers
+    assert whole <= int(_of_script(r"most_seconds=(\d+)")) - 100
 
 
 def _of_script(pattern: str) -> str:

@@ -21,10 +21,11 @@ PYTHON_LEVELS = (
     ("errors", "_typing"),
     ("_device_rows", "_files", "_model_devices", "_progress", "_sparsity", "_threads"),
     ("ir", "recipe"),
-    ("ops",),
+    ("_ops",),
     ("passes", "frontends"),
     ("pack",),
     ("_binned_rows", "_frames", "_rows", "_row_labels", "_row_sparse", "model"),
+    ("_ops_trees", "ops"),
     ("api",),
     ("measure",),
     ("verify", "search", "distill", "torch_swap", "torch_prune", "export"),
@@ -102,11 +103,15 @@ def _module_of(path: Path) -> str:
 
 
 def _level(module: str) -> int:
-    """Level of a module; ``_pack_trees`` and ``ir_checks_trees`` are parts that were split off."""
+    """Level of a module; ``_pack_trees`` and ``ir_checks_trees`` are parts that were split off.
+
+    Parts may stand lower than what they are parts of: ``_ops`` than ``ops``.
+    """
     name = module.split(".", maxsplit=1)[0]
     words = name.lstrip("_").split("_")
     prefixes = ["_".join(words[:count]) for count in range(len(words), 0, -1)]
-    known = [part for part in (name, *prefixes) if part in PYTHON_LEVEL]
+    of_parts = [f"_{prefix}" for prefix in prefixes if name.startswith("_")]
+    known = [part for part in (*of_parts, name, *prefixes) if part in PYTHON_LEVEL]
     assert known, f"cordwood.{module} has no level: add it to PYTHON_LEVELS"
     return PYTHON_LEVEL[known[0]]
 

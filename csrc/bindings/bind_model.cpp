@@ -105,12 +105,8 @@ LoadedModel load_model(const py::bytes& data, std::string_view device_name, bool
   const format::FileView file = open_file(bytes, level);
   const std::optional<cordwood_tree_range> range = tree_range(trees);
   LoadedModel loaded;
-  int32_t code = CORDWOOD_STATUS_ok;
-  {
-    const py::gil_scoped_release unlocked;
-    loaded.model = DeviceModel::load(device, file, range ? &*range : nullptr, binned, code, why);
-  }
-  if (loaded.model == nullptr) throw_message(code, why.text);
+  loaded.model = load_unlocked(
+      {.device = device, .file = file, .trees = range ? &*range : nullptr, .binned = binned});
   loaded.feature_names = py::none();
   if (file.feature_names) loaded.feature_names = text_tuple(*file.feature_names);
   loaded.classes = label_arrays(file.classes);
@@ -207,29 +203,45 @@ py::object bin_form(const LoadedModel& loaded) {
                         highest, py::bytes(digest.data(), digest.size()));
 }
 
-/// The margin of a stage: writable memory in the form of the target.
-void* stage_margin(const LoadedModel& loaded, const py::array& margin, uint64_t n_rows) {
-  const cordwood_answer& form = answer_of(loaded, CORDWOOD_TARGET_MARGIN);
+/// The caller's memory for a target of some rows: writable, and in its form.
+void* answer_memory(const LoadedModel& loaded, cordwood_target target, const char* name,
+                    const py::array& array, uint64_t n_rows) {
+  const cordwood_answer& form = answer_of(loaded, target);
   constexpr int flags = int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_WRITEABLE_};
-  const bool fits = margin.ndim() == 2 && static_cast<uint64_t>(margin.shape(0)) == n_rows &&
-                    static_cast<uint64_t>(margin.shape(1)) == form.columns &&
-                    margin.dtype().num() == numpy_type(form.dtype) &&
-                    (margin.flags() & flags) == flags;
+  const bool fits = array.ndim() == 2 && static_cast<uint64_t>(array.shape(0)) == n_rows &&
+                    static_cast<uint64_t>(array.shape(1)) == form.columns &&
+                    array.dtype().num() == numpy_type(form.dtype) &&
+                    (array.flags() & flags) == flags;
   if (!fits) {
-    throw_status(fail(CORDWOOD_STATUS_shape_mismatch, "margin",
+    throw_status(fail(CORDWOOD_STATUS_shape_mismatch, name,
                       "expected a writable C-ordered array of {} rows, {} columns and dtype {}",
                       n_rows, form.columns, form.dtype));
   }
-  return py::detail::array_proxy(margin.ptr())->data;
+  return py::detail::array_proxy(array.ptr())->data;
 }
 
-/// The rows of a stage, read in place.
+cordwood_rows rows_in_place(const py::array& x) {
+  cordwood_rows rows;
+  if (!read_rows(x.ptr(), rows)) throw py::type_error("rows must be an array read in place");
+  return rows;
+}
+
+void answer_into(const LoadedModel& loaded, std::string_view target_name, const py::array& x,
+                 const py::array& out, unsigned threads) {
+  const cordwood_target target = find_target(loaded, target_name);
+  const cordwood_rows rows = rows_in_place(x);
+  run_into({.model = *loaded.model,
+            .rows = rows,
+            .target = target,
+            .threads = threads,
+            .out = answer_memory(loaded, target, "out", out, rows.n_rows)});
+}
+
 py::object run_stage(const LoadedModel& loaded, uint64_t stage, std::string_view target_name,
                      const py::array& x, const py::array& margin, unsigned threads) {
   const cordwood_target target = find_target(loaded, target_name);
-  cordwood_rows rows;
-  if (!read_rows(x.ptr(), rows)) throw py::type_error("rows must be an array read in place");
-  void* sums = stage_margin(loaded, margin, rows.n_rows);
+  const cordwood_rows rows = rows_in_place(x);
+  void* sums = answer_memory(loaded, CORDWOOD_TARGET_MARGIN, "margin", margin, rows.n_rows);
   return run_one_stage({.model = *loaded.model,
                         .rows = rows,
                         .target = target,
@@ -315,6 +327,8 @@ void register_model(py::module_& m) {
            py::arg("finish") = py::none(), py::arg("options") = py::none(),
            py::arg("elsewhere") = py::none(),
            "A builtin function of X that answers with one target.")
+      .def("run_into", &answer_into, py::arg("target"), py::arg("X"), py::arg("out"), py::kw_only(),
+           py::arg("threads"), "Answers rows with one target in the caller's array.")
       .def("run_stage", &run_stage, py::arg("stage"), py::arg("target"), py::arg("X"),
            py::arg("margin"), py::kw_only(), py::arg("threads"),
            "Adds one stage's trees to the margin in place and answers with one target.")

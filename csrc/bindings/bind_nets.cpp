@@ -10,6 +10,7 @@
 #include "bindings/file_buffer.hpp"
 #include "bindings/labels.hpp"
 #include "bindings/loaded_net.hpp"
+#include "bindings/method.hpp"
 #include "bindings/rooms.hpp"
 #include "runtime/backends.hpp"
 
@@ -62,12 +63,7 @@ LoadedNet load_net(const py::bytes& data, std::string_view device_name, bool che
                       "the file holds a model of rows, expected a net"));
   }
   LoadedNet loaded;
-  int32_t code = CORDWOOD_STATUS_ok;
-  {
-    const py::gil_scoped_release unlocked;
-    loaded.model = DeviceModel::load(device, file, nullptr, false, code, why);
-  }
-  if (loaded.model == nullptr) throw_message(code, why.text);
+  loaded.model = load_unlocked({.device = device, .file = file});
   for (const uint8_t role : {CORDWOOD_ROLE_INPUT, CORDWOOD_ROLE_OUTPUT}) {
     std::vector<Port>& ports = role == CORDWOOD_ROLE_INPUT ? loaded.inputs : loaded.outputs;
     for (std::size_t id = 0; id < file.values.size(); ++id) {

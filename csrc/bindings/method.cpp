@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "bindings/errors.hpp"
 #include "bindings/rows.hpp"
@@ -41,7 +42,8 @@ void run_on(const runtime::DeviceModel& model, const cordwood_rows& rows, Call&&
   cordwood_backend_context* context = nullptr;
   int32_t code = thread_scratch().contexts.prepare(model.device(), context, why);
   if (code == CORDWOOD_STATUS_ok) {
-    const Unlocked unlocked(rows.n_rows * model.facts().n_trees >= kWorkWithoutLock);
+    const bool long_work = rows.n_rows * model.facts().n_trees >= kWorkWithoutLock;
+    const Unlocked unlocked(long_work || model.may_wait());
     code = call(context, why);
   }
   if (code != CORDWOOD_STATUS_ok) throw_message(code, why.text);
@@ -49,10 +51,11 @@ void run_on(const runtime::DeviceModel& model, const cordwood_rows& rows, Call&&
 
 /// Writes the answer to `out`.
 void run(const Method& method, const cordwood_rows& rows, void* out) {
-  const runtime::DeviceModel& model = *method.model;
-  run_on(model, rows, [&](cordwood_backend_context* context, cordwood_message& why) {
-    return model.run(context, rows, method.target, out, method.threads, why);
-  });
+  run_into({.model = *method.model,
+            .rows = rows,
+            .target = method.target,
+            .threads = method.threads,
+            .out = out});
 }
 
 /// The same for a sparse matrix, block by block.
@@ -245,6 +248,12 @@ py::object make_method(std::string_view name, Method&& method) {
   throw py::value_error("unknown method name");
 }
 
+void run_into(const IntoCall& call) {
+  run_on(call.model, call.rows, [&](cordwood_backend_context* context, cordwood_message& why) {
+    return call.model.run(context, call.rows, call.target, call.out, call.threads, why);
+  });
+}
+
 py::object run_one_stage(const StageCall& call) {
   const runtime::DeviceModel& model = call.model;
   py::object out = new_answer(model.facts().answers[call.target], call.rows.n_rows, false);
@@ -254,6 +263,23 @@ py::object run_one_stage(const StageCall& call) {
                        why);
   });
   return out;
+}
+
+std::shared_ptr<const runtime::DeviceModel> load_unlocked(const LoadCall& call) {
+  cordwood_message why;
+  int32_t code = CORDWOOD_STATUS_ok;
+  std::shared_ptr<const runtime::DeviceModel> model;
+  {
+    const Unlocked unlocked(true);
+    model = runtime::DeviceModel::load(call.device, call.file, call.trees, call.binned, code, why);
+  }
+  if (model == nullptr) throw_message(code, why.text);
+  if (!model->may_wait()) return model;
+  const runtime::DeviceModel* const at = model.get();
+  return {at, [held = std::move(model)](const runtime::DeviceModel*) mutable {
+            const Unlocked unlocked(PyGILState_Check() != 0);
+            held.reset();
+          }};
 }
 
 void run_there(const ThereCall& call) {

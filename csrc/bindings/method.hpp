@@ -6,6 +6,7 @@
 #include <memory>
 #include <string_view>
 
+#include "format/view.hpp"
 #include "runtime/backends.hpp"
 
 namespace cordwood::bindings {
@@ -40,8 +41,31 @@ class Unlocked {
   PyThreadState* state_;
 };
 
+/// A file that the door let in, and how a device takes it.
+struct LoadCall {
+  const runtime::Device& device;
+  const format::FileView& file;
+  const cordwood_tree_range* trees = nullptr;  ///< null for all of them
+  bool binned = false;
+};
+
+/// Loads a model, and releases it once its last owner goes, without the interpreter's lock: a device may
+/// first finish what other threads gave it. Raises on failure.
+std::shared_ptr<const runtime::DeviceModel> load_unlocked(const LoadCall& call);
+
 /// A builtin function of X, fast where it stands alone. `name` must be one of the names that scikit-learn uses.
 pybind11::object make_method(std::string_view name, Method&& method);
+
+/// Rows of the host's memory, and the memory that their answer goes to.
+struct IntoCall {
+  const runtime::DeviceModel& model;
+  cordwood_rows rows;
+  cordwood_target target;
+  unsigned threads;
+  void* out;  ///< C-ordered [n_rows, columns of the target]
+};
+
+void run_into(const IntoCall& call);
 
 /// One stage of a model that was loaded with stages.
 struct StageCall {

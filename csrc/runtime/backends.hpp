@@ -95,6 +95,9 @@ class DeviceModel {
                                     static_cast<uint32_t>(outputs.size()), threads, seconds, &why);
   }
 
+  /// Whether calls, and the release, may wait for work of others: that of a device of its own memory.
+  [[nodiscard]] bool may_wait() const noexcept { return device_.backend->run_there != nullptr; }
+
   [[nodiscard]] const Device& device() const noexcept { return device_; }
   [[nodiscard]] const cordwood_facts& facts() const noexcept { return facts_; }
 

@@ -1,21 +1,26 @@
 """Matrices that lie in a CUDA device's memory: what they are, and fresh arrays beside them.
 
 CuPy's arrays, torch's tensors, and whatever else has ``__cuda_array_interface__`` or
-``__dlpack__``. Nothing is copied, unless an array is not aligned to its elements.
+``__dlpack__``, which CuPy sees as an array of its own. Nothing is copied, unless an array is not
+aligned to its elements.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from cordwood.errors import DeviceError, InputError, InputTypeError
 
-__all__ = ["DeviceRows", "is_on_device", "of_library", "to_host"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["DeviceRows", "answer_address", "is_on_device", "of_library", "to_host"]
 
 _AXES: Final = 2
 _CUDA: Final = (2, 13)
@@ -51,6 +56,32 @@ def to_host(array: Any) -> np.ndarray:
     return np.asarray(array.cpu().numpy() if _is_torch(array) else array.get())
 
 
+def answer_address(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> int | None:
+    """Return where an answer may be written, or None where `out` cannot take it.
+
+    Parameters
+    ----------
+    out : object
+        Anything.
+    shape : tuple of int
+        Of the answer.
+    dtype : dtype
+        Of its elements.
+
+    Returns
+    -------
+    int or None
+        Address of a writable C-ordered array of the device.
+    """
+    if not is_on_device(out):
+        return None
+    interface = _with_interface(out).__cuda_array_interface__
+    address, read_only = interface["data"]
+    fits = tuple(interface["shape"]) == shape and np.dtype(interface["typestr"]) == dtype
+    fits = fits and _is_packed(shape, interface.get("strides"), dtype.itemsize)
+    return int(address) if fits and not read_only and address % dtype.itemsize == 0 else None
+
+
 @dataclass(frozen=True)
 class DeviceRows:
     """A matrix of the device as native code reads it: a model's rows, weights, a mask.
@@ -58,7 +89,7 @@ class DeviceRows:
     Attributes
     ----------
     array : object
-        The caller's array, or a view of it: its library also makes the answers.
+        The caller's array, or a view of it, of torch or CuPy: its library also makes the answers.
     address : int
         Of the first element.
     shape, strides : tuple of two ints
@@ -124,8 +155,33 @@ class DeviceRows:
             (shape[0], shape[1]),
             (int(strides[0]), int(strides[1])),
             dtype,
-            _stream_of(array, interface),
+            _stream_of(array, x),
         )
+
+    @property
+    def ordinal(self) -> int:
+        """Number of the device."""
+        if _is_torch(self.array):
+            return int(str(self.array.device).partition(":")[2] or 0)
+        return int(self.array.device.id)
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """Make the array's device the current one, and CuPy's stream that of the work on it.
+
+        Memory that CuPy hands out is ordered by its current stream.
+        """
+        if _is_torch(self.array):
+            with sys.modules["torch"].cuda.device(self.array.device):
+                yield
+            return
+        cuda = _cupy("an answer").cuda
+        with self.array.device:
+            if self.stream == cuda.get_current_stream(self.ordinal).ptr:
+                yield
+                return
+            with cuda.ExternalStream(self.stream, self.ordinal):
+                yield
 
     def new(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
         """Return an uninitialised C-ordered array of the same library on the same device."""
@@ -133,9 +189,8 @@ class DeviceRows:
             torch = sys.modules["torch"]
             kind = getattr(torch, dtype.name)
             return torch.empty(shape, dtype=kind, device=self.array.device)
-        cupy = _cupy("an answer")
-        with self.array.device if hasattr(self.array, "device") else cupy.cuda.Device():
-            return cupy.empty(shape, dtype=dtype)
+        with self.place():
+            return _cupy("an answer").empty(shape, dtype=dtype)
 
     def packed(self, *dtypes: np.dtype[Any], turned: bool = False) -> DeviceRows:
         """Return the matrix, or its transpose, C-ordered and converted from one dtype to the next.
@@ -155,11 +210,10 @@ class DeviceRows:
             for dtype in dtypes:
                 array = array.to(getattr(torch, dtype.name))
             return DeviceRows.of(array.contiguous(), halves=True)
-        cupy = _cupy("weights")
-        with array.device:
+        with self.place():
             for dtype in dtypes:
                 array = array.astype(dtype, copy=False)
-            return DeviceRows.of(cupy.ascontiguousarray(array), halves=True)
+            return DeviceRows.of(_cupy("weights").ascontiguousarray(array), halves=True)
 
     @property
     def is_packed(self) -> bool:
@@ -177,9 +231,8 @@ class DeviceRows:
         if _is_torch(self.array):
             torch = sys.modules["torch"]
             return torch.from_numpy(values.copy()).to(self.array.device, non_blocking=True)
-        cupy = _cupy("labels")
-        with self.array.device if hasattr(self.array, "device") else cupy.cuda.Device():
-            return cupy.asarray(values)
+        with self.place():
+            return _cupy("labels").asarray(values)
 
 
 def _is_torch(array: Any) -> bool:
@@ -197,21 +250,33 @@ def of_library(x: Any) -> Any:
     if _is_torch(x):
         torch = sys.modules["torch"]
         return x.float() if x.dtype == torch.bfloat16 else x
-    cupy = _cupy("weights")
+    cupy = _cupy("arrays of other libraries")
     if isinstance(x, cupy.ndarray):
         return x
+    # Either way CuPy's current stream waits for what the array's library has under way.
     return cupy.asarray(x) if hasattr(x, "__cuda_array_interface__") else cupy.from_dlpack(x)
 
 
 def _with_interface(x: Any) -> Any:
-    """Return an array that has ``__cuda_array_interface__``."""
-    array = x.detach() if _is_torch(x) else x
-    if hasattr(array, "__cuda_array_interface__"):
-        return array
-    if _is_torch(x):
+    """Return an array of torch or CuPy, with ``__cuda_array_interface__``."""
+    if not _is_torch(x):
+        return of_library(x)
+    array = x.detach()
+    if not hasattr(array, "__cuda_array_interface__"):
         message = f"X is a tensor of the layout {x.layout}, expected a dense one; call to_dense()"
         raise InputTypeError(message)
-    return _cupy("rows that only DLPack describes").from_dlpack(x)
+    return array
+
+
+def _is_packed(shape: tuple[int, ...], strides: tuple[int, ...] | None, step: int) -> bool:
+    """Whether elements of `step` bytes lie in C order; axes of one element may step anyhow."""
+    if strides is None or 0 in shape:
+        return True
+    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if size > 1 and stride != step:
+            return False
+        step *= size
+    return True
 
 
 def _aligned(array: Any) -> Any:
@@ -224,19 +289,15 @@ def _aligned(array: Any) -> Any:
     return array.clone() if _is_torch(array) else array.copy()
 
 
-def _stream_of(array: Any, interface: Any) -> int:
-    """Return the stream that the array's library orders work by now."""
+def _stream_of(array: Any, given: Any) -> int:
+    """Return the stream of work on an array: its library's current one, or the caller's own."""
     if _is_torch(array):
         torch = sys.modules["torch"]
         return int(torch.cuda.current_stream(array.device).cuda_stream)
-    own = getattr(array, "__cuda_stream__", None)
+    own = getattr(given, "__cuda_stream__", None)
     if own is not None:
         return int(own()[1])
-    cupy = sys.modules.get("cupy")
-    if cupy is not None and isinstance(array, cupy.ndarray):
-        return int(cupy.cuda.get_current_stream(array.device.id).ptr)
-    named = interface.get("stream")
-    return 0 if named is None else int(named)
+    return int(_cupy("rows").cuda.get_current_stream(array.device.id).ptr)
 
 
 def _cupy(what: str) -> Any:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cordwood._device_rows import DeviceRows
+from cordwood._device_rows import DeviceRows, answer_address
 from cordwood.errors import InputError, InputTypeError, UnsupportedMethodError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def answer_there(
     *,
     flat: bool,
     classes: AnyArray | Sequence[AnyArray] | None,
+    out: Any = None,
 ) -> Any:
     """Answer rows of a device with an array of the same library on the same device.
 
@@ -40,6 +41,8 @@ def answer_there(
         Whether an answer of one column has shape (n_rows,).
     classes : ndarray, sequence of ndarray, or None
         Labels by class index, for each output where there are several.
+    out : array, optional
+        Of the answer's shape and type, C-ordered, on the same device: where to write it.
 
     Returns
     -------
@@ -50,7 +53,7 @@ def answer_there(
     Raises
     ------
     InputError, InputTypeError
-        The rows have another shape or type than the model's.
+        The rows have another shape or type than the model's, or `out` than the answer.
     UnsupportedMethodError
         The answer is none that a device holds: labels that are text, a list of tables, a matrix of
         embeddings.
@@ -63,7 +66,12 @@ def answer_there(
         raise InputError(message)
     labels = _labels(target, classes)
     columns, dtype = native.form(target)
-    answer = rows.new((rows.shape[0], columns), dtype)
+    shape = (rows.shape[0],) if flat and columns == 1 else (rows.shape[0], columns)
+    answer = rows.new(shape, dtype) if out is None else out
+    address = answer_address(answer, shape, dtype)
+    if address is None:
+        message = f"out is no writable C-ordered {dtype} array of shape {shape} on the device of X"
+        raise InputError(message)
     if rows.shape[0] > 0:
         native.run_there(
             target,
@@ -71,11 +79,9 @@ def answer_there(
             shape=rows.shape,
             strides=rows.strides,
             dtype=rows.dtype,
-            out=int(answer.__cuda_array_interface__["data"][0]),
+            out=address,
             stream=rows.stream,
         )
-    if flat and columns == 1:
-        answer = answer.reshape(-1)
     return answer if labels is None else rows.like(labels)[answer]
 
 

@@ -92,10 +92,16 @@ def cut_of(activation: str | None) -> _core.Cut | None:
 
 def check_out(out: Any, shape: tuple[int, ...], dtype: str = "float32") -> NDArray[Any]:
     """Give `out` as a matrix of rows, or raise where it cannot take an answer of `shape`."""
+    flat: NDArray[Any] = check_form(out, shape, dtype).reshape(-1, shape[-1])
+    return flat
+
+
+def check_form(out: Any, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Give `out` as it is, or raise where it cannot take an answer of `shape`."""
     fits = isinstance(out, np.ndarray) and out.dtype == dtype and out.shape == shape
     if not fits or not out.flags.c_contiguous or not out.flags.writeable:
         kind = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         message = f"out is {kind}; expected a writable C-ordered {dtype} array of shape {shape}"
         raise InputError(message)
-    flat: NDArray[Any] = out.reshape(-1, shape[-1])
-    return flat
+    array: NDArray[Any] = out
+    return array

@@ -30,7 +30,7 @@ def check_on_host(values: Any, name: str) -> None:
     if is_on_device(values):
         message = (
             f"{name} lies in a CUDA device's memory; of ops only prune_mask, quantize with method "
-            "'rtn' or 'mse' and dequantize run there. Copy it to the host"
+            "'rtn' or 'mse', dequantize and tree_predict run there. Copy it to the host"
         )
         raise InputTypeError(message)
 

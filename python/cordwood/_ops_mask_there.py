@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cordwood._device_rows import DeviceRows, is_on_device, of_library
+from cordwood._device_rows import DeviceRows, answer_address, is_on_device, of_library
 from cordwood._model_devices import cuda_functions
 from cordwood._ops_checks import check_axis
 from cordwood._ops_mask_choice import Choice, Per
@@ -133,14 +133,11 @@ def _scores_there(scores: Any) -> DeviceRows:
 
 
 def _check_out(out: Any, shape: tuple[int, ...]) -> None:
-    if is_on_device(out):
-        given = DeviceRows.of(out, "out", _AXES)
-        fits = given.address == _address(out)
-        fits = fits and (given.dtype, given.shape) == (_BOOL, shape)
-        if fits and given.is_packed and not given.is_read_only:
-            return
-    message = f"out is not a writable C-ordered boolean array of shape {shape} on the device of w"
-    raise InputError(message)
+    if answer_address(out, shape, _BOOL) is None:
+        message = (
+            f"out is not a writable C-ordered boolean array of shape {shape} on the device of w"
+        )
+        raise InputError(message)
 
 
 def _address(array: Any) -> int:

@@ -11,10 +11,11 @@ import numpy as np
 
 from cordwood import ir_trees
 from cordwood.errors import GraphError
+from cordwood.ir_checks_entries import check_starts, expect, expect_node, node_place
 from cordwood.ir_trees import MAX_DEPTH
 
 if TYPE_CHECKING:
-    from cordwood._typing import AnyArray, BoolArray, Int64Array
+    from cordwood._typing import BoolArray, Int64Array
     from cordwood.ir_trees import TreeEnsemble
 
 __all__ = ["check_choice", "check_tree_ensemble", "freeze_arrays"]
@@ -97,15 +98,6 @@ def check_tree_ensemble(op: TreeEnsemble) -> None:
 
 def _fail(message: str) -> NoReturn:
     raise GraphError(message)
-
-
-def _expect(good: Any, name: str, array: AnyArray, expected: str, index: Any = None) -> None:
-    """Fail at the first false entry of `good`; `index` maps its entries to those of `array`."""
-    if np.all(good):
-        return
-    first = int(np.argmin(good))
-    entry = first if index is None else int(index[first])
-    _fail(f"{name}[{entry}] is {array[entry]!s}, expected {expected}")
 
 
 def _check_attributes(op: TreeEnsemble) -> None:
@@ -191,70 +183,61 @@ def _check_arrays(op: TreeEnsemble) -> None:
 
 def _check_values(op: TreeEnsemble) -> None:
     """Check that numbers are finite, also after weighting, and that trees name their outputs."""
-    _expect(np.isfinite(op.base_value), "base_value", op.base_value, "a finite number")
-    _expect(np.isfinite(op.tree_weight), "tree_weight", op.tree_weight, "a finite number")
+    expect(np.isfinite(op.base_value), "base_value", op.base_value, "a finite number")
+    expect(np.isfinite(op.tree_weight), "tree_weight", op.tree_weight, "a finite number")
     if op.start is not None or op.aggregate == "weighted_median":
         expected = "0 where the sum has a start and for a weighted median"
-        _expect(op.base_value == 0, "base_value", op.base_value, expected)
+        expect(op.base_value == 0, "base_value", op.base_value, expected)
     if op.aggregate == "weighted_median":
-        _expect(op.tree_weight > 0, "tree_weight", op.tree_weight, "above 0 for a weighted median")
+        expect(op.tree_weight > 0, "tree_weight", op.tree_weight, "above 0 for a weighted median")
     finite = np.isfinite(op.leaf_values).all(axis=1)
-    _expect(finite, "leaf_values", op.leaf_values, "finite numbers")
+    expect(finite, "leaf_values", op.leaf_values, "finite numbers")
     outputs = op.n_outputs if op.leaf_width == 1 else 1
     good = (op.tree_output >= 0) & (op.tree_output < outputs)
-    _expect(good, "tree_output", op.tree_output, f"0 to {outputs - 1}")
-
-
-def _check_starts(name: str, starts: Int64Array, total: int, *, strict: bool) -> None:
-    """Check that `starts` cuts ``range(total)`` into runs, each non-empty where `strict`."""
-    if len(starts) == 0 or starts[0] != 0 or starts[-1] != total:
-        ends = f"{starts[0]} to {starts[-1]}" if len(starts) else "nowhere: it is empty"
-        _fail(f"{name} runs from {ends}, expected 0 to {total}")
-    step = np.diff(starts)
-    expected = "more than the entry before" if strict else "at least the entry before"
-    _expect(step >= (1 if strict else 0), name, starts, expected, np.arange(1, len(starts)))
+    expect(good, "tree_output", op.tree_output, f"0 to {outputs - 1}")
 
 
 def _check_sets(op: TreeEnsemble) -> None:
     """Check category sets and category values."""
-    _check_starts("set_start", op.set_start, len(op.set_members), strict=False)
+    check_starts("set_start", op.set_start, len(op.set_members), strict=False)
     good = op.set_members >= 0
-    _expect(good, "set_members", op.set_members, "a code of at least 0")
+    expect(good, "set_members", op.set_members, "a code of at least 0")
     rises = np.empty(len(op.set_members), bool)
     rises[1:] = np.diff(op.set_members.astype(np.int64)) > 0
     rises[op.set_start[:-1][np.diff(op.set_start) > 0]] = True
-    _expect(rises, "set_members", op.set_members, "more than the member before it in its set")
+    expect(rises, "set_members", op.set_members, "more than the member before it in its set")
 
     values = op.category_values
-    _check_starts("category_start", op.category_start, len(values), strict=False)
+    check_starts("category_start", op.category_start, len(values), strict=False)
     if op.category_rule != "exact" and len(values):
         _fail(f"category_values has {len(values)} entries, expected none because category_rule is "
               f"{op.category_rule!r}")  # fmt: skip
-    _expect(~np.isnan(values), "category_values", values, "a number, not NaN")
+    expect(~np.isnan(values), "category_values", values, "a number, not NaN")
     owner = np.repeat(np.arange(op.n_features), np.diff(op.category_start))
     order = np.lexsort((values, owner))
     same = (values[order][1:] == values[order][:-1]) & (owner[order][1:] == owner[order][:-1])
-    _expect(~same, "category_values", values, "a value not listed before", order[1:])
+    expect(~same, "category_values", values, "a value not listed before", order[1:])
 
 
 def _check_shape(op: TreeEnsemble) -> BoolArray:
     """Check that the nodes of each tree form one tree under its root; return which are leaves."""
-    _check_starts("tree_start", op.tree_start, op.n_nodes, strict=True)
+    check_starts("tree_start", op.tree_start, op.n_nodes, strict=True)
     leaf: BoolArray = op.left == -1
-    _expect((op.right == -1) == leaf, "right", op.right, "-1 exactly where left is -1")
+    expect_node((op.right == -1) == leaf, op, "right", "-1 exactly where left is -1")
     inner = np.flatnonzero(~leaf)
     size = np.repeat(np.diff(op.tree_start), np.diff(op.tree_start))[inner]
     start = np.repeat(op.tree_start[:-1], np.diff(op.tree_start))[inner]
     parents = np.zeros(op.n_nodes, np.int64)
     for name, child in (("left", op.left), ("right", op.right)):
         good = (child[inner] >= 1) & (child[inner] < size)
-        _expect(good, name, child, "a node of its tree other than the root, or -1", inner)
+        expect_node(good, op, name, "a node of its tree other than the root, or -1", inner)
         parents += np.bincount(start + child[inner], minlength=op.n_nodes)
     expected = np.ones(op.n_nodes, np.int64)
     expected[op.tree_start[:-1]] = 0
     if not np.array_equal(parents, expected):
         node = int(np.argmax(parents != expected))
-        _fail(f"node {node} is the child of {parents[node]} nodes, expected {expected[node]}")
+        _fail(f"node {node} is the child of {parents[node]} nodes, expected {expected[node]} "
+              f"({node_place(op.tree_start, node)})")  # fmt: skip
     _check_depth(op)
     return leaf
 
@@ -275,14 +258,16 @@ def _check_depth(op: TreeEnsemble) -> None:
         tree = int(np.searchsorted(op.tree_start, node[0], side="right")) - 1
         _fail(f"tree {tree} is deeper than {MAX_DEPTH} levels, expected at most {MAX_DEPTH}")
     if not met.all():
-        _fail(f"node {int(np.argmin(met))} lies on a cycle, expected a path from its tree's root")
+        lost = int(np.argmin(met))
+        _fail(f"node {lost} lies on a cycle, expected a path from its tree's root "
+              f"({node_place(op.tree_start, lost)})")  # fmt: skip
 
 
 def _check_inner(op: TreeEnsemble, inner: BoolArray) -> None:
     """Check what inner nodes test, and that leaves carry no trace of a test."""
     good = np.where(inner, (op.feature >= 0) & (op.feature < op.n_features), op.feature == -1)
     expected = f"0 to {op.n_features - 1} at an inner node and -1 at a leaf"
-    _expect(good, "feature", op.feature, expected)
+    expect_node(good, op, "feature", expected)
 
     category = op.category_set != -1
     n_sets = len(op.set_start) - 1 if op.category_rule != "none" else 0
@@ -290,16 +275,16 @@ def _check_inner(op: TreeEnsemble, inner: BoolArray) -> None:
     expected = f"0 to {n_sets - 1} at a category node and -1 elsewhere"
     if op.category_rule == "none":
         expected = "-1 because category_rule is 'none'"
-    _expect(good, "category_set", op.category_set, expected)
+    expect_node(good, op, "category_set", expected)
     if op.category_rule == "exact":
         _check_members_listed(op, np.flatnonzero(category))
 
     numeric = inner & ~category
     good = np.where(numeric, ~np.isnan(op.threshold), op.threshold == 0.0)
-    _expect(good, "threshold", op.threshold, "a number at a numeric node and 0.0 elsewhere")
-    _expect(~op.missing_left | inner, "missing_left", op.missing_left, "False at a leaf")
+    expect_node(good, op, "threshold", "a number at a numeric node and 0.0 elsewhere")
+    expect_node(~op.missing_left | inner, op, "missing_left", "False at a leaf")
     expected = "False except at a numeric node"
-    _expect(~op.zero_missing | numeric, "zero_missing", op.zero_missing, expected)
+    expect_node(~op.zero_missing | numeric, op, "zero_missing", expected)
 
 
 def _check_members_listed(op: TreeEnsemble, nodes: Int64Array) -> None:
@@ -319,9 +304,9 @@ def _check_leaves(op: TreeEnsemble, leaf: BoolArray) -> None:
     """Check the leaf rows, the weighted leaf values and the numbers that ``apply`` returns."""
     rows = len(op.leaf_values)
     good = np.where(leaf, (op.leaf_row >= 0) & (op.leaf_row < rows), op.leaf_row == -1)
-    _expect(good, "leaf_row", op.leaf_row, f"0 to {rows - 1} at a leaf and -1 at an inner node")
+    expect_node(good, op, "leaf_row", f"0 to {rows - 1} at a leaf and -1 at an inner node")
     good = np.where(leaf, op.leaf_id >= 0, op.leaf_id == -1)
-    _expect(good, "leaf_id", op.leaf_id, "at least 0 at a leaf and -1 at an inner node")
+    expect_node(good, op, "leaf_id", "at least 0 at a leaf and -1 at an inner node")
 
     nodes = np.flatnonzero(leaf)
     tree = np.repeat(np.arange(op.n_trees, dtype=np.int64), np.diff(op.tree_start))[nodes]
@@ -329,17 +314,18 @@ def _check_leaves(op: TreeEnsemble, leaf: BoolArray) -> None:
     if np.any(np.diff(key) <= 0):
         order = np.argsort(key, kind="stable")
         same = np.diff(key[order]) == 0
-        _expect(~same, "leaf_id", op.leaf_id, "a number no other leaf of its tree has",
+        expect_node(~same, op, "leaf_id", "a number no other leaf of its tree has",
                 nodes[order[1:]])  # fmt: skip
 
     # Weighting may overflow the accumulate type. The largest product bounds all of them.
     most = float(np.abs(op.leaf_values).max(initial=0.0))
-    if most * float(np.abs(op.tree_weight).max(initial=0.0)) > np.finfo(op.accumulate_type).max:
+    limit = float(np.finfo(op.accumulate_type).max)
+    if most * float(np.abs(op.tree_weight).max(initial=0.0)) > limit:
         heaviest = np.abs(op.leaf_values).max(axis=1).astype(np.float64)[op.leaf_row[nodes]]
         with np.errstate(over="ignore"):
             product = (heaviest * op.tree_weight[tree]).astype(op.accumulate_type)
         expected = f"a row that times its tree's weight is finite in {op.accumulate_type}"
-        _expect(np.isfinite(product), "leaf_row", op.leaf_row, expected, nodes)
+        expect_node(np.isfinite(product), op, "leaf_row", expected, nodes)
 
 
 def _check_linear(op: TreeEnsemble) -> None:
@@ -350,11 +336,11 @@ def _check_linear(op: TreeEnsemble) -> None:
     assert feature is not None
     assert coefficient is not None
     assert constant is not None
-    _check_starts("linear_start", op.linear_start, len(feature), strict=False)
+    check_starts("linear_start", op.linear_start, len(feature), strict=False)
     good = (feature >= 0) & (feature < op.n_features)
-    _expect(good, "linear_feature", feature, f"0 to {op.n_features - 1}")
-    _expect(np.isfinite(coefficient), "linear_coefficient", coefficient, "a finite number")
-    _expect(np.isfinite(constant), "linear_constant", constant, "a finite number")
-    _expect(op.tree_weight == 1.0, "tree_weight", op.tree_weight, "1.0 with linear leaves")
+    expect(good, "linear_feature", feature, f"0 to {op.n_features - 1}")
+    expect(np.isfinite(coefficient), "linear_coefficient", coefficient, "a finite number")
+    expect(np.isfinite(constant), "linear_constant", constant, "a finite number")
+    expect(op.tree_weight == 1.0, "tree_weight", op.tree_weight, "1.0 with linear leaves")
     if op.leaf_width != 1:
         _fail(f"leaf_values has {op.leaf_width} columns, expected 1 with linear leaves")

@@ -21,10 +21,12 @@ from cordwood._ops_quantize import dequantize, quantize
 from cordwood._ops_scores import sparsegpt, sparsegpt_scores, wanda_scores
 from cordwood._ops_sparse import SparseTensor, pack_sparse, sparse_matmul
 from cordwood._ops_tensor import QuantizedTensor
+from cordwood._ops_trees import PackedTrees, pack_trees, tree_predict
 
 __all__ = [
     "DenseTensor",
     "MaskFacts",
+    "PackedTrees",
     "QuantizedTensor",
     "ScaledWeights",
     "SparseTensor",
@@ -40,6 +42,7 @@ __all__ = [
     "hessian",
     "pack_dense",
     "pack_sparse",
+    "pack_trees",
     "prune_mask",
     "qmatmul",
     "quantize",
@@ -47,5 +50,6 @@ __all__ = [
     "sparse_matmul",
     "sparsegpt",
     "sparsegpt_scores",
+    "tree_predict",
     "wanda_scores",
 ]

@@ -16,6 +16,8 @@
 
 #include "cuda_runtime_api.h"
 #include "device_limits.h"
+#include "late_copies.h"
+#include "pools.h"
 #include "state.h"
 #include "streams.h"
 
@@ -35,6 +37,8 @@ struct Allocation {
   // The accessible part of the mapping; null for registered memory, which has no guards.
   unsigned char* open;
   std::size_t open_bytes;
+  // Where it goes back to, or null.
+  cudaMemPool_t pool;
 };
 
 using Allocations = std::map<std::uintptr_t, Allocation>;
@@ -62,14 +66,19 @@ void set_access(const Allocation& allocation, bool allowed) {
   mprotect(allocation.open, allocation.open_bytes, allowed ? PROT_READ | PROT_WRITE : PROT_NONE);
 }
 
-cudaError_t allocate(void** pointer, std::size_t bytes, cudaMemoryType type) {
+cudaError_t allocate(void** pointer, std::size_t bytes, cudaMemoryType type,
+                     cudaMemPool_t pool = nullptr) {
   if (pointer == nullptr) return cudaErrorInvalidValue;
   *pointer = nullptr;
   if (bytes == 0) return cudaSuccess;
   const bool on_device = type == cudaMemoryTypeDevice;
   const std::size_t limit = on_device ? device_memory_bytes() : SIZE_MAX / 2;
-  const std::size_t used = on_device ? device_bytes : 0;
-  if (bytes > limit || used > limit - bytes) return cudaErrorMemoryAllocation;
+  const std::size_t reused = pool == nullptr ? 0 : take_from(pool, bytes);
+  const std::size_t used = on_device ? device_bytes + kept_bytes() : 0;
+  if (bytes > limit || used > limit - bytes) {
+    if (pool != nullptr) give_back_to(pool, reused);
+    return cudaErrorMemoryAllocation;
+  }
 
   const std::size_t open_bytes = rounded_up(bytes, kPage);
   void* mapped = mmap(nullptr, open_bytes + 2 * kPage, PROT_NONE,
@@ -85,7 +94,7 @@ cudaError_t allocate(void** pointer, std::size_t bytes, cudaMemoryType type) {
   poison(start, bytes);
   poison(start + bytes, rounded_up(bytes, kAlignment) - bytes);
   const Allocation& made =
-      allocations[number(start)] = {type, device_of_thread(), bytes, open, open_bytes};
+      allocations[number(start)] = {type, device_of_thread(), bytes, open, open_bytes, pool};
   if (on_device) {
     device_bytes += bytes;
     set_access(made, false);
@@ -128,10 +137,13 @@ cudaError_t release(void* pointer, cudaMemoryType type, bool registered) {
       (found->second.open == nullptr) != registered) {
     return registered ? cudaErrorHostMemoryNotRegistered : cudaErrorInvalidValue;
   }
+  const bool copied =
+      standing_error() == cudaSuccess && is_being_copied(pointer, found->second.bytes);
   set_access(found->second, true);
-  const std::string damaged = damage(*found);
+  const std::string damaged = copied ? "a copy of this memory is under way" : damage(*found);
   unmap(found->second);
   if (type == cudaMemoryTypeDevice) device_bytes -= found->second.bytes;
+  if (found->second.pool != nullptr) give_back_to(found->second.pool, found->second.bytes);
   allocations.erase(found);
   if (damaged.empty()) return cudaSuccess;
   set_sticky(cudaErrorIllegalAddress, "found by freeing: " + damaged);
@@ -139,6 +151,11 @@ cudaError_t release(void* pointer, cudaMemoryType type, bool registered) {
 }
 
 }  // namespace
+
+bool cuda_emulator::is_pinned(const void* pointer) {
+  const auto found = holding(pointer);
+  return found != allocations.end() && found->second.type == cudaMemoryTypeHost;
+}
 
 Side cuda_emulator::side(const void* pointer, std::size_t bytes) {
   const auto found = holding(pointer);
@@ -176,6 +193,14 @@ cuda_emulator::CopyAccess::~CopyAccess() {
 
 std::size_t cuda_emulator::used_device_bytes() {
   return device_bytes;
+}
+
+std::size_t cuda_emulator::used_pinned_bytes() {
+  std::size_t bytes = 0;
+  for (const auto& [start, allocation] : allocations) {
+    if (allocation.type == cudaMemoryTypeHost) bytes += allocation.bytes;
+  }
+  return bytes;
 }
 
 void cuda_emulator::poison(void* to, std::size_t bytes) {
@@ -227,32 +252,38 @@ void cuda_emulator::free_everything() {
 }
 
 cudaError_t cudaMalloc(void** pointer, std::size_t bytes) {
-  return device_call([&] { return allocate(pointer, bytes, cudaMemoryTypeDevice); });
+  return device_call(__func__, [&] { return allocate(pointer, bytes, cudaMemoryTypeDevice); });
 }
 
-cudaError_t cudaMallocAsync(void** pointer, std::size_t bytes, cudaStream_t stream) {
-  return device_call([&] {
-    return is_stream(stream) ? allocate(pointer, bytes, cudaMemoryTypeDevice)
+cudaError_t cudaMallocFromPoolAsync(void** pointer, std::size_t bytes, cudaMemPool_t pool,
+                                    cudaStream_t stream) {
+  return device_call(__func__, [&] {
+    if (!is_pool_here(pool)) return cudaErrorInvalidValue;
+    return is_stream(stream) ? allocate(pointer, bytes, cudaMemoryTypeDevice, pool)
                              : cudaErrorInvalidResourceHandle;
   });
 }
 
 cudaError_t cudaHostAlloc(void** pointer, std::size_t bytes, unsigned int) {
-  return device_call([&] { return allocate(pointer, bytes, cudaMemoryTypeHost); });
+  return device_call(__func__, [&] { return allocate(pointer, bytes, cudaMemoryTypeHost); });
 }
 
 cudaError_t cudaMallocHost(void** pointer, std::size_t bytes) {
-  return cudaHostAlloc(pointer, bytes, cudaHostAllocDefault);
+  return device_call(__func__, [&] { return allocate(pointer, bytes, cudaMemoryTypeHost); });
 }
 
 cudaError_t cudaFree(void* pointer) {
-  return release_call([&] { return release(pointer, cudaMemoryTypeDevice, false); });
+  return release_call([&] {
+    finish_all_copies();
+    return release(pointer, cudaMemoryTypeDevice, false);
+  });
 }
 
 cudaError_t cudaFreeAsync(void* pointer, cudaStream_t stream) {
   return release_call([&] {
-    return is_stream(stream) ? release(pointer, cudaMemoryTypeDevice, false)
-                             : cudaErrorInvalidResourceHandle;
+    if (!is_stream(stream)) return cudaErrorInvalidResourceHandle;
+    finish_copies(stream);
+    return release(pointer, cudaMemoryTypeDevice, false);
   });
 }
 
@@ -261,10 +292,11 @@ cudaError_t cudaFreeHost(void* pointer) {
 }
 
 cudaError_t cudaHostRegister(void* pointer, std::size_t bytes, unsigned int) {
-  return device_call([&] {
+  return device_call(__func__, [&] {
     if (pointer == nullptr || bytes == 0) return cudaErrorInvalidValue;
     if (holding(pointer) != allocations.end()) return cudaErrorHostMemoryAlreadyRegistered;
-    allocations[number(pointer)] = {cudaMemoryTypeHost, device_of_thread(), bytes, nullptr, 0};
+    allocations[number(pointer)] = {
+        cudaMemoryTypeHost, device_of_thread(), bytes, nullptr, 0, nullptr};
     return cudaSuccess;
   });
 }
@@ -274,7 +306,7 @@ cudaError_t cudaHostUnregister(void* pointer) {
 }
 
 cudaError_t cudaMemGetInfo(std::size_t* free_bytes, std::size_t* total_bytes) {
-  return device_call([&] {
+  return device_call(__func__, [&] {
     if (free_bytes == nullptr || total_bytes == nullptr) return cudaErrorInvalidValue;
     *total_bytes = device_memory_bytes();
     *free_bytes = *total_bytes > device_bytes ? *total_bytes - device_bytes : 0;
@@ -283,7 +315,7 @@ cudaError_t cudaMemGetInfo(std::size_t* free_bytes, std::size_t* total_bytes) {
 }
 
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* pointer) {
-  return device_call([&] {
+  return device_call(__func__, [&] {
     if (attributes == nullptr) return cudaErrorInvalidValue;
     *attributes = {};
     auto* address = const_cast<void*>(pointer);

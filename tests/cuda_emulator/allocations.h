@@ -15,6 +15,8 @@ std::size_t first_unpoisoned(const void* from, std::size_t bytes);
 // Whose memory this many bytes are. Outside: they leave an allocation.
 enum class Side { kHost, kDevice, kOutside };
 Side side(const void* pointer, std::size_t bytes);
+// Memory of the host that the runtime allocated, or was told of.
+bool is_pinned(const void* pointer);
 
 // While one lives, the device's memory can be touched: all of it, or the allocation of a pointer.
 class DeviceAccess {
@@ -37,6 +39,7 @@ class CopyAccess {
 };
 
 std::size_t used_device_bytes();
+std::size_t used_pinned_bytes();
 
 // An empty string, or which allocation was written past its end or before its start.
 std::string damaged_allocation();

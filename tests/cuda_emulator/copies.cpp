@@ -5,6 +5,7 @@
 #include "allocations.h"
 #include "cuda_launch.h"
 #include "cuda_runtime_api.h"
+#include "late_copies.h"
 #include "state.h"
 #include "streams.h"
 
@@ -20,8 +21,10 @@ bool sides_match(cudaMemcpyKind kind, Side to, Side from) {
   return (to == Side::kDevice) == to_device && (from == Side::kDevice) == from_device;
 }
 
+enum class When { kNow, kLate };
+
 cudaError_t copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
-                 cudaStream_t stream) {
+                 cudaStream_t stream, When when) {
   if (!is_stream(stream)) return cudaErrorInvalidResourceHandle;
   if (kind < cudaMemcpyHostToHost || kind > cudaMemcpyDefault) {
     return cudaErrorInvalidMemcpyDirection;
@@ -34,6 +37,12 @@ cudaError_t copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind k
                  describe_address(from).c_str());
     return cudaErrorInvalidValue;
   }
+  // Pageable memory is read, and written, before such a call returns.
+  if (when == When::kLate && is_pinned(to) != is_pinned(from)) {
+    put_off_copy(to, from, bytes, stream);
+    return cudaSuccess;
+  }
+  finish_copies(stream);
   const CopyAccess to_access(to);
   const CopyAccess from_access(from);
   std::memmove(to, from, bytes);
@@ -44,6 +53,7 @@ cudaError_t fill(void* pointer, int value, std::size_t bytes, cudaStream_t strea
   if (!is_stream(stream)) return cudaErrorInvalidResourceHandle;
   if (bytes == 0) return cudaSuccess;
   if (side(pointer, bytes) != Side::kDevice) return cudaErrorInvalidValue;
+  finish_copies(stream);
   const CopyAccess access(pointer);
   std::memset(pointer, value, bytes);
   return cudaSuccess;
@@ -52,23 +62,23 @@ cudaError_t fill(void* pointer, int value, std::size_t bytes, cudaStream_t strea
 }  // namespace
 
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
-  return device_call([&] { return copy(to, from, bytes, kind, nullptr); });
+  return device_call(__func__, [&] { return copy(to, from, bytes, kind, nullptr, When::kNow); });
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
-  return device_call([&] { return copy(to, from, bytes, kind, stream); });
+  return device_call(__func__, [&] { return copy(to, from, bytes, kind, stream, When::kLate); });
 }
 
 cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from,
                               std::size_t from_pitch, std::size_t width, std::size_t height,
                               cudaMemcpyKind kind, cudaStream_t stream) {
-  return device_call([&] {
+  return device_call(__func__, [&] {
     if (width > to_pitch || width > from_pitch) return cudaErrorInvalidValue;
     for (std::size_t row = 0; row < height; ++row) {
       const cudaError_t copied =
           copy(static_cast<char*>(to) + row * to_pitch,
-               static_cast<const char*>(from) + row * from_pitch, width, kind, stream);
+               static_cast<const char*>(from) + row * from_pitch, width, kind, stream, When::kLate);
       if (copied != cudaSuccess) return copied;
     }
     return cudaSuccess;
@@ -76,11 +86,11 @@ cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from,
 }
 
 cudaError_t cudaMemset(void* pointer, int value, std::size_t bytes) {
-  return device_call([&] { return fill(pointer, value, bytes, nullptr); });
+  return device_call(__func__, [&] { return fill(pointer, value, bytes, nullptr); });
 }
 
 cudaError_t cudaMemsetAsync(void* pointer, int value, std::size_t bytes, cudaStream_t stream) {
-  return device_call([&] { return fill(pointer, value, bytes, stream); });
+  return device_call(__func__, [&] { return fill(pointer, value, bytes, stream); });
 }
 
 // Constant memory is a variable of the program: only its size can be wrong.
@@ -92,6 +102,7 @@ cudaError_t cuda_emulator::copy_to_symbol(char* symbol, std::size_t symbol_bytes
     if (from == nullptr || offset > symbol_bytes || bytes > symbol_bytes - offset) {
       return cudaErrorInvalidValue;
     }
+    finish_copies(stream);
     const CopyAccess access(from);
     std::memcpy(symbol + offset, from, bytes);
     return cudaSuccess;

@@ -4,6 +4,7 @@
 #include "allocations.h"
 #include "cuda_runtime_api.h"
 #include "device_limits.h"
+#include "late_copies.h"
 #include "state.h"
 
 using namespace cuda_emulator;
@@ -58,7 +59,6 @@ constexpr Attribute kAttributes[] = {
     {cudaDevAttrMaxSharedMemoryPerBlockOptin, kSharedOptinBytes},
     {cudaDevAttrMaxBlocksPerMultiprocessor, kMultiprocessorBlocks},
     {cudaDevAttrReservedSharedMemoryPerBlock, kReservedSharedBytes},
-    {cudaDevAttrMemoryPoolsSupported, 1},
     {cudaDevAttrClusterLaunch, 0},
 };
 
@@ -109,6 +109,10 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
   return device_call([&] {
     if (value == nullptr) return cudaErrorInvalidValue;
     if (!is_device(device)) return cudaErrorInvalidDevice;
+    if (attribute == cudaDevAttrMemoryPoolsSupported) {
+      *value = has_pools() ? 1 : 0;
+      return cudaSuccess;
+    }
     for (const Attribute& known : kAttributes) {
       if (known.attribute == attribute) {
         *value = known.value;
@@ -151,18 +155,22 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
     all.sharedMemPerBlockOptin = kSharedOptinBytes;
     all.maxBlocksPerMultiProcessor = kMultiprocessorBlocks;
     all.reservedSharedMemPerBlock = kReservedSharedBytes;
-    all.memoryPoolsSupported = 1;
+    all.memoryPoolsSupported = has_pools() ? 1 : 0;
     *properties = all;
     return cudaSuccess;
   });
 }
 
 cudaError_t cudaDeviceSynchronize() {
-  return device_call([] { return cudaSuccess; });
+  return device_call([] {
+    finish_all_copies();
+    return cudaSuccess;
+  });
 }
 
 cudaError_t cudaDeviceReset() {
   const std::lock_guard lock(device_lock());
+  forget_copies();
   free_everything();
   reset_state();
   return device_call([] { return cudaSuccess; });

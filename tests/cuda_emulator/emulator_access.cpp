@@ -2,13 +2,17 @@
 
 #include "allocations.h"
 #include "block.h"
+#include "calls.h"
 #include "cuda_runtime_api.h"
+#include "late_copies.h"
 #include "state.h"
+#include "streams.h"
 
 using namespace cuda_emulator;
 
 void cordwood_cuda_emulator_reset() {
   const std::lock_guard lock(device_lock());
+  forget_copies();
   reset_state();
 }
 
@@ -38,6 +42,21 @@ int cordwood_cuda_emulator_destroy_stream(void* stream) {
 std::size_t cordwood_cuda_emulator_used_bytes() {
   const std::lock_guard lock(device_lock());
   return used_device_bytes();
+}
+
+std::size_t cordwood_cuda_emulator_pinned_bytes() {
+  const std::lock_guard lock(device_lock());
+  return used_pinned_bytes();
+}
+
+std::size_t cordwood_cuda_emulator_handles() {
+  const std::lock_guard lock(device_lock());
+  return living_handles();
+}
+
+unsigned long long cordwood_cuda_emulator_calls(const char* function) {
+  const std::lock_guard lock(device_lock());
+  return calls_of(function);
 }
 
 unsigned long long cordwood_cuda_emulator_launches() {

@@ -21,6 +21,11 @@ void* cordwood_cuda_emulator_last_stream();
 int cordwood_cuda_emulator_set_device(int device);
 // Bytes of device memory that are allocated, for tests that nothing leaks.
 std::size_t cordwood_cuda_emulator_used_bytes();
+// Bytes of pinned memory, and streams and events, for the same.
+std::size_t cordwood_cuda_emulator_pinned_bytes();
+std::size_t cordwood_cuda_emulator_handles();
+// How many calls there were of a function that allocates, copies or orders, such as "cudaEventRecord".
+unsigned long long cordwood_cuda_emulator_calls(const char* function);
 // How many launches have run.
 unsigned long long cordwood_cuda_emulator_launches();
 }

@@ -7,6 +7,7 @@
 #include "cuda_launch.h"
 #include "device_limits.h"
 #include "kernel_name.h"
+#include "late_copies.h"
 #include "state.h"
 #include "streams.h"
 
@@ -99,6 +100,7 @@ cudaError_t cuda_emulator::launch(const cudaLaunchConfig_t* config, const Kernel
       fail(call, {cudaErrorLaunchFailure, "CORDWOOD_EMULATED_FAIL_LAUNCH asks for it"});
       return cudaErrorLaunchFailure;
     }
+    finish_copies(config->stream);
     const DeviceAccess access;
     ++launches;
     last_stream = config->stream;
@@ -120,6 +122,8 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute
     }
     if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaErrorInvalidValue;
     if (value < 0 || value > kSharedOptinBytes) return cudaErrorInvalidValue;
+    // A device would take it; but another thread may have asked for more, and be about to launch.
+    if (value < allowed(kernel)) return cudaErrorInvalidValue;
     allowed_bytes[kernel] = value;
     return cudaSuccess;
   });

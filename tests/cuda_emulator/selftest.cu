@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "selftest_calls.h"
+#include "selftest_copies.h"
 #include "selftest_kernels.h"
 
 namespace {
@@ -190,6 +191,9 @@ constexpr Check kChecks[] = {
     {"api", check_api},
     {"machine", check_machine},
     {"faults", [] { check_faults(nothing); }},
+    {"late_copies", [] { check_late_copies(nothing); }},
+    {"freed_source", check_freed_source},
+    {"failing_calls", check_failing_calls},
     {"freed", check_freed},
     {"sticky", check_sticky},
     {"host_touch", check_host_touch},

@@ -109,6 +109,18 @@ inline void check_machine() {
   cudaGetLastError();
 }
 
+// Three copies: which of them fails is the environment's affair.
+inline void check_failing_calls() {
+  int* device = nullptr;
+  MUST(cudaMalloc(&device, sizeof *device));
+  for (int i = 0; i < 3; ++i) {
+    const cudaError_t done = cudaMemcpyAsync(device, &i, sizeof i, cudaMemcpyHostToDevice, nullptr);
+    std::printf("copy %s\n", cudaGetErrorName(done));
+  }
+  expect(cudaDeviceSynchronize() == cudaSuccess, "the device goes on");
+  cudaGetLastError();
+}
+
 // Three launches: which of them fails is the environment's affair.
 inline void check_faults(void (*kernel)(int*)) {
   for (int i = 0; i < 3; ++i) launch(kernel, 1, 32, 0, nullptr);

@@ -48,12 +48,20 @@ long driver_version() {
   return whole_setting("CORDWOOD_EMULATED_DRIVER", CUDART_VERSION);
 }
 
+bool has_pools() {
+  return whole_setting("CORDWOOD_EMULATED_POOLS", 1) != 0;
+}
+
 std::size_t device_memory_bytes() {
   return static_cast<std::size_t>(whole_setting("CORDWOOD_EMULATED_MEMORY", 4L << 30));
 }
 
 double launch_seconds() {
   return setting("CORDWOOD_EMULATED_SECONDS", 60.0);
+}
+
+bool events_are_deaf() {
+  return whole_setting("CORDWOOD_EMULATED_DEAF_EVENTS", 0) != 0;
 }
 
 bool launch_is_failed() {
@@ -90,6 +98,7 @@ void reset_state() {
   sticky = last_error = cudaSuccess;
   failing_setting.clear();
   launches_left = 0;
+  forget_failing_call();
 }
 
 }  // namespace cuda_emulator

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <string>
 
+#include "calls.h"
 #include "driver_types.h"
 
 namespace cuda_emulator {
@@ -16,7 +17,11 @@ std::recursive_mutex& device_lock();
 long device_count();
 long driver_version();
 std::size_t device_memory_bytes();
+bool has_pools();
 double launch_seconds();
+
+// Whether cudaEventSynchronize is to wait for nothing, as if it had been forgotten.
+bool events_are_deaf();
 
 // Counts a launch against CORDWOOD_EMULATED_FAIL_LAUNCH; true if this one has to fail.
 bool launch_is_failed();
@@ -36,6 +41,15 @@ cudaError_t device_call(Work&& work) {
   const std::lock_guard lock(device_lock());
   const cudaError_t standing = standing_error();
   return note(standing == cudaSuccess ? work() : standing);
+}
+
+// The same for a function that is counted, and fails where the environment asks for it.
+template <class Work>
+cudaError_t device_call(const char* function, Work&& work) {
+  return device_call([&] {
+    const cudaError_t asked_for = count_call(function);
+    return asked_for == cudaSuccess ? work() : asked_for;
+  });
 }
 
 // As device_call, for what gives back a resource: that is done after a failed launch too.

@@ -1,4 +1,5 @@
-// Streams and events. Work runs at once, so that a stream is only a handle that has to be alive.
+// Streams and events. Kernels run at once and copies late: what waits for a stream or an event does the
+// copies that are due by then.
 #include "streams.h"
 
 #include <chrono>
@@ -7,6 +8,7 @@
 
 #include "cuda_runtime_api.h"
 #include "device_limits.h"
+#include "late_copies.h"
 #include "state.h"
 
 using namespace cuda_emulator;
@@ -21,6 +23,8 @@ struct CUevent_st {
   unsigned int flags;
   bool recorded;
   Clock::time_point at;
+  cudaStream_t stream;
+  unsigned long long last_copy;
 };
 
 namespace {
@@ -37,18 +41,27 @@ bool is_default(cudaStream_t stream) {
   return stream == nullptr || stream == cudaStreamLegacy || stream == cudaStreamPerThread;
 }
 
+// What came before the event was recorded, and no more.
+void finish(const CUevent_st& event) {
+  if (event.recorded) finish_copies(event.stream, event.last_copy);
+}
+
 cudaError_t done_if(bool valid) {
   return valid ? cudaSuccess : cudaErrorInvalidResourceHandle;
 }
 
 }  // namespace
 
+std::size_t cuda_emulator::living_handles() {
+  return streams.size() + events.size();
+}
+
 bool cuda_emulator::is_stream(cudaStream_t stream) {
   return is_default(stream) || streams.contains(stream);
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned int flags) {
-  return device_call([&] {
+  return device_call(__func__, [&] {
     if (stream == nullptr || flags > cudaStreamNonBlocking) return cudaErrorInvalidValue;
     auto made = std::make_unique<CUstream_st>(CUstream_st{flags, device_of_thread()});
     *stream = made.get();
@@ -62,26 +75,38 @@ cudaError_t cudaStreamCreate(cudaStream_t* stream) {
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  return release_call([&] { return done_if(streams.erase(stream) == 1); });
+  return release_call([&] {
+    finish_copies(stream);
+    return done_if(streams.erase(stream) == 1);
+  });
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  return device_call([&] { return done_if(is_stream(stream)); });
+  return device_call(__func__, [&] {
+    if (!is_stream(stream)) return cudaErrorInvalidResourceHandle;
+    finish_copies(stream);
+    return standing_error();  // that of a copy among them
+  });
 }
 
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
-  return cudaStreamSynchronize(stream);
+  return device_call(__func__, [&] {
+    finish_copies(stream);
+    return done_if(is_stream(stream));
+  });
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int flags) {
-  return device_call([&] {
+  return device_call(__func__, [&] {
     if (flags > 1) return cudaErrorInvalidValue;
-    return done_if(is_stream(stream) && is_event(event));
+    if (!is_stream(stream) || !is_event(event)) return cudaErrorInvalidResourceHandle;
+    finish(*event);
+    return cudaSuccess;
   });
 }
 
 cudaError_t cudaStreamGetFlags(cudaStream_t stream, unsigned int* flags) {
-  return device_call([&] {
+  return device_call(__func__, [&] {
     if (flags == nullptr) return cudaErrorInvalidValue;
     if (!is_stream(stream)) return cudaErrorInvalidResourceHandle;
     *flags = is_default(stream) ? cudaStreamDefault : stream->flags;
@@ -90,7 +115,7 @@ cudaError_t cudaStreamGetFlags(cudaStream_t stream, unsigned int* flags) {
 }
 
 cudaError_t cudaStreamGetDevice(cudaStream_t stream, int* device) {
-  return device_call([&] {
+  return device_call(__func__, [&] {
     if (device == nullptr) return cudaErrorInvalidValue;
     if (!is_stream(stream)) return cudaErrorInvalidResourceHandle;
     *device = is_default(stream) ? device_of_thread() : stream->device;
@@ -99,18 +124,19 @@ cudaError_t cudaStreamGetDevice(cudaStream_t stream, int* device) {
 }
 
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* data) {
-  return device_call([&] {
+  return device_call(__func__, [&] {
     if (function == nullptr) return cudaErrorInvalidValue;
     if (!is_stream(stream)) return cudaErrorInvalidResourceHandle;
+    finish_copies(stream);
     function(data);
     return cudaSuccess;
   });
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned int flags) {
-  return device_call([&] {
+  return device_call(__func__, [&] {
     if (event == nullptr || flags > 3) return cudaErrorInvalidValue;
-    auto made = std::make_unique<CUevent_st>(CUevent_st{flags, false, {}});
+    auto made = std::make_unique<CUevent_st>(CUevent_st{flags, false, {}, nullptr, 0});
     *event = made.get();
     events.emplace(made.get(), std::move(made));
     return cudaSuccess;
@@ -122,24 +148,34 @@ cudaError_t cudaEventCreate(cudaEvent_t* event) {
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  return device_call([&] {
+  return device_call(__func__, [&] {
     if (!is_event(event) || !is_stream(stream)) return cudaErrorInvalidResourceHandle;
     event->recorded = true;
     event->at = Clock::now();
+    event->stream = stream;
+    event->last_copy = last_copy();
     return cudaSuccess;
   });
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  return device_call([&] { return done_if(is_event(event)); });
+  return device_call(__func__, [&] {
+    if (!is_event(event)) return cudaErrorInvalidResourceHandle;
+    if (!events_are_deaf()) finish(*event);
+    return standing_error();
+  });
 }
 
 cudaError_t cudaEventQuery(cudaEvent_t event) {
-  return cudaEventSynchronize(event);
+  return device_call(__func__, [&] {
+    if (!is_event(event)) return cudaErrorInvalidResourceHandle;
+    finish(*event);
+    return cudaSuccess;
+  });
 }
 
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
-  return device_call([&] {
+  return device_call(__func__, [&] {
     if (milliseconds == nullptr) return cudaErrorInvalidValue;
     if (!is_event(start) || !is_event(end)) return cudaErrorInvalidResourceHandle;
     const bool timed = ((start->flags | end->flags) & cudaEventDisableTiming) == 0;

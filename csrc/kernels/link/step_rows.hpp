@@ -13,6 +13,18 @@
 
 namespace cordwood::kernels {
 
+/// What a link found, in the type of its answers. NaN does not go through the conversion: a CUDA device
+/// makes another one of it than a processor does.
+template <class T>
+CORDWOOD_STEP T link_cast(double x) noexcept {
+  if (x == x) return static_cast<T>(x);
+  if constexpr (sizeof(T) == sizeof(double)) return cordwood_one_nan(x);
+  const uint32_t bits = 0x7FC00000u;
+  float nan;
+  memcpy(&nan, &bits, sizeof nan);
+  return static_cast<T>(nan);
+}
+
 /// Of one margin.
 template <class T>
 CORDWOOD_STEP double link_value(const LinkTask<T>& task, T margin) noexcept {
@@ -38,6 +50,12 @@ CORDWOOD_STEP double link_value(const LinkTask<T>& task, T margin) noexcept {
   }
 }
 
+/// The answer to one margin.
+template <class T>
+CORDWOOD_STEP T link_one(const LinkTask<T>& task, T margin) noexcept {
+  return task.kind == CORDWOOD_LINK_IDENTITY ? margin : link_cast<T>(link_value(task, margin));
+}
+
 /// What is left of x after the maximum, scaled and raised.
 template <class T>
 CORDWOOD_STEP cordwood_pair raised(T margin, double top, double scale) noexcept {
@@ -56,8 +74,7 @@ CORDWOOD_STEP void softmax_row(const T* margin, T* out, uint64_t n_columns, doub
   for (uint64_t k = 0; k < n_columns; ++k)
     total = cordwood_add(total, raised(margin[k], top, scale));
   for (uint64_t k = 0; k < n_columns; ++k) {
-    out[k] =
-        static_cast<T>(cordwood_one_nan(cordwood_quotient(raised(margin[k], top, scale), total)));
+    out[k] = link_cast<T>(cordwood_quotient(raised(margin[k], top, scale), total));
   }
 }
 
@@ -72,21 +89,20 @@ template <class T>
 CORDWOOD_STEP void link_row(const LinkTask<T>& task, uint64_t row) noexcept {
   T* const out = task.out + row * link_width(task);
   if (task.complement != 0) {
-    const T p = static_cast<T>(link_value(task, task.margin[row]));
-    out[0] = T{1} - p;
+    const T p = link_one(task, task.margin[row]);
+    out[0] = p == p ? T{1} - p : p;
     out[1] = p;
     return;
   }
   if (task.kind == CORDWOOD_LINK_SIGMOID_PAIR) {
-    out[0] = static_cast<T>(link_value(task, -task.margin[row]));
-    out[1] = static_cast<T>(link_value(task, task.margin[row]));
+    out[0] = link_one(task, -task.margin[row]);
+    out[1] = link_one(task, task.margin[row]);
     return;
   }
   const T* const margin = task.margin + row * task.n_columns;
   if (task.kind == CORDWOOD_LINK_SOFTMAX)
     return softmax_row(margin, out, task.n_columns, task.scale);
-  for (uint64_t k = 0; k < task.n_columns; ++k)
-    out[k] = static_cast<T>(link_value(task, margin[k]));
+  for (uint64_t k = 0; k < task.n_columns; ++k) out[k] = link_one(task, margin[k]);
 }
 
 template <class T>
@@ -98,7 +114,7 @@ CORDWOOD_STEP void centred_logs(const T* p, T* out, uint64_t n_columns, double l
   const double mean = (total.hi + total.lo) / static_cast<double>(n_columns);
   for (uint64_t k = 0; k < n_columns; ++k) {
     const cordwood_pair log = cordwood_log_probability(static_cast<double>(p[k]), lowest);
-    out[k] = static_cast<T>(cordwood_one_nan((log.hi - mean) + log.lo));
+    out[k] = link_cast<T>((log.hi - mean) + log.lo);
   }
 }
 
@@ -109,7 +125,7 @@ CORDWOOD_STEP void logit_row(const LinkTask<T>& task, uint64_t row) noexcept {
     return centred_logs(p, task.out + row * task.n_columns, task.n_columns, task.offset);
   }
   const double last = static_cast<double>(p[task.n_columns - 1]);
-  task.out[row] = static_cast<T>(cordwood_link_logit(last, task.offset, task.scale));
+  task.out[row] = link_cast<T>(cordwood_link_logit(last, task.offset, task.scale));
 }
 
 }  // namespace cordwood::kernels

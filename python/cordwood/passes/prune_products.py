@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from cordwood import ops
+from cordwood._ops_hessian import hessian
+from cordwood._ops_masks import prune_mask
+from cordwood._ops_scores import sparsegpt, wanda_scores
 from cordwood._sparsity import Pattern, read_pattern
 from cordwood.ir_nets import Linear, Quantized
 from cordwood.passes.quantize_products import LayerLoss
@@ -113,12 +115,12 @@ def prune_weights(weight: np.ndarray, sparsity: str | float, seen: np.ndarray | 
     if _holds(weight != 0, pattern):
         return weight
     if seen is None:
-        return np.where(ops.prune_mask(weight, sparsity), weight, np.float32(0))
+        return np.where(prune_mask(weight, sparsity), weight, np.float32(0))
     if pattern.height * pattern.width == 1:
-        return ops.sparsegpt(weight, sparsity, inputs=seen)[0]
-    scores = ops.wanda_scores(weight, seen)
-    mask = ops.prune_mask(weight, sparsity, scores=scores, per="output")
-    return _refit(weight, mask, ops.hessian(seen), pattern.height)
+        return sparsegpt(weight, sparsity, inputs=seen)[0]
+    scores = wanda_scores(weight, seen)
+    mask = prune_mask(weight, sparsity, scores=scores, per="output")
+    return _refit(weight, mask, hessian(seen), pattern.height)
 
 
 def _holds(stays: np.ndarray, pattern: Pattern) -> bool:

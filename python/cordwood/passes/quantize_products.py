@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cordwood import ops
+from cordwood._ops_gptq import gptq
+from cordwood._ops_hessian import hessian
+from cordwood._ops_quantize import quantize
 from cordwood.ir_nets import Attention, Bfloat16, Conv, Embedding, Linear, Quantized, RowCoding
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from cordwood._ops_tensor import QuantizedTensor
     from cordwood.ir import Graph, Operator
     from cordwood.ir_nets import Product
     from cordwood.recipe import Recipe
@@ -197,7 +200,7 @@ def _weight(
         return weight.astype(np.float16)
     if kind == "bfloat16":
         return Bfloat16(_to_bfloat16(weight))
-    moments = None if seen is None or recipe.method == "rtn" else ops.hessian(seen)
+    moments = None if seen is None or recipe.method == "rtn" else hessian(seen)
     return hold_codes(weight, recipe, moments, grouped=grouped)
 
 
@@ -222,7 +225,7 @@ def code_weight(
     *,
     grouped: bool = True,
     keep_zeros: bool = False,
-) -> ops.QuantizedTensor:
+) -> QuantizedTensor:
     """Choose codes for a matrix of weights by a recipe's method.
 
     Parameters
@@ -245,7 +248,7 @@ def code_weight(
     bits: Any = _BITS[recipe.weights or ""]
     scale_dtype: Any = "float32" if group_size is None else "float16"
     if method == "gptq" and (keep_zeros or recipe.sparsity is not None):
-        return ops.gptq(
+        return gptq(
             weight,
             hessian=moments,
             bits=bits,
@@ -253,7 +256,7 @@ def code_weight(
             scale_dtype=scale_dtype,
             mask=weight != 0,
         )
-    return ops.quantize(
+    return quantize(
         weight,
         bits=bits,
         group_size=group_size,
