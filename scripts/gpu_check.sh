@@ -167,7 +167,7 @@ fi
 
 # Every kernel once: golden files, batches on both sides of each tile and of the sums of several rows, rows of the
 # device's own, masks, codes. torch's arrays reach the same kernels, and torch takes long to load under the checker.
-watched="(golden or drawn or many_rows or rows_of_the_device or test_masks or (test_codes and int3)) and not torch"
+watched="(golden or drawn or batch_of_many or answer_there or test_masks or (test_codes and int3)) and not torch"
 checker=$(command -v compute-sanitizer || true)
 for tool in memcheck racecheck; do
   is_asked "$tool" || continue
