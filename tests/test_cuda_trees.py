@@ -222,8 +222,15 @@ def test_threads_at_once() -> None:
 @pytest.mark.parametrize("order", ORDERS)
 def test_orders_of_threads(order: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CORDWOOD_EMULATOR_ORDER", order)
-    for changes in ({"max_leaves": 9}, {"max_leaves": 90}, {"aggregate": "weighted_median"}):
-        shape = Shape(seed=5, n_trees=34, category_rule="floor", **changes)  # type: ignore[arg-type]
+    every: tuple[dict[str, Any], ...] = (
+        {"max_leaves": 9, "category_rule": "floor"},
+        {"max_leaves": 90, "category_rule": "floor"},
+        {"max_leaves": 90},
+        {"max_leaves": 400},
+        {"aggregate": "weighted_median"},
+    )
+    for changes in every:
+        shape = Shape(seed=5, n_trees=34, **changes)
         graph = make_graph(shape)
         check(*pair(graph), make_rows(graph.trees, 1030, seed=1))
 
