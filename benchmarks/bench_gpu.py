@@ -4,9 +4,10 @@
         [--rows 1000000] [--seconds 2] [--save]
 
 Nothing trains: `gpu_models.py` made the models before. Each model answers first with the CPU's
-bits; then all who take it are timed in turns by the device's events, on rows that no cache holds.
-``--device cpu`` rehearses everything but the device. ``--save`` writes
-``benchmarks/results/gpu-<device>.json``.
+bits; then all who take it are timed in turns by the device's events, on distinct rows that no cache
+holds. Kernels apart come last, when all else is timed. The run is stored
+after each model, so that whoever stops it loses nothing. ``--device cpu`` rehearses everything but
+the device. ``--save`` writes ``benchmarks/results/gpu-<device>.json``.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ import gpu_models
 import gpu_ops
 import gpu_table
 import numpy as np
-from gpu_arrays import Entrant, Place, kernel_seconds, latency, place_for, race, spread
+from gpu_arrays import Entrant, Place, latency, place_for, race, spread
+from gpu_kernels import kernel_seconds
 from gpu_peers import MAY_DIFFER, PEERS, AbsentError, rows_off
+from gpu_rows import checked, distinct_rows
 
 import cordwood as cw
 from cordwood.bench import machine
@@ -37,6 +40,8 @@ RESULTS = HERE / "results"
 OURS = "cordwood"
 LINK_TOLERANCE = 1e-6
 SMALL_BATCHES = (1, 32)
+OPS_SIDE = 16_384
+"""1 GiB of weights, so that the device's time is most of a call's."""
 
 
 def facts(device: str) -> dict[str, Any]:
@@ -79,11 +84,29 @@ def same_bits(first: np.ndarray, second: np.ndarray) -> bool:
     return alike and first.tobytes() == second.tobytes()
 
 
-def _fresh(place: Place, call: Callable[[Any], Any], rows: Any, like: np.ndarray) -> np.ndarray:
+def _fresh(place: Place, call: Callable[[Any], Any], rows: Any, like: np.ndarray) -> Any:
     """Answer with memory that holds no earlier answer: an allocator gives the freed block again."""
-    poison = place.put(np.full(like.shape, 77, like.dtype))
+    poison = place.put(np.full((len(rows), *like.shape[1:]), 77, like.dtype))
     del poison
-    return place.get(call(rows))
+    return call(rows)
+
+
+def _asked(model: Any) -> Callable[[Any], Any]:
+    """Return the call that is timed: what a user asks for."""
+    ask: Callable[[Any], Any] = getattr(model, "predict_proba", model.predict)
+    return ask
+
+
+def _compare(shape: gpu_models.Shape, model: Any, rows: Any, place: Place) -> np.ndarray:
+    """Compare a batch's answers with the CPU's, and return what the CPU says of `checked` rows."""
+    reference, host = cw.load(shape.packed), place.get(checked(rows))
+    raw, expected = raw_of(model), raw_of(reference)(host)
+    given = place.get(checked(_fresh(place, raw, rows, expected)))
+    assert same_bits(given, expected), f"{shape.name}: not the CPU's bits"
+    expected = _asked(reference)(host)
+    given = place.get(checked(_fresh(place, _asked(model), rows, expected)))
+    assert np.allclose(given, expected, rtol=LINK_TOLERANCE, atol=1e-300), shape.name
+    return expected
 
 
 def measure(shape: gpu_models.Shape, device: str, n_rows: int, budget_s: float) -> dict[str, Any]:
@@ -95,30 +118,24 @@ def measure(shape: gpu_models.Shape, device: str, n_rows: int, budget_s: float) 
         An answer is not the CPU's.
     """
     place = place_for(device)
-    model, reference = cw.load(shape.packed, device=device), cw.load(shape.packed)
+    model = cw.load(shape.packed, device=device)
+    answer = _asked(model)
     cache = facts(device)["cache_bytes"]
     n_buffers = min(8, max(2, math.ceil(4 * cache / (n_rows * shape.rows.shape[1] * 4))))
-    draw = np.random.default_rng(0)
-    orders = [draw.integers(0, len(shape.rows), n_rows) for _ in range(n_buffers)]
-    buffers = [place.put(shape.rows[order]) for order in orders]
-
-    raw, expected_raw = raw_of(model), raw_of(reference)(shape.rows)
-    answer = getattr(model, "predict_proba", model.predict)
-    expected = getattr(reference, "predict_proba", reference.predict)(shape.rows)
-    for order, rows in zip(orders, buffers, strict=True):
-        given = _fresh(place, raw, rows, expected_raw[order])
-        assert same_bits(given, expected_raw[order]), f"{shape.name}: not the CPU's bits"
-        linked = _fresh(place, answer, rows, expected[order])
-        assert np.allclose(linked, expected[order], rtol=LINK_TOLERANCE, atol=1e-300), shape.name
+    sample_there = place.put(shape.rows)
+    buffers = [distinct_rows(place, sample_there, n_rows, seed) for seed in range(n_buffers)]
+    expected = _compare(shape, model, buffers[0], place)
+    for rows in buffers[1:]:
+        _compare(shape, model, rows, place)
 
     entrants = [Entrant(OURS, lambda number: answer(buffers[number]))]
     names, absent, off = {OURS: f"cordwood {cw.__version__}"}, {}, {}
     for peer, make in PEERS.items():
         try:
             names[peer], ask = make(shape, buffers[0], place)
-            off[peer] = rows_off(expected[orders[0]], place.get(ask(buffers[0])))
-            if off[peer] > MAY_DIFFER * n_rows:
-                message = f"{peer}: {off[peer]:,} of {n_rows:,} rows differ"
+            off[peer] = rows_off(expected, place.get(checked(ask(buffers[0]))))
+            if off[peer] > MAY_DIFFER * len(expected):
+                message = f"{peer}: {off[peer]:,} of {len(expected):,} rows differ"
                 raise AbsentError(message)
         except AbsentError as error:
             absent[peer] = str(error)
@@ -133,6 +150,8 @@ def measure(shape: gpu_models.Shape, device: str, n_rows: int, budget_s: float) 
         "trees": model.n_trees,
         "features": int(shape.rows.shape[1]),
         "rows": n_rows,
+        "checked": len(expected),
+        "sampled": len(shape.rows),
         "buffers": n_buffers,
         "runs": model.summary(),
         "names": names,
@@ -144,15 +163,21 @@ def measure(shape: gpu_models.Shape, device: str, n_rows: int, budget_s: float) 
             for name, seconds in sample.items()
             if name != OURS
         },
-        "kernels_s": kernel_seconds(entrants[0].call, device, buffers=n_buffers),
-        "host_rows_s": _host_rows(model, shape, n_rows),
+        "host_rows_s": _host_rows(model, place.get(buffers[0])),
         "latency": _latencies(shape, answer, place, [peer for peer in PEERS if peer in sample]),
     }
 
 
-def _host_rows(model: Any, shape: gpu_models.Shape, n_rows: int) -> dict[str, float]:
+def kernels(shape: gpu_models.Shape, device: str, n_rows: int) -> dict[str, float] | str:
+    """Time the kernels of a batch such as was timed."""
+    place = place_for(device)
+    rows = distinct_rows(place, place.put(shape.rows), n_rows, seed=0)
+    answer = _asked(cw.load(shape.packed, device=device))
+    return kernel_seconds(functools.partial(answer, rows), device)
+
+
+def _host_rows(model: Any, rows: np.ndarray) -> dict[str, float]:
     """Time the same batch from the host's memory and back to it, by the wall clock."""
-    rows = shape.rows[np.random.default_rng(0).integers(0, len(shape.rows), n_rows)]
     sample = race(
         [Entrant(OURS, lambda _: model.predict(rows))], place_for(""), buffers=1, budget_s=0.3
     )
@@ -169,7 +194,8 @@ def _latencies(
         for peer in peers:
             asked[peer] = PEERS[peer](shape, rows, place)[1]
         found[str(batch)] = {
-            name: latency(functools.partial(ask, rows), place, 100) for name, ask in asked.items()
+            name: latency(functools.partial(ask, rows), place, 100, in_a_queue=name == OURS)
+            for name, ask in asked.items()
         }
     return found
 
@@ -194,6 +220,48 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
+def _store(result: dict[str, Any], paths: Sequence[Path]) -> None:
+    """Write what there is so far; a reader finds the last whole run, or this one."""
+    for path in paths:
+        half = path.with_name(f"{path.name}.part")
+        half.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        half.replace(path)
+
+
+def _run(given: argparse.Namespace, wanted: Sequence[str]) -> dict[str, Any]:
+    place = place_for(given.device)
+    found = facts(given.device)
+    result: dict[str, Any] = {**found, "arrays": place.name, "shapes": {}, "failed": {}, "ops": {}}
+    paths = [given.json] if given.json else []
+    if given.save:
+        paths.append(RESULTS / f"gpu-{slug(result['name'])}.json")
+    result["copy_bytes_per_s"] = _copy_bytes_per_s(place)
+    for name in wanted:
+        try:
+            shape = gpu_models.load(given.folder, name)
+            result["shapes"][name] = measure(shape, given.device, given.rows, given.seconds)
+        except Exception as error:
+            result["failed"][name] = f"{type(error).__name__}: {error}"
+        print(*gpu_table.shape_lines(name, result), sep="\n", flush=True)
+        _store(result, paths)
+    operations = gpu_ops.prepare(place, given.device, side=min(OPS_SIDE, given.rows))
+    result["ops"] = gpu_ops.measure(operations, place, seconds=0.5)
+    _store(result, paths)
+    print(*gpu_table.lines(result), sep="\n", flush=True)
+    print("", "Kernels apart, when all else was timed:", gpu_table.KERNELS_HEAD, sep="\n")
+    for name, shape_result in result["shapes"].items():
+        shape = gpu_models.load(given.folder, name)
+        shape_result["kernels_s"] = kernels(shape, given.device, given.rows)
+        print(*gpu_table.kernel_lines(name, shape_result), sep="\n", flush=True)
+        _store(result, paths)
+    for name, operation in operations.items():
+        if not isinstance(operation, str):
+            result["ops"][name]["kernels_s"] = kernel_seconds(operation.call, given.device)
+            print(*gpu_table.ops_kernel_lines(name, result), sep="\n", flush=True)
+    _store(result, paths)
+    return result
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("--device", default="cuda", help="cuda, or cpu to rehearse")
@@ -213,29 +281,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cuda = cw.cuda_available()
     if given.device == "cuda" and not cuda:
         parser.error(f"no CUDA device: {cuda.reason}")
-    place = place_for(given.device)
-    result: dict[str, Any] = {
-        **facts(given.device),
-        "arrays": place.name,
-        "shapes": {},
-        "failed": {},
-    }
-    result["copy_bytes_per_s"] = _copy_bytes_per_s(place)
-    for name in wanted:
-        try:
-            shape = gpu_models.load(given.folder, name)
-            result["shapes"][name] = measure(shape, given.device, given.rows, given.seconds)
-        except Exception as error:
-            result["failed"][name] = f"{type(error).__name__}: {error}"
-        print(*gpu_table.shape_lines(name, result), sep="\n", flush=True)
-    result["ops"] = gpu_ops.measure(place, given.device, rows=min(4096, given.rows), seconds=0.5)
-    print(*gpu_table.lines(result), sep="\n", flush=True)
-    paths = [given.json] if given.json else []
-    if given.save:
-        paths.append(RESULTS / f"gpu-{slug(result['name'])}.json")
-    for path in paths:
-        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    return 1 if result["failed"] else 0
+    return 1 if _run(given, wanted)["failed"] else 0
 
 
 if __name__ == "__main__":

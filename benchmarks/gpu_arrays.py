@@ -33,6 +33,9 @@ class Place(Protocol):
     def get(self, array: Any) -> np.ndarray:
         """Copy one back."""
 
+    def where(self, chosen: Any, first: Any, second: Any) -> Any:
+        """Take elements of one array where another is true, and of a second elsewhere."""
+
     def wait(self) -> None:
         """Wait until all work is done."""
 
@@ -50,6 +53,9 @@ class Host:
 
     def get(self, array: Any) -> np.ndarray:
         return np.asarray(array)
+
+    def where(self, chosen: Any, first: Any, second: Any) -> Any:
+        return np.where(chosen, first, second)
 
     def wait(self) -> None:
         """Nothing is ever under way."""
@@ -76,6 +82,9 @@ class CuPy:
 
     def get(self, array: Any) -> np.ndarray:
         return np.asarray(self._cupy.asnumpy(array))
+
+    def where(self, chosen: Any, first: Any, second: Any) -> Any:
+        return self._cupy.where(chosen, first, second)
 
     def wait(self) -> None:
         self._cupy.cuda.Device().synchronize()
@@ -108,6 +117,9 @@ class Torch:
 
     def get(self, array: Any) -> np.ndarray:
         return np.asarray(array.cpu().numpy())
+
+    def where(self, chosen: Any, first: Any, second: Any) -> Any:
+        return self._torch.where(chosen, first, second)
 
     def wait(self) -> None:
         self._torch.cuda.synchronize()
@@ -180,8 +192,14 @@ def spread(seconds: Sequence[float]) -> dict[str, float]:
     return {"median": found.median, "low": found.low, "high": found.high}
 
 
-def latency(call: Callable[[], Any], place: Place, calls: int) -> dict[str, Any]:
-    """Time single calls: by the host's clock until the answer is there, and by the device's."""
+def latency(
+    call: Callable[[], Any], place: Place, calls: int, *, in_a_queue: bool
+) -> dict[str, Any]:
+    """Time single calls by the host's clock, each followed by a wait for its answer.
+
+    In a queue, too, where a call returns before its answer is there: by the device's clock, one
+    call after the other. Of calls that wait by themselves that would be the same again.
+    """
     for _ in range(WARM_UP):
         call()
     place.wait()
@@ -191,55 +209,8 @@ def latency(call: Callable[[], Any], place: Place, calls: int) -> dict[str, Any]
         call()
         place.wait()
         wall.append(time.perf_counter() - start)
-    queued = [place.seconds(call, 10) for _ in range(max(calls // 10, 3))]
-    return {"wall_s": spread(wall), "queued_s": spread(queued)}
-
-
-def kernel_seconds(call: Call, device: str, *, buffers: int) -> dict[str, float] | str:
-    """Return the device's seconds of each kernel of a call, or in words why they are not known.
-
-    torch's profiler listens to the driver, and so hears kernels of every library of the process.
-    """
-    if device != "cuda":
-        return "kernels are timed on a CUDA device alone"
-    try:
-        import torch
-        from torch.profiler import ProfilerActivity, profile
-    except ImportError:
-        return "torch is not installed, whose profiler times kernels"
-    calls = 5
-    try:
-        with profile(activities=[ProfilerActivity.CUDA]) as seen:
-            for number in range(calls):
-                call(number % buffers)
-            torch.cuda.synchronize()
-        found: dict[str, float] = {}
-        for event in seen.key_averages():
-            spent = getattr(event, "self_device_time_total", 0.0)
-            if spent > 0:
-                found[kernel_name(event.key)] = (
-                    found.get(kernel_name(event.key), 0.0) + spent * 1e-6 / calls
-                )
-    except Exception as error:
-        return f"torch's profiler: {error}"
-    return found or "torch's profiler saw no kernel"
-
-
-def kernel_name(symbol: str) -> str:
-    """Return a kernel's own name without namespaces, return type and parameters, not its template.
-
-    Examples
-    --------
-    >>> kernel_name("void cordwood::cuda::(anonymous namespace)::slice_kernel<32u>(Tables, int)")
-    'slice_kernel<32u>'
-    """
-    text = symbol.replace("(anonymous namespace)::", "").removeprefix("void ")
-    depth = 0
-    start = 0
-    for at, letter in enumerate(text):
-        if letter == "(" and depth == 0 and at > 0:
-            return text[start:at]
-        depth += (letter == "<") - (letter == ">")
-        if letter == ":" and depth == 0:
-            start = at + 1
-    return text[start:]
+    found = {"wall_s": spread(wall)}
+    if in_a_queue:
+        queued = [place.seconds(call, 10) for _ in range(max(calls // 10, 3))]
+        found["queued_s"] = spread(queued)
+    return found

@@ -4,8 +4,9 @@
 
 A, B, C and F are those of `models.py`. W31, W32 and W100 are LightGBM's, 500 trees of 31 leaves on
 as many features: what differs is the width of a row alone. For each the folder gets the packed
-model, a sample of rows, and what peers read: treelite's checkpoint, XGBoost's own file. A
-forest's checkpoint would not travel, so C has a second entry, C10, of its first 10 trees.
+model, a sample of rows, and what peers read: treelite's checkpoint without statistics of training,
+XGBoost's own file. A forest's checkpoint would not travel, so C has a second entry, C10, of its
+first 10 trees.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ More of flights, whose rows compress and whose forest is deep.
 """
 
 SAMPLE_OF_WIDTHS = 2_048
+
+ROWS_OF = {"B": "A", "C10": "C", "F": "C"}
+"""Models that answer the rows of another, which lie there once."""
+
+STATISTICS = ("data_count", "sum_hess", "gain")
+"""What treelite's checkpoints say of training: half their bytes, which no one answers with."""
 
 PART_OF_C = 10
 WIDTH_TREES = 500
@@ -73,9 +80,13 @@ def names_in(folder: Path) -> list[str]:
     return [name for name in NAMES if (folder / f"{name}.cord").exists()]
 
 
+def _rows_file(name: str) -> str:
+    return f"{ROWS_OF.get(name, name)}.npz"
+
+
 def load(folder: Path, name: str) -> Shape:
     """Read a prepared model."""
-    with np.load(folder / f"{name}.npz", allow_pickle=False) as kept:
+    with np.load(folder / _rows_file(name), allow_pickle=False) as kept:
         rows = kept["rows"]
     return Shape(name, (folder / f"{name}.cord").read_bytes(), rows, folder)
 
@@ -118,7 +129,18 @@ def _treelite(source: Any) -> bytes:
         model = treelite.frontend.from_xgboost(source)
     else:
         model = treelite.sklearn.import_model(source)
-    return bytes(model.serialize_bytes())
+    return bytes(without_statistics(model).serialize_bytes())
+
+
+def without_statistics(model: Any) -> Any:
+    """Set a treelite model's statistics of training to zero, and return it."""
+    for number in range(model.num_tree):
+        tree = model.get_tree_accessor(number)
+        for name in STATISTICS:
+            kept = tree.get_field(name)
+            if kept.size:
+                tree.set_field(name, np.zeros_like(kept))
+    return model
 
 
 def _booster(source: Any) -> bytes:
@@ -136,7 +158,7 @@ def prepare(folder: Path, name: str, *, smoke: bool) -> dict[str, Any]:
     model = cw.compress(source)
     model.save(folder / f"{name}.cord")
     sample = np.ascontiguousarray(rows[: SAMPLE_ROWS.get(name, SAMPLE_OF_WIDTHS)], np.float32)
-    np.savez_compressed(folder / f"{name}.npz", rows=sample)
+    np.savez_compressed(folder / _rows_file(name), rows=sample)
     if name != "C":
         packed = lzma.compress(_treelite(source), preset=9 | lzma.PRESET_EXTREME)
         (folder / f"{name}.treelite.xz").write_bytes(packed)

@@ -15,16 +15,31 @@ import fake_cupy
 from cordwood import _model_devices
 from cordwood._device_rows import is_on_device
 from cordwood.errors import CordwoodError, DeviceError, InputError, InputTypeError
+from cuda_ops_cases import (
+    BITS,
+    DTYPES,
+    LENGTHS,
+    METHODS,
+    PATTERNS,
+    PERS,
+    SCALES,
+    SHAPES,
+    SIZES,
+    Arrays,
+    check_codes,
+    check_lengths,
+    check_masks,
+    check_targets,
+    check_ties,
+    check_types,
+    coded_weights,
+    extreme_weights,
+    weights,
+)
 from emulated_cuda import MODULE, Emulator
 from fake_cupy import ndarray
 
-SHAPES = [(1, 1), (3, 4), (1, 8), (5, 7), (4, 32), (7, 33), (2, 96), (16, 64), (3, 513), (33, 129)]
-PATTERNS: list[tuple[str | float, float | None]] = [
-    ("2:4", None), ("1:4", None), ("4:8", None), ("3:5", None), ("1:1", None), ("17:64", None),
-    (0.0, None), (0.5, None), (0.9, None), (1.0, None),
-    ("block:16x1", 0.5), ("block:16x4", 0.3), ("block:1x16", 0.5), ("block:4x40", 0.5),
-    ("block:2x3:0.7", None), ("block:999x999:0.5", None), ("channels:0.5", None),
-]  # fmt: skip
+EMULATED = Arrays(ndarray, lambda array: array.get(), lambda array: isinstance(array, ndarray))
 
 
 @pytest.fixture(autouse=True)
@@ -36,152 +51,75 @@ def cupy(monkeypatch: pytest.MonkeyPatch, emulator: Emulator) -> Iterator[None]:
     emulator.destroy_stream(stream)
 
 
-def _weights(shape: tuple[int, int], seed: int = 0, dtype: Any = np.float32) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    if np.dtype(dtype).kind != "f":
-        return rng.integers(0, 2 if dtype == np.bool_ else 100, shape).astype(dtype)
-    return rng.standard_normal(shape).astype(dtype)
-
-
-def _same(got: ndarray, expected: np.ndarray) -> None:
-    assert isinstance(got, ndarray)
-    assert (got.dtype, got.shape) == (expected.dtype, expected.shape)
-    assert got.get().tobytes() == np.ascontiguousarray(expected).tobytes()
-
-
-def _same_codes(got: cw.ops.QuantizedTensor, expected: cw.ops.QuantizedTensor) -> None:
-    assert got.shape == expected.shape
-    assert repr(got) == repr(expected)
-    _same(got.payload, expected.payload)
-    _same(got.scales, expected.scales)
-    assert got.symmetric == expected.symmetric
-    if expected.zero_points is not None:
-        _same(got.zero_points, expected.zero_points)
-
-
 @pytest.mark.parametrize(("pattern", "share"), PATTERNS, ids=str)
-@pytest.mark.parametrize("per", ["matrix", "output"])
+@pytest.mark.parametrize("per", PERS)
 def test_masks_are_those_of_the_host(pattern: str | float, share: float | None, per: Any) -> None:
-    for seed, shape in enumerate(SHAPES):
-        w = _weights(shape, seed)
-        expected = cw.ops.prune_mask(w, pattern, share=share, per=per)
-        _same(cw.ops.prune_mask(ndarray(w), pattern, share=share, per=per), expected)
-        few = np.round(w)  # many ties, zeros of both signs
-        expected = cw.ops.prune_mask(w, pattern, share=share, per=per, scores=few)
-        got = cw.ops.prune_mask(ndarray(w), pattern, share=share, per=per, scores=ndarray(few))
-        _same(got, expected)
+    for shape in SHAPES:
+        check_masks(EMULATED, pattern, share, per, shape)
 
 
-@pytest.mark.parametrize("size", [4095, 4096, 4097, 12_345])
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("goes", [0.001, 0.5, 0.999])
 def test_shares_of_many_weights_break_ties_by_place(size: int, goes: float) -> None:
-    w = np.round(_weights((3, size), 5) * 2)
-    for values in (
-        w,
-        np.zeros_like(w),
-        np.full_like(w, np.inf),
-        np.arange(w.size).reshape(w.shape),
-    ):
-        for per in ("matrix", "output"):
-            expected = cw.ops.prune_mask(values, goes, per=per)
-            _same(cw.ops.prune_mask(ndarray(values), goes, per=per), expected)
+    check_ties(EMULATED, size, goes)
 
 
-@pytest.mark.parametrize(
-    "dtype", [np.float64, np.float16, np.int8, np.uint8, np.int16, np.int32, np.int64, np.bool_]
-)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_all_numbers_are_read_in_any_order(dtype: Any) -> None:
-    w = _weights((9, 40), 2, dtype)
-    if dtype == np.int64:
-        w += 2**60 + 2**37  # rounded twice on the way to float32
-    for given, host in ((ndarray(w), w), (ndarray(w).T, w.T), (fake_cupy.Foreign(ndarray(w)), w)):
-        for axis in (0, 1):
-            _same(
-                cw.ops.prune_mask(given, "2:4", axis=axis),
-                cw.ops.prune_mask(host, "2:4", axis=axis),
-            )
-            for method in ("rtn", "mse"):
-                options: Any = {"bits": 4, "group_size": 32, "method": method, "axis": axis}
-                _same_codes(cw.ops.quantize(given, **options), cw.ops.quantize(host, **options))
-    _same(cw.ops.prune_mask(fake_cupy.Shared(ndarray(w)), 0.5), cw.ops.prune_mask(w, 0.5))
+    check_types(EMULATED, dtype)
 
 
-@pytest.mark.parametrize("bits", [8, 4, 3, 2])
-@pytest.mark.parametrize("method", ["rtn", "mse"])
+def test_arrays_of_other_libraries_are_read() -> None:
+    w = weights((9, 40), 2)
+    given = fake_cupy.Foreign(ndarray(w))
+    EMULATED.same(cw.ops.prune_mask(given, "2:4"), cw.ops.prune_mask(w, "2:4"))
+    EMULATED.same_codes(cw.ops.quantize(given, bits=4), cw.ops.quantize(w, bits=4))
+    shared = fake_cupy.Shared(ndarray(w))
+    EMULATED.same(cw.ops.prune_mask(shared, 0.5), cw.ops.prune_mask(w, 0.5))
+
+
+@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("symmetric", [True, False])
-@pytest.mark.parametrize("scales", ["float32", "float16"])
+@pytest.mark.parametrize("scales", SCALES)
 def test_codes_are_those_of_the_host(bits: Any, method: Any, symmetric: bool, scales: Any) -> None:
-    options: Any = {"bits": bits, "method": method, "symmetric": symmetric, "scale_dtype": scales}
-    for seed, shape in enumerate(SHAPES):
-        w = _weights(shape, seed) * np.float32(10.0 ** (seed - 5))
-        w[:, ::5] = 0
-        for group_size in (None, 32, 64, 128):
-            options["group_size"] = group_size
-            expected = cw.ops.quantize(w, **options)
-            got = cw.ops.quantize(ndarray(w), **options)
-            _same_codes(got, expected)
-            _same(cw.ops.dequantize(got), cw.ops.dequantize(expected))
+    options = {"bits": bits, "method": method, "symmetric": symmetric, "scale_dtype": scales}
+    for w in coded_weights():
+        check_codes(EMULATED, w, options)
 
 
-@pytest.mark.parametrize("method", ["rtn", "mse"])
-@pytest.mark.parametrize("n_inputs", [7, 8, 127, 129, 1030, 2048, 20_001])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("n_inputs", LENGTHS)
 def test_outputs_of_any_length_are_one_group(method: Any, n_inputs: int) -> None:
-    w = _weights((2, n_inputs), n_inputs)
-    options: Any = {"bits": 3, "method": method, "symmetric": False}
-    _same_codes(cw.ops.quantize(ndarray(w), **options), cw.ops.quantize(w, **options))
-    if n_inputs > 1024:
-        options["group_size"] = 1024 + 32
-        _same_codes(cw.ops.quantize(ndarray(w), **options), cw.ops.quantize(w, **options))
+    check_lengths(EMULATED, method, n_inputs)
 
 
-@pytest.mark.parametrize("method", ["rtn", "mse"])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("symmetric", [True, False])
-@pytest.mark.parametrize("scales", ["float32", "float16"])
+@pytest.mark.parametrize("scales", SCALES)
 def test_extreme_weights_are_coded_alike(method: Any, symmetric: bool, scales: Any) -> None:
-    largest = np.finfo(np.float32).max
-    rows = [
-        [0.0, -0.0], [largest, -largest], [largest, 0], [-largest, 0], [2.0**-101, 2.0**-140],
-        [2.0**-95, 0], [2.0**-24, -(2.0**-22)], [70000, -1e9], [1e-45, 1.0], [-3.0, -1.0],
-        [2.0**-14, 2.0**-15], [2.0**-100, -(2.0**-100)],
-    ]  # fmt: skip
-    w = np.float32(rows).repeat(20, axis=1)
-    for bits in (8, 4, 3, 2):
-        options: Any = {"bits": bits, "method": method, "symmetric": symmetric}
-        options |= {"scale_dtype": scales, "group_size": 32}
-        _same_codes(cw.ops.quantize(ndarray(w), **options), cw.ops.quantize(w, **options))
+    options = {"method": method, "symmetric": symmetric, "scale_dtype": scales}
+    for bits in BITS:
+        check_codes(EMULATED, extreme_weights(), {**options, "bits": bits})
 
 
 def test_results_go_where_they_are_asked_to() -> None:
-    w = _weights((6, 40))
-    for axis in (0, 1):
-        out = ndarray(np.ones(w.shape, bool))
-        assert cw.ops.prune_mask(ndarray(w), 0.5, axis=axis, out=out) is out
-        _same(out, cw.ops.prune_mask(w, 0.5, axis=axis))
-    q = cw.ops.quantize(ndarray(w), bits=4)
-    out = ndarray(np.zeros_like(w))
-    assert cw.ops.dequantize(q, out=out) is out
-    _same(out, cw.ops.dequantize(cw.ops.quantize(w, bits=4)))
-    turned = cw.ops.quantize(ndarray(w), bits=4, axis=1)
-    made = cw.ops.dequantize(turned)
-    _same(made.copy(), cw.ops.dequantize(cw.ops.quantize(w, bits=4, axis=1)))
-    out = ndarray(np.zeros(w.shape[::-1], np.float32)).T
-    assert cw.ops.dequantize(turned, out=out) is out
-    _same(out.copy(), made.get())
+    check_targets(EMULATED)
 
 
 def test_arrays_that_are_not_aligned_are_read() -> None:
-    w = _weights((5, 32))
+    w = weights((5, 32))
     for offset in (1, 2, 4, 8, 12):
         given = ndarray(w, offset)
         for pattern in ("2:4", 0.5):
-            _same(cw.ops.prune_mask(given, pattern), cw.ops.prune_mask(w, pattern))
-        _same_codes(cw.ops.quantize(given, bits=4), cw.ops.quantize(w, bits=4))
+            EMULATED.same(cw.ops.prune_mask(given, pattern), cw.ops.prune_mask(w, pattern))
+        EMULATED.same_codes(cw.ops.quantize(given, bits=4), cw.ops.quantize(w, bits=4))
         out = ndarray(np.ones(w.shape, bool), offset)
-        _same(cw.ops.prune_mask(ndarray(w), "4:8", out=out), cw.ops.prune_mask(w, "4:8"))
+        EMULATED.same(cw.ops.prune_mask(ndarray(w), "4:8", out=out), cw.ops.prune_mask(w, "4:8"))
 
 
 def test_a_tensor_of_the_device_comes_to_the_host() -> None:
-    w = _weights((4, 40))
+    w = weights((4, 40))
     for symmetric in (True, False):
         there = cw.ops.quantize(ndarray(w), bits=3, symmetric=symmetric)
         here = cw.ops.quantize(w, bits=3, symmetric=symmetric)
@@ -193,7 +131,7 @@ def test_a_tensor_of_the_device_comes_to_the_host() -> None:
 
 
 def test_nothing_leaks(emulator: Emulator) -> None:
-    w = ndarray(_weights((8, 64)))
+    w = ndarray(weights((8, 64)))
     before = emulator.used_bytes()
     cw.ops.dequantize(cw.ops.quantize(w, method="mse"))
     cw.ops.prune_mask(w, "block:2x3", share=0.5)
@@ -203,7 +141,7 @@ def test_nothing_leaks(emulator: Emulator) -> None:
 
 def test_the_host_asks_no_device(emulator: Emulator) -> None:
     before = emulator.launches()
-    w = _weights((8, 64))
+    w = weights((8, 64))
     cw.ops.prune_mask(w, 0.5)
     cw.ops.dequantize(cw.ops.quantize(w))
     assert emulator.launches() == before
@@ -221,7 +159,7 @@ def _words_of(call: Any, *arguments: Any, **options: Any) -> str:
 def test_weights_that_are_not_finite_are_refused_alike(
     bad: float, place: tuple[int, int], method: Any
 ) -> None:
-    w = _weights((7, 70))
+    w = weights((7, 70))
     w[place] = bad
     w[6, 69] = np.nan
     for axis in (0, 1):
@@ -233,7 +171,7 @@ def test_weights_that_are_not_finite_are_refused_alike(
 
 @pytest.mark.parametrize(("pattern", "share"), PATTERNS, ids=str)
 def test_scores_that_are_nan_are_refused_alike(pattern: str | float, share: float | None) -> None:
-    w = _weights((5, 70))
+    w = weights((5, 70))
     w[3, 60] = w[4, 2] = np.nan
     for per in ("matrix", "output"):
         for scores in (None, w):
@@ -317,7 +255,7 @@ def test_methods_of_the_host_alone_are_named(method: Any) -> None:
 
 
 def test_functions_of_the_host_alone_say_so() -> None:
-    w = _weights((4, 32))
+    w = weights((4, 32))
     there, q = ndarray(w), cw.ops.quantize(ndarray(w))
     calls = [
         lambda: cw.ops.gptq(there, inputs=w),
@@ -335,7 +273,7 @@ def test_functions_of_the_host_alone_say_so() -> None:
 
 
 def test_tensors_that_were_tampered_with_are_refused() -> None:
-    q = cw.ops.quantize(ndarray(_weights((4, 64))), bits=4, group_size=32, symmetric=False)
+    q = cw.ops.quantize(ndarray(weights((4, 64))), bits=4, group_size=32, symmetric=False)
     for change in (
         {"scales": q.to_host().scales},
         {"scales": ndarray(np.zeros((4, 3), np.float32))},

