@@ -14,8 +14,12 @@ namespace {
 constexpr uint32_t kThreads = 128;
 constexpr uint32_t kTreesAtOnce = 4;  // whose loads are under way together
 constexpr uint32_t kMostRows = 4;     // a word of leaves that are bytes
-// From here on a thread may have kMostRows: there are some 500 blocks then, enough for any device.
-constexpr uint64_t kManyRows = uint64_t{1} << 18;
+#ifndef CORDWOOD_CUDA_MANY_ROWS
+#define CORDWOOD_CUDA_MANY_ROWS (uint64_t{1} << 18)
+#endif
+// From here on a thread may have kMostRows: there are some 500 blocks then, enough for any device. Tests
+// build with less, so that their passes have so many.
+constexpr uint64_t kManyRows = CORDWOOD_CUDA_MANY_ROWS;
 constexpr uint32_t kSide = 32;  // of a square of leaf numbers that is transposed
 constexpr uint32_t kSideRows = 8;
 

@@ -92,6 +92,37 @@ def test_heads(head: str) -> None:
     assert answered >= 2
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"linear": True},
+        {"aggregate": "weighted_median", "weighted": True},
+        {"head": "binary"},
+    ],
+    ids="-".join,
+)
+def test_nothing_is_written_behind_an_answer(changes: dict[str, Any]) -> None:
+    """The emulator finds a write right beside an array, as the answer of the caller's is one."""
+    graph = make_graph(Shape(seed=2, **changes))
+    model = on_device(graph)
+    rows = make_rows(graph.trees, 1101, seed=1)
+    for n_rows in (33, 1101):  # where there are 1024 a thread may sum four
+        there = CupyArray.of(rows[:n_rows])
+        for method in ("predict_proba" if "head" in changes else "predict", "apply"):
+            same(getattr(model, method)(there), getattr(model, method)(rows[:n_rows]))
+
+
+@pytest.mark.parametrize("n_rows", [5, 45])
+def test_nothing_is_read_behind_rows(n_rows: int) -> None:
+    """Rows are longer than what the emulator lets a kernel read behind an array."""
+    graph = make_graph(Shape(seed=2, n_features=90, n_trees=12, accepts_nan=False))
+    model = on_device(graph)
+    rows = make_rows(graph.trees, n_rows, seed=1)
+    for given in (rows, np.asfortranarray(rows)):
+        same(model.predict(CupyArray.of(given)), model.predict(rows))
+
+
 def test_ranges_and_raw_scores() -> None:
     source = xgb.XGBClassifier(n_estimators=6, max_depth=3, n_jobs=1).fit(X, CLASSES)
     model = on_device(source)
@@ -259,6 +290,16 @@ def test_several_passes() -> None:
     rows = make_rows(graph.trees, 5000, seed=1)
     same(model.predict(CupyArray.of(rows)), model.predict(rows))
     same(model.predict(CupyArray.of(rows)[::-1]), model.predict(rows[::-1]))
+
+
+def test_more_rows_than_a_launch_has_warps_are_judged() -> None:
+    """A pass has up to 50000 rows of these trees, a launch 32768 warps that judge a row each."""
+    model = on_device(make_graph(Shape(n_features=2, n_trees=1, max_leaves=4, accepts_nan=False)))
+    rows = np.zeros((45_000, 2))
+    same(model.predict(CupyArray.of(rows)), model.predict(rows))
+    rows[44_999, 1] = np.nan
+    with pytest.raises(InputError, match="row 44999, feature 1 is NaN"):
+        model.predict(CupyArray.of(rows))
 
 
 def test_nothing_is_left_behind(classifier: cordwood.Model, emulator: Emulator) -> None:

@@ -44,6 +44,8 @@ def test_sizes_of_trees(max_leaves: int, growth: str) -> None:
     X = make_rows(graph.trees, 600, seed=1)
     check(here, there, X)
     check(here, there, X[:70])
+    if max_leaves > 1:
+        check(here, there, here.bin(X))
 
 
 @pytest.mark.parametrize("growth", ["level", "skewed"])
@@ -119,13 +121,16 @@ def test_every_leaf_is_reached(n_leaves: int) -> None:
     ("n_features", "n_trees", "max_leaves", "kind"),
     [
         (40, 60, 64, "tiles of 1024 rows"),
-        (130, 120, 64, "tiles of 512 rows"),
-        (260, 200, 64, "tiles of 256 rows"),
+        (130, 119, 64, "tiles of 512 rows"),
+        (260, 197, 64, "tiles of 256 rows"),
         (620, 330, 64, "do not fit a block's shared memory"),
         (2600, 300, 64, "do not fit a block's shared memory"),
+        (700, 12, 600, "three levels"),
+        (2600, 24, 600, "walked node by node"),
     ],
 )
 def test_many_columns(n_features: int, n_trees: int, max_leaves: int, kind: str) -> None:
+    """Tiles shrink with the number of columns, and the last groups of trees are not full."""
     shape = Shape(
         seed=1, n_features=n_features, n_trees=n_trees, max_leaves=max_leaves, growth="level",
         category_rule="floor" if n_features < 200 else "none",
@@ -136,6 +141,22 @@ def test_many_columns(n_features: int, n_trees: int, max_leaves: int, kind: str)
     X = make_rows(graph.trees, 1030 if n_features < 600 else 520, seed=1)
     check(here, there, X)
     check(here, there, X[:35])
+
+
+@pytest.mark.parametrize("n_rows", [40, 600])
+def test_more_cuts_than_a_byte_counts(n_rows: int) -> None:
+    """Cuts of small trees fill all the ranks of a column of bytes, and a part of the next."""
+    graph = make_graph(Shape(seed=3, n_features=2, n_trees=40, max_leaves=64))
+    threshold = np.random.default_rng(1).normal(size=len(graph.trees.threshold))
+    threshold[graph.trees.left == -1] = 0
+    changed = dataclasses.replace(graph.trees, threshold=threshold)
+    operators = tuple(changed if op is graph.trees else op for op in graph.operators)
+    here, there = pair(dataclasses.replace(graph, operators=operators))
+    assert engine(there) == "slice"
+    X = np.random.default_rng(2).normal(size=(n_rows, 2))
+    X[::7, 0], X[::9, 1] = np.nan, threshold.max()
+    check(here, there, X)
+    check(here, there, here.bin(X))
 
 
 def test_models_that_share_a_kernel() -> None:

@@ -27,6 +27,7 @@ from cordwood import _core
 from cordwood.errors import DeviceError, ResourceError
 import emulated_cuda
 from test_cuda_faults import GRAPH, X, pair
+from test_cuda_pipe import wait_until
 emulator = emulated_cuda.load()
 """
 
@@ -88,7 +89,7 @@ used = emulator.used_bytes()
 thread = threading.Thread(target=there.predict, args=(np.tile(X, (60, 1)),))
 thread.start()
 thread.join()
-assert emulator.used_bytes() == used
+wait_until(lambda: emulator.used_bytes() == used)
 os.environ["CORDWOOD_EMULATED_MEMORY"] = str(used + there._native.resident_bytes + 4096)
 more = cordwood.load(here.to_bytes(), device="cuda-emulated")
 del os.environ["CORDWOOD_EMULATED_MEMORY"]

@@ -64,6 +64,22 @@ def test_shares_of_many_weights_break_ties_by_place(size: int, goes: float) -> N
     check_ties(EMULATED, size, goes)
 
 
+def test_scratch_of_a_matrix_that_fills_its_lines_is_enough() -> None:
+    """With 29 tiles of 4096 scores, a count too many would be written behind the block."""
+    w = np.zeros((1, 29 * 4096), np.float32)
+    EMULATED.same(cw.ops.prune_mask(ndarray(w), 0.5), cw.ops.prune_mask(w, 0.5))
+
+
+@pytest.mark.parametrize("per", PERS)
+def test_scores_that_are_neighbours_are_told_apart(per: Any) -> None:
+    """Keys of one prefix: the last digit of the cut decides, and all threads wait for it."""
+    bits = np.random.default_rng(0).permutation(3 * 700).astype(np.int32)
+    w = (bits + 0x3F800000).view(np.float32).reshape(3, 700)
+    for goes in (0.2, 0.5, 0.8):
+        expected = cw.ops.prune_mask(w, goes, per=per)
+        EMULATED.same(cw.ops.prune_mask(ndarray(w), goes, per=per), expected)
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_all_numbers_are_read_in_any_order(dtype: Any) -> None:
     check_types(EMULATED, dtype)
@@ -171,17 +187,18 @@ def test_weights_that_are_not_finite_are_refused_alike(
 
 @pytest.mark.parametrize(("pattern", "share"), PATTERNS, ids=str)
 def test_scores_that_are_nan_are_refused_alike(pattern: str | float, share: float | None) -> None:
-    w = weights((5, 70))
-    w[3, 60] = w[4, 2] = np.nan
-    for per in ("matrix", "output"):
-        for scores in (None, w):
-            said = _words_of(
-                cw.ops.prune_mask, ndarray(w), pattern, share=share, per=per,
-                scores=None if scores is None else ndarray(scores),
-            )  # fmt: skip
-            assert said == _words_of(
-                cw.ops.prune_mask, w, pattern, share=share, per=per, scores=scores
-            )
+    for n_inputs in (70, 72):  # with a group that is cut short, and without
+        w = weights((5, n_inputs))
+        w[3, 61] = w[4, 2] = np.nan
+        for per in ("matrix", "output"):
+            for scores in (None, w):
+                said = _words_of(
+                    cw.ops.prune_mask, ndarray(w), pattern, share=share, per=per,
+                    scores=None if scores is None else ndarray(scores),
+                )  # fmt: skip
+                assert said == _words_of(
+                    cw.ops.prune_mask, w, pattern, share=share, per=per, scores=scores
+                )
 
 
 def test_infinities_of_both_signs_have_no_sum() -> None:

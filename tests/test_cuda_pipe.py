@@ -39,6 +39,11 @@ STAGED = dataclasses.replace(
     make_graph(Shape(seed=3, n_features=5, head="binary", n_trees=4, accumulate_type="float32")),
     trees_per_iteration=1, staged=True,
 )  # fmt: skip
+# Rows of a few bytes, sums of many.
+STAGED_CLASSES = dataclasses.replace(
+    make_graph(Shape(seed=3, n_features=2, head="multiclass", n_trees=9, n_outputs=3)),
+    trees_per_iteration=3, staged=True,
+)  # fmt: skip
 # Trees of more leaves than a byte counts, so that bins have two.
 WIDE = make_graph(Shape(seed=9, n_features=5, n_trees=12, max_leaves=900, n_outputs=2))
 
@@ -143,6 +148,15 @@ def test_drawn_strides(n_rows: int, down: int, across: int, turned: bool, dtype:
     same(there.predict(rows), here.predict(rows))
 
 
+def test_sums_of_many_pieces_follow_rows_of_one() -> None:
+    """The slot of the rows is waited for though it has no event."""
+    here, there = pair(STAGED_CLASSES)
+    X = rows_of(STAGED_CLASSES, 200, "int8")
+    found, expected = (list(model.staged_predict_proba(X)) for model in (there, here))
+    for ours, theirs in zip(found, expected, strict=True):
+        same(ours, theirs)
+
+
 def test_bins_of_two_bytes_are_turned() -> None:
     here, there = pair(WIDE)
     X = rows_of(WIDE, 5001)
@@ -198,6 +212,19 @@ def test_what_fits_a_slot_needs_no_event(emulator: Emulator, graph: Any) -> None
             X = rows_of(graph, n_rows)
             found = costs(emulator, lambda X=X: there.predict(X))
             assert found == {"cudaMemcpyAsync": 2, "cudaStreamSynchronize": 1}
+
+    assert costs(emulator, lambda: in_thread(work))["cudaEventCreateWithFlags"] == 0
+
+
+def test_what_fills_a_slot_needs_no_event(emulator: Emulator) -> None:
+    graph = make_graph(Shape(seed=5, n_features=1, n_trees=2))
+    there = pair(graph)[1]
+    X = rows_of(graph, SLOT // 8)
+
+    def work() -> None:
+        there.predict(X)
+        found = costs(emulator, lambda: there.predict(X))
+        assert found == {"cudaMemcpyAsync": 2, "cudaStreamSynchronize": 1}
 
     assert costs(emulator, lambda: in_thread(work))["cudaEventCreateWithFlags"] == 0
 

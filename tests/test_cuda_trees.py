@@ -61,9 +61,11 @@ def test_links_and_decides(head: str, accumulate: str) -> None:
         {"start": "shift", "n_outputs": 3},
         {"start": "logit"},
         {"linear": True, "n_outputs": 2, "zero_band": LIGHTGBM_ZERO},
+        {"linear": True, "zero_band": 0.5},  # its ends are zero, too
         {"linear": True, "input_type": "float32", "accumulate_type": "float32"},
         {"aggregate": "weighted_median", "weighted": True},
         {"missing_value": 0.5, "category_rule": "floor"},
+        {"missing_value": 0.1},  # which float32 does not have
         {"vector_leaves": True, "n_outputs": 3, "aggregate": "average"},
         {"many_cuts": True, "zero_missing": True},
     ],
@@ -118,6 +120,7 @@ def test_strides_of_rows() -> None:
     for rows in (
         np.asfortranarray(X), X[::-1], X[::2], X[:, ::-1][:, ::-1], np.asfortranarray(X)[::-3],
         wide[:, 5:10], wide[:, ::3], np.broadcast_to(X[:1], X.shape), X[:600].astype(">f8"),
+        np.asfortranarray(X[:1024]), here.bin(X[:1024]),
     ):  # fmt: skip
         check(here, there, rows)
 
@@ -137,6 +140,17 @@ def test_refused_values_are_named(input_type: str, n_rows: int) -> None:
             check(here, there, rows)
         rows[places[0]] = np.nan  # beside an infinity
         check(here, there, rows)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_each_of_many_features_is_judged(order: Any) -> None:
+    graph = make_graph(Shape(seed=1, n_features=70, accepts_nan=False))
+    here, there = pair(graph)
+    for feature in (0, 31, 32, 63, 64, 69):
+        X = np.zeros((40, 70), order=order)
+        X[33, feature] = X[39, 0] = np.nan
+        check(here, there, X)
+        assert f"row 33, feature {feature} " in answer(there, X, "margin")
 
 
 def test_only_what_is_refused_is() -> None:
