@@ -36,7 +36,7 @@ class ndarray:  # noqa: N801 - CuPy's name
         """Copy values of the host to memory of their own, behind `offset` bytes."""
         values = np.ascontiguousarray(values).reshape(np.shape(values))
         access = load()
-        self._block = access.allocate(offset + values.nbytes + 1)
+        self._block = access.allocate(max(1, offset + values.nbytes))
         assert self._block
         weakref.finalize(self, access.free, self._block)
         self._set(self._block + offset, values.shape, values.strides, values.dtype)

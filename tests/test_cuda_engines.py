@@ -40,7 +40,9 @@ def test_sizes_of_trees(max_leaves: int, growth: str) -> None:
         pytest.fail("no seed draws a tree of that size")
     here, there = pair(graph)
     assert engine(there) == ("slice" if max_leaves <= 64 else "walk")
-    assert ("three levels" in there._native.engine_reason) == (max_leaves > 256)
+    reason = there._native.engine_reason
+    assert ("three levels" in reason) == (max_leaves > 256)
+    assert ("node by node" in reason) == (64 < max_leaves <= 256)
     X = make_rows(graph.trees, 600, seed=1)
     check(here, there, X)
     check(here, there, X[:70])

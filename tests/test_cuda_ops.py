@@ -70,6 +70,20 @@ def test_scratch_of_a_matrix_that_fills_its_lines_is_enough() -> None:
     EMULATED.same(cw.ops.prune_mask(ndarray(w), 0.5), cw.ops.prune_mask(w, 0.5))
 
 
+@pytest.mark.parametrize(
+    "block", ["1x4", "1x7", "2x3", "1x12", "4x15", "9x1", "1x16", "1x24", "3x33", "1x64"]
+)
+def test_sums_are_added_in_the_order_of_the_host(block: str) -> None:
+    """Sums of small numbers beside a large one differ with the order, and masks with them."""
+    rng = np.random.default_rng(0)
+    w = np.float32(2.0**-24) * rng.integers(1, 5, (36, 420)).astype(np.float32)
+    w[rng.random(w.shape) < 0.2] = 1
+    for share in (0.2, 0.5, 0.8):
+        options: Any = {"share": share}
+        expected = cw.ops.prune_mask(w, f"block:{block}", **options)
+        EMULATED.same(cw.ops.prune_mask(ndarray(w), f"block:{block}", **options), expected)
+
+
 @pytest.mark.parametrize("per", PERS)
 def test_scores_that_are_neighbours_are_told_apart(per: Any) -> None:
     """Keys of one prefix: the last digit of the cut decides, and all threads wait for it."""
@@ -130,8 +144,11 @@ def test_arrays_that_are_not_aligned_are_read() -> None:
         for pattern in ("2:4", 0.5):
             EMULATED.same(cw.ops.prune_mask(given, pattern), cw.ops.prune_mask(w, pattern))
         EMULATED.same_codes(cw.ops.quantize(given, bits=4), cw.ops.quantize(w, bits=4))
-        out = ndarray(np.ones(w.shape, bool), offset)
-        EMULATED.same(cw.ops.prune_mask(ndarray(w), "4:8", out=out), cw.ops.prune_mask(w, "4:8"))
+        for pattern in ("4:8", 0.5):
+            out = ndarray(np.ones(w.shape, bool), offset)
+            EMULATED.same(
+                cw.ops.prune_mask(ndarray(w), pattern, out=out), cw.ops.prune_mask(w, pattern)
+            )
 
 
 def test_a_tensor_of_the_device_comes_to_the_host() -> None:
@@ -256,6 +273,18 @@ def test_addresses_of_the_host_are_refused() -> None:
     for call in (lambda: cw.ops.prune_mask(w, "2:4"), lambda: cw.ops.quantize(w)):
         with pytest.raises(DeviceError, match="the host's memory"):
             call()
+    there = ndarray(np.zeros((2, 2), np.float32))
+    out = ndarray(np.zeros((2, 2), bool))
+    out.address = held.ctypes.data
+    for pattern in ("2:4", 0.5, "block:1x2"):
+        share = 0.5 if pattern == "block:1x2" else None
+        with pytest.raises(DeviceError, match="the host's memory"):
+            cw.ops.prune_mask(there, pattern, share=share, out=out)
+    for part in ("payload", "scales", "zero_points"):
+        codes = cw.ops.quantize(there, symmetric=False)
+        getattr(codes, part).address = held.ctypes.data
+        with pytest.raises(DeviceError, match="the host's memory"):
+            cw.ops.dequantize(codes)
 
 
 @pytest.mark.parametrize("method", ["gptq", "awq"])
