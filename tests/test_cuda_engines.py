@@ -161,6 +161,16 @@ def test_more_cuts_than_a_byte_counts(n_rows: int) -> None:
     check(here, there, here.bin(X))
 
 
+def test_small_trees_with_bins_of_two_bytes() -> None:
+    """Their leaf tables are too large for the slices of a processor, whose bins rows come in."""
+    graph = make_graph(Shape(seed=1, n_trees=110, n_outputs=600, vector_leaves=True))
+    here, there = pair(graph)
+    assert engine(there) == "slice"
+    bins = here.bin(make_rows(graph.trees, 520, seed=1))
+    assert bins.dtype == np.uint16
+    assert there.apply(bins).tobytes() == here.apply(bins).tobytes()
+
+
 def test_models_that_share_a_kernel() -> None:
     """Blocks of one take more shared memory than those of the other, which may not take it away."""
     for n_features in (200, 130):

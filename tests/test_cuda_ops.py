@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +15,7 @@ import cordwood as cw
 import fake_cupy
 from cordwood import _model_devices
 from cordwood._device_rows import is_on_device
-from cordwood.errors import CordwoodError, DeviceError, InputError, InputTypeError
+from cordwood.errors import CordwoodError, DeviceError, InputError, InputTypeError, ResourceError
 from cuda_ops_cases import (
     BITS,
     DTYPES,
@@ -187,7 +188,7 @@ def _words_of(call: Any, *arguments: Any, **options: Any) -> str:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("place", [(0, 0), (2, 33), (6, 69)])
+@pytest.mark.parametrize("place", [(0, 0), (2, 45), (6, 69)])
 @pytest.mark.parametrize("method", ["rtn", "mse"])
 def test_weights_that_are_not_finite_are_refused_alike(
     bad: float, place: tuple[int, int], method: Any
@@ -285,6 +286,29 @@ def test_addresses_of_the_host_are_refused() -> None:
         getattr(codes, part).address = held.ctypes.data
         with pytest.raises(DeviceError, match="the host's memory"):
             cw.ops.dequantize(codes)
+
+
+def test_memory_that_cannot_be_had_is_named(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = np.zeros((3, 4096), np.float32)
+    given, out = ndarray(w), ndarray(np.ones(w.shape, bool))
+    used = emulator.used_bytes()
+    monkeypatch.setenv("CORDWOOD_EMULATED_MEMORY", "1")
+    with pytest.raises(ResourceError, match="bytes could not be had"):
+        cw.ops.prune_mask(given, 0.5, out=out)
+    monkeypatch.delenv("CORDWOOD_EMULATED_MEMORY")
+    assert emulator.used_bytes() == used
+    EMULATED.same(cw.ops.prune_mask(given, 0.5, out=out), cw.ops.prune_mask(w, 0.5))
+
+
+def test_more_shares_of_a_range_than_a_block_takes_are_refused() -> None:
+    functions = importlib.import_module(MODULE)
+    places = dict.fromkeys(("payload", "scales", "zeros", "stream", "group_size"), 0)
+    with pytest.raises(ValueError, match="1000 shares of a range, expected at most"):
+        functions.quantize_weights(
+            0, shape=(1, 32), bits=4, half_scales=False, ratios=[1.0] * 1000, **places
+        )
 
 
 @pytest.mark.parametrize("method", ["gptq", "awq"])
