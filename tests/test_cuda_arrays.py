@@ -290,6 +290,12 @@ def test_several_passes() -> None:
     rows = make_rows(graph.trees, 5000, seed=1)
     same(model.predict(CupyArray.of(rows)), model.predict(rows))
     same(model.predict(CupyArray.of(rows)[::-1]), model.predict(rows[::-1]))
+    graph = make_graph(Shape(seed=6, n_trees=30, max_leaves=6, n_features=4, accepts_nan=False))
+    rows = make_rows(graph.trees, 5000, seed=1)
+    rows[4321, 3] = rows[4900, 0] = np.nan
+    model = on_device(graph)
+    with pytest.raises(InputError, match="row 4321, feature 3 is NaN"):
+        model.predict(CupyArray.of(rows))
 
 
 def test_more_rows_than_a_launch_has_warps_are_judged() -> None:

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
 import cordwood
-from cordwood.errors import InputError
+from cordwood import _core
+from cordwood.errors import CordwoodError, InputError
 from cordwood.ir import TreeEnsemble
 from cuda_pairs import answer, check, pair
 from drawn import LIGHTGBM_ZERO, Shape, make_graph, make_rows
@@ -125,6 +127,18 @@ def test_strides_of_rows() -> None:
         check(here, there, rows)
 
 
+def test_sparse_rows_come_in_blocks() -> None:
+    """Blocks have 512 rows of so many features; a refusal counts from the first of all."""
+    graph = make_graph(Shape(seed=1, n_features=1000, n_trees=40, accepts_nan=False))
+    here, there = pair(dataclasses.replace(graph, sparse="zero"))
+    X = sparse.random(700, 1000, density=0.02, format="csr", random_state=0)
+    check(here, there, X)
+    X = X.tolil()
+    X[650, 7] = np.nan
+    check(here, there, X)
+    assert "row 650, feature 7 " in answer(there, X, "margin")
+
+
 @pytest.mark.parametrize("n_rows", [40, 700])
 @pytest.mark.parametrize("input_type", ["float32", "float64"])
 def test_refused_values_are_named(input_type: str, n_rows: int) -> None:
@@ -218,6 +232,17 @@ def test_stages(accumulate: str, n_rows: int) -> None:
         X[n_rows - 1, 1] = np.nan
         with pytest.raises(InputError, match=f"row {n_rows - 1}, feature 1 is NaN"):
             list(there.staged_predict(X))
+
+
+def test_stages_that_there_are_not() -> None:
+    graph = make_graph(Shape(seed=3, head="binary", n_trees=4))
+    data = cordwood.compress(dataclasses.replace(graph, trees_per_iteration=1)).to_bytes()
+    staged = _core.Model(data, device=DEVICE, trees=(0, 4, 1))
+    rows, margin = np.zeros((2, 3)), np.empty((2, 1))
+    with pytest.raises(CordwoodError, match="stage 4 asked for, it has 4"):
+        staged.run_stage(4, "margin", rows, margin, threads=1)
+    with pytest.raises(CordwoodError, match="not made of the trees' sums"):
+        staged.run_stage(0, "leaves", rows, margin, threads=1)
 
 
 # ---- calls ---------------------------------------------------------------------------------------
