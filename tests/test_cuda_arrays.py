@@ -336,6 +336,13 @@ def test_memory_of_the_host_is_refused(classifier: cordwood.Model) -> None:
     same(answer, classifier.predict_proba(X))
 
 
+def test_no_rows_need_no_memory(classifier: cordwood.Model) -> None:
+    """Libraries give arrays without elements the address 0."""
+    classifier._native.run_there(
+        "probability", data=0, shape=(0, 4), strides=(32, 8), dtype=X.dtype, out=0, stream=0
+    )
+
+
 def test_memory_of_another_device_is_refused(
     classifier: cordwood.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:

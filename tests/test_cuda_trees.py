@@ -234,6 +234,21 @@ def test_stages(accumulate: str, n_rows: int) -> None:
             list(there.staged_predict(X))
 
 
+def test_the_first_stage_judges_what_it_starts_from() -> None:
+    """The trees before the stages refuse NaN, those of the stages do not."""
+    graph = make_graph(Shape(seed=2, start="trees", head="binary", n_trees=4))
+    refusing = dataclasses.replace(graph.operators[0], accepts_nan=False)
+    graph = dataclasses.replace(graph, operators=(refusing, *graph.operators[1:]))
+    here, there = pair(dataclasses.replace(graph, trees_per_iteration=1, staged=True))
+    X = np.zeros((40, 3))
+    for model in (here, there):
+        assert len(list(model.staged_predict(X))) == 4
+    X[17, 1] = np.nan
+    for model in (here, there):
+        with pytest.raises(InputError, match="row 17, feature 1 is NaN"):
+            list(model.staged_predict(X))
+
+
 def test_stages_that_there_are_not() -> None:
     graph = make_graph(Shape(seed=3, head="binary", n_trees=4))
     data = cordwood.compress(dataclasses.replace(graph, trees_per_iteration=1)).to_bytes()
