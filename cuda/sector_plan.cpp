@@ -14,6 +14,7 @@ namespace {
 constexpr uint32_t kInner = 7;
 constexpr uint32_t kSlots = kInner + kSectorExits;
 static_assert(sizeof(SectorNodes) == 32);
+static_assert(kSectorMost <= uint64_t{1} << (32 - kSectorExits), "counts stand above the exits");
 
 /// Lays trees out level by level; the records behind one record's exits lie side by side.
 class Layout {

@@ -217,6 +217,15 @@ def test_what_is_binned_is_judged() -> None:
         there.bin(X[:, :2])
 
 
+def test_bins_are_no_values_to_judge() -> None:
+    """Some bins are the number that stands for a missing value, which the source refuses."""
+    graph = make_graph(Shape(seed=1, accepts_nan=False, missing_value=1.0))
+    here, there = pair(graph)
+    bins = here.bin(make_rows(graph.trees, 600, seed=1))
+    assert 1 in np.frombuffer(bins.to_bytes(), np.uint8)
+    check(here, there, bins)
+
+
 @pytest.mark.parametrize("n_rows", [0, 1, 33, 1025, 5001])
 @pytest.mark.parametrize("accumulate", ["float32", "float64"])
 def test_stages(accumulate: str, n_rows: int) -> None:
