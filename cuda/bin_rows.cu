@@ -33,6 +33,9 @@ constexpr uint32_t kLaneRows = 4;
 constexpr uint32_t kBlockRows = kWarp * kLaneRows;
 constexpr uint32_t kPanel = kWarp;            // columns that are turned at once
 constexpr uint32_t kPanelPitch = kPanel + 1;  // so that a column's rows lie in different banks
+template <class Float>
+constexpr uint32_t kOwnType =
+    std::is_same_v<Float, float> ? CORDWOOD_DTYPE_FLOAT32 : CORDWOOD_DTYPE_FLOAT64;
 constexpr uint16_t kMissing16 = 0xFFFF;
 
 template <class Float>
@@ -92,6 +95,7 @@ template <class Float, class Bin>
 __global__ void __launch_bounds__(kThreads)
     turn_kernel(const DeviceRows rows, const plan::LoadRule rule, const BinTables tables, Bin* bins,
                 const uint64_t pitch) {
+  constexpr uint32_t kLoads = kBlockRows / kWarps;
   auto* const panel = reinterpret_cast<Float*>(block_memory);  // [kBlockRows][kPanelPitch]
   const uint32_t lane = threadIdx.x % kWarp;
   const uint32_t warp = threadIdx.x / kWarp;
@@ -99,11 +103,21 @@ __global__ void __launch_bounds__(kThreads)
   const auto n_rows = static_cast<uint32_t>(min(uint64_t{kBlockRows}, rows.n_rows - first));
   for (uint32_t from = blockIdx.y * kPanel; from < tables.n_columns; from += gridDim.y * kPanel) {
     const uint32_t n_columns = min(kPanel, tables.n_columns - from);
-    if (lane < n_columns) {
-      const uint32_t feature = tables.columns[from + lane].feature;
+    const uint32_t feature = tables.columns[from + min(lane, n_columns - 1)].feature;
+    // Places behind the last row take its values, so that no branch depends on a row.
+    const auto place = [&](uint32_t i) { return min(warp + i * kWarps, n_rows - 1); };
+    const auto put = [&](uint32_t i, Float value) {
+      panel[(warp + i * kWarps) * kPanelPitch + lane] = value;
+    };
+    if (rows.dtype == kOwnType<Float>) {
 #pragma unroll 4
-      for (uint32_t row = warp; row < n_rows; row += kWarps) {
-        panel[row * kPanelPitch + lane] = row_value<Float>(rows, rule, first + row, feature);
+      for (uint32_t i = 0; i < kLoads; ++i) {
+        put(i, own_value<Float>(rows, rule, first + place(i), feature));
+      }
+    } else {
+#pragma unroll 1
+      for (uint32_t i = 0; i < kLoads; ++i) {
+        put(i, row_value<Float>(rows, rule, first + place(i), feature));
       }
     }
     __syncthreads();
@@ -111,8 +125,10 @@ __global__ void __launch_bounds__(kThreads)
       const kernels::BinColumn& column = tables.columns[from + c];
       Bin* const to = bins + (from + c) * pitch + first;
 #pragma unroll 2
-      for (uint32_t row = lane; row < n_rows; row += kWarp) {
-        to[row] = widened<Bin>(column, tables.bytes, bin_of(column, panel[row * kPanelPitch + c]));
+      for (uint32_t i = 0; i < kLaneRows; ++i) {
+        const uint32_t row = lane + i * kWarp;
+        const uint32_t bin = bin_of(column, panel[row * kPanelPitch + c]);
+        if (row < n_rows) to[row] = widened<Bin>(column, tables.bytes, bin);
       }
     }
     __syncthreads();

@@ -17,14 +17,32 @@ __device__ __forceinline__ Float cast_at(const char* at, const plan::LoadRule& r
                                          rule.integers_via_float32);
 }
 
+__device__ __forceinline__ const char* value_at(const DeviceRows& rows, uint64_t row,
+                                                uint32_t feature) {
+  return static_cast<const char*>(rows.data) + static_cast<int64_t>(row) * rows.row_stride +
+         static_cast<int64_t>(feature) * rows.column_stride;
+}
+
+/// NaN where a value counts as missing.
+template <class Float>
+__device__ __forceinline__ Float judged_missing(Float value, const plan::LoadRule& rule) {
+  const bool missing = rule.has_missing_value && value == static_cast<Float>(rule.missing_value);
+  return missing ? static_cast<Float>(nan("")) : value;
+}
+
+/// As row_value(), of rows that have the type already.
+template <class Float>
+__device__ __forceinline__ Float own_value(const DeviceRows& rows, const plan::LoadRule& rule,
+                                           uint64_t row, uint32_t feature) {
+  return judged_missing(*reinterpret_cast<const Float*>(value_at(rows, row, feature)), rule);
+}
+
 /// Feature `feature` of row `row`; NaN where it counts as missing. The type is the same for all threads,
 /// so no branch divides a warp.
 template <class Float>
 __device__ __forceinline__ Float row_value(const DeviceRows& rows, const plan::LoadRule& rule,
                                            uint64_t row, uint32_t feature) {
-  const char* at = static_cast<const char*>(rows.data) +
-                   static_cast<int64_t>(row) * rows.row_stride +
-                   static_cast<int64_t>(feature) * rows.column_stride;
+  const char* at = value_at(rows, row, feature);
   Float value = 0;
   switch (rows.dtype) {
     case CORDWOOD_DTYPE_FLOAT64:
@@ -57,10 +75,7 @@ __device__ __forceinline__ Float row_value(const DeviceRows& rows, const plan::L
     default:  // CORDWOOD_DTYPE_UINT64
       value = cast_at<uint64_t, Float>(at, rule);
   }
-  if (rule.has_missing_value && value == static_cast<Float>(rule.missing_value)) {
-    value = static_cast<Float>(nan(""));
-  }
-  return value;
+  return judged_missing(value, rule);
 }
 
 }  // namespace cordwood::cuda

@@ -18,9 +18,10 @@ def _instances(name: str, budget: Budget, *parameters: tuple[str, ...]) -> dict[
 
 
 BUDGETS: dict[str, Budget] = {
-    **_instances("bin_kernel", Budget(32), _SUMS, _LEAVES[:2]),
-    **_instances("copy_kernel", Budget(32), _LEAVES[:2]),
-    **_instances("judge_kernel", Budget(24), _SUMS),
+    **_instances("bin_kernel", Budget(32, _RESERVED), _SUMS, _LEAVES[:2]),
+    **_instances("turn_kernel", Budget(40, _RESERVED), _SUMS, _LEAVES[:2]),
+    **_instances("copy_kernel", Budget(32, _RESERVED), _LEAVES[:2]),
+    **_instances("judge_kernel", Budget(32, _RESERVED), _SUMS),
     # Two blocks of sixteen warps a processor.
     **_instances("slice_kernel", Budget(64, _RESERVED), ("8u", "16u", "32u")),
     # Eight blocks of eight warps: all that a processor holds.
@@ -31,8 +32,9 @@ BUDGETS: dict[str, Budget] = {
     **_instances("walk_far_kernel", Budget(32, _RESERVED), _LEAVES),
     **_instances("number_kernel", Budget(32, _RESERVED), _LEAVES),
     **_instances(
-        "sum_kernel", Budget(40, _RESERVED), _LEAVES, _SUMS, ("1u", "4u"), ("false", "true")
+        "sum_kernel", Budget(44, _RESERVED), _LEAVES, _SUMS, ("1u", "4u"), ("false", "true")
     ),
+    **_instances("sum_few_kernel", Budget(48, _RESERVED), _LEAVES, _SUMS, ("false", "true")),
     **_instances("linear_kernel", Budget(40), _LEAVES, _SUMS, _SUMS),
     **_instances("median_kernel", Budget(40), _LEAVES, _SUMS),
     **_instances("link_kernel", Budget(56), _SUMS),
