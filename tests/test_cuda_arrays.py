@@ -287,14 +287,14 @@ def test_several_passes() -> None:
     """The emulated build takes 256 KiB of leaves and bins at a time."""
     graph = make_graph(Shape(seed=6, n_trees=30, max_leaves=6, n_features=4, n_outputs=2))
     model = on_device(graph)
-    rows = make_rows(graph.trees, 5000, seed=1)
+    rows = make_rows(graph.trees, 9000, seed=1)
     same(model.predict(CupyArray.of(rows)), model.predict(rows))
     same(model.predict(CupyArray.of(rows)[::-1]), model.predict(rows[::-1]))
     graph = make_graph(Shape(seed=6, n_trees=30, max_leaves=6, n_features=4, accepts_nan=False))
-    rows = make_rows(graph.trees, 5000, seed=1)
-    rows[4321, 3] = rows[4900, 0] = np.nan
+    rows = make_rows(graph.trees, 9000, seed=1)
+    rows[8321, 3] = rows[8900, 0] = np.nan
     model = on_device(graph)
-    with pytest.raises(InputError, match="row 4321, feature 3 is NaN"):
+    with pytest.raises(InputError, match="row 8321, feature 3 is NaN"):
         model.predict(CupyArray.of(rows))
 
 
