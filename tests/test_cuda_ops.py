@@ -119,6 +119,22 @@ def test_codes_are_those_of_the_host(bits: Any, method: Any, symmetric: bool, sc
         check_codes(EMULATED, w, options)
 
 
+@pytest.mark.parametrize(
+    ("seed", "size", "row", "group_size"),
+    [(1, 128, 42078, None), (1, 264, 96866, None), (0, 200, 27235, 256)],
+)
+def test_errors_are_added_in_the_order_of_the_host(
+    seed: int, size: int, row: int, group_size: int | None
+) -> None:
+    """Rows where two shares of the range are a rounding apart: another order takes the other."""
+    rng = np.random.default_rng(seed)
+    for _ in range(row // 2000 + 1):
+        some = rng.standard_normal((2000, size))
+    options: Any = {"bits": 2, "method": "mse", "symmetric": False, "group_size": group_size}
+    w = some[row % 2000 :][:1].astype(np.float32)
+    EMULATED.same_codes(cw.ops.quantize(ndarray(w), **options), cw.ops.quantize(w, **options))
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("n_inputs", LENGTHS)
 def test_outputs_of_any_length_are_one_group(method: Any, n_inputs: int) -> None:
