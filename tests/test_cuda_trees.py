@@ -95,6 +95,22 @@ def test_a_batch_of_several_passes() -> None:
             assert "row 4321, feature 2" in answer(there, X, "margin")
 
 
+@pytest.mark.parametrize("n_rows", [5, 300, 1300])
+def test_sums_of_negative_zeros_keep_their_sign(n_rows: int) -> None:
+    """Nothing else is added, not even zero."""
+    graph = make_graph(Shape(seed=2))
+    zeros = dataclasses.replace(
+        graph.trees,
+        leaf_values=np.full_like(graph.trees.leaf_values, -0.0),
+        base_value=np.full_like(graph.trees.base_value, -0.0),
+    )
+    operators = tuple(zeros if op is graph.trees else op for op in graph.operators)
+    here, there = pair(dataclasses.replace(graph, operators=operators))
+    X = make_rows(graph.trees, n_rows, seed=1)
+    assert np.signbit(here.predict(X)).all()
+    check(here, there, X)
+
+
 # ---- rows ----------------------------------------------------------------------------------------
 
 DTYPES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
