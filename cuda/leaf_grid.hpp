@@ -10,7 +10,7 @@ namespace cordwood::cuda {
 template <class Leaf>
 struct LeafGrid {
   Leaf* at;
-  uint64_t pitch;  ///< a multiple of kTileRows
+  uint64_t pitch;  ///< a multiple of the tile of whichever kernel finds leaves
 };
 
 /// Rows are padded to so many: the largest tile of any kernel.

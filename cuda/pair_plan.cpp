@@ -33,6 +33,7 @@ class Layout {
     } while (!inner_.empty() || !leaves_.empty());
   }
 
+  [[nodiscard]] std::size_t n_columns() const noexcept { return tests_.listed().size(); }
   void finish() { plan_.columns = tests_.listed(); }
 
  private:
@@ -115,9 +116,11 @@ std::optional<PairPlan> PairPlan::build(const format::TreeArrays& arrays,
   plan.nodes.reserve(arrays.right.size());
   plan.leaf.reserve(arrays.right.size());
   Layout layout(arrays, columns, plan);
-  for (uint32_t tree = 0; tree < arrays.attributes.n_trees; ++tree) layout.add_tree(tree);
+  for (uint32_t tree = 0; tree < arrays.attributes.n_trees; ++tree) {
+    layout.add_tree(tree);
+    if (!walk_fits(layout.n_columns(), block_bytes)) return std::nullopt;
+  }
   layout.finish();
-  if (!walk_fits(plan.columns.size(), block_bytes)) return std::nullopt;
   return plan;
 }
 

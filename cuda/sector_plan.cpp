@@ -29,6 +29,7 @@ class Layout {
     for (; !waiting_.empty(); waiting_.pop_front()) add_record(waiting_.front());
   }
 
+  [[nodiscard]] std::size_t n_columns() const noexcept { return tests_.listed().size(); }
   void finish() { plan_.columns = tests_.listed(); }
 
  private:
@@ -87,9 +88,11 @@ std::optional<SectorPlan> SectorPlan::build(const format::TreeArrays& arrays,
   SectorPlan plan;
   plan.leaf_order.reserve(arrays.right.size() / 2 + 1);
   Layout layout(arrays, columns, plan);
-  for (uint32_t tree = 0; tree < arrays.attributes.n_trees; ++tree) layout.add_tree(tree);
+  for (uint32_t tree = 0; tree < arrays.attributes.n_trees; ++tree) {
+    layout.add_tree(tree);
+    if (!walk_fits(layout.n_columns(), block_bytes)) return std::nullopt;
+  }
   layout.finish();
-  if (!walk_fits(plan.columns.size(), block_bytes)) return std::nullopt;
   return plan;
 }
 

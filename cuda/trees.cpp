@@ -8,6 +8,7 @@
 #include "cuda/bin_rows.hpp"
 #include "cuda/engine.hpp"
 #include "cuda/launch.hpp"
+#include "cuda/leaf_lists.hpp"
 #include "cuda/sum_leaves.hpp"
 #include "cuda/tables.hpp"
 #include "cuda/walk_pairs.hpp"
@@ -24,8 +25,16 @@ constexpr uint64_t kFewRows = 512;
 constexpr uint32_t kMostOutputs = 0xFFFF;  // rows of blocks of a launch
 constexpr uint32_t kMostTrees = 32 * kMostOutputs;
 
+/// Where whole trees are not evaluated, rows are padded to a tile of walks: leaves of a few rows and very
+/// many trees would take much memory otherwise.
+constexpr uint64_t kWalkPitch = 2 * kWordRows;
+
 constexpr uint64_t round_up(uint64_t n, uint64_t to) noexcept {
   return (n + to - 1) / to * to;
+}
+
+constexpr uint64_t pitch_of(uint64_t n_rows) noexcept {
+  return round_up(n_rows, n_rows > kFewRows ? kTileRows : kWalkPitch);
 }
 
 /// Hands out parts of scratch, each on a line of its own.
@@ -46,20 +55,6 @@ class Parts {
  private:
   std::byte* at_;
 };
-
-/// What every leaf has, from the left of each tree, in another order of the leaves of each.
-template <class T>
-std::vector<T> in_order(const std::vector<T>& leaves, const std::vector<uint32_t>& first_leaf,
-                        const std::vector<uint32_t>& order) {
-  std::vector<T> moved(leaves.size());
-  for (std::size_t tree = 0; tree < first_leaf.size(); ++tree) {
-    const std::size_t end = tree + 1 < first_leaf.size() ? first_leaf[tree + 1] : leaves.size();
-    for (std::size_t at = first_leaf[tree]; at < end; ++at) {
-      moved[at] = leaves[first_leaf[tree] + order[at]];
-    }
-  }
-  return moved;
-}
 
 template <class Leaf, class Sum>
 class TreesOf final : public DeviceTrees {
@@ -121,7 +116,7 @@ class TreesOf final : public DeviceTrees {
   }
 
   [[nodiscard]] uint64_t scratch_bytes(uint64_t n_rows) const noexcept override {
-    const uint64_t pitch = round_up(n_rows, kTileRows);
+    const uint64_t pitch = pitch_of(n_rows);
     const uint64_t keys = median_ ? n_rows * attributes_.n_trees : 0;
     return Parts::bytes<uint16_t>(pitch * bins_.n_columns) +
            Parts::bytes<Leaf>(pitch * attributes_.n_trees) + Parts::bytes<uint64_t>(keys);
@@ -133,7 +128,7 @@ class TreesOf final : public DeviceTrees {
   /// The leaf of each row and tree.
   Result<LeafGrid<Leaf>> find(const DeviceRows& rows, Parts& parts,
                               cudaStream_t stream) const noexcept {
-    const uint64_t pitch = round_up(rows.n_rows, kTileRows);
+    const uint64_t pitch = pitch_of(rows.n_rows);
     void* const bins = parts.take<uint16_t>(pitch * bins_.n_columns);
     const LeafGrid<Leaf> found{parts.take<Leaf>(pitch * attributes_.n_trees), pitch};
     const bool whole = slice_.nodes != nullptr && rows.n_rows > kFewRows;
@@ -282,17 +277,7 @@ class TreesOf final : public DeviceTrees {
       leaf_row = in_order(leaf_row, first_leaf, *order);
       number = in_order(number, first_leaf, *order);
     }
-    std::vector<OutputTree> by_output;
-    std::vector<uint32_t> first_of_output;
-    for (uint32_t output = 0; output < trees.n_outputs; ++output) {
-      first_of_output.push_back(static_cast<uint32_t>(by_output.size()));
-      for (uint32_t tree = 0; tree < trees.n_trees; ++tree) {
-        if (trees.leaf_width != 1 || arrays.tree_output[tree] == output) {
-          by_output.push_back({tree, first_leaf[tree]});
-        }
-      }
-    }
-    first_of_output.push_back(static_cast<uint32_t>(by_output.size()));
+    const OutputLists outputs = trees_by_output(arrays, first_leaf);
     add(first_leaf, [](TreesOf& self, uint32_t* at) { self.leaves_.first_leaf = at; });
     if (trees.leaf_width == 1 && !linear_ && !median_) {
       std::vector<Sum> by_leaf;
@@ -305,8 +290,8 @@ class TreesOf final : public DeviceTrees {
     }
     add(number, [](TreesOf& self, int32_t* at) { self.number_ = at; });
     add(base, [](TreesOf& self, Sum* at) { self.leaves_.base = at; });
-    add(by_output, [](TreesOf& self, OutputTree* at) { self.leaves_.output_trees = at; });
-    add(first_of_output, [](TreesOf& self, uint32_t* at) { self.leaves_.first_of_output = at; });
+    add(outputs.trees, [](TreesOf& self, OutputTree* at) { self.leaves_.output_trees = at; });
+    add(outputs.first, [](TreesOf& self, uint32_t* at) { self.leaves_.first_of_output = at; });
   }
 
   void add_linear(const format::TreeArrays& arrays) {

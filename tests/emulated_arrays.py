@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import types
 import weakref
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -104,6 +105,7 @@ class Array:
     def __getitem__(self, index: Any) -> Any:
         """Return a view for slices, a new array for an array of numbers."""
         if isinstance(index, Array):
+            self.picked()
             return self.of(self.get()[index.get()])
         held, view = self._view()
         found = view[index]
@@ -115,6 +117,9 @@ class Array:
         count = int(np.prod(self.shape))
         return type(self)(self.block, self.offset, (count,), (self.dtype.itemsize,), self.dtype)
 
+    def picked(self) -> None:
+        """Do nothing: the library alone knows its streams."""
+
     @property
     def T(self) -> Any:  # noqa: N802
         return type(self)(self.block, self.offset, self.shape[::-1], self.strides[::-1], self.dtype)
@@ -122,6 +127,12 @@ class Array:
 
 class CupyArray(Array):
     """As ``cupy.ndarray``."""
+
+    pickings: ClassVar[list[Any]] = []
+
+    def picked(self) -> None:
+        """Remember the stream that elements were picked in."""
+        self.pickings.append(sys.modules["cupy"].streams.stack[-1])  # type: ignore[attr-defined]
 
     @property
     def device(self) -> Device:

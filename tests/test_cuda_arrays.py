@@ -223,6 +223,10 @@ def test_an_array_with_a_stream(
     assert emulator.last_stream() == stream
     assert made_in == [stream]
     assert cupy.streams.stack == [0]
+    CupyArray.pickings.clear()
+    labels = classifier.predict(X)
+    same(classifier.predict(Streamed(CupyArray.of(X), stream)), labels)
+    assert CupyArray.pickings == [stream]
     assert emulator.destroy_stream(stream) == 0
 
 

@@ -112,9 +112,19 @@ def test_out_that_cannot_take_the_answer() -> None:
     for out in (host, CupyArray.of(np.zeros(49)), CupyArray.of(np.zeros((50, 1))), twice,
                 CupyArray.of(np.zeros(50, np.float32)), CupyArray.of(host, 4)):  # fmt: skip
         with pytest.raises(
-            InputError, match=r"out is no writable C-ordered float64 array.*\(50,\)"
+            InputError,
+            match=r"out is .*; expected a writable C-ordered float64 array of shape \(50,\)",
         ):
             cw.ops.tree_predict(X, trees, out=out)
+    both = CupyArray.of(np.zeros(250))
+    rows, elsewhere = both[:150], both[150:200]
+    rows = CupyArray(both.block, 0, (50, 3), (24, 8), np.float64)
+    assert cw.ops.tree_predict(rows, trees, out=elsewhere) is elsewhere
+    for out in (both[149:199], both[:50], both[60:110]):
+        with pytest.raises(
+            InputError, match="out shares memory with X; expected an array of its own"
+        ):
+            cw.ops.tree_predict(rows, trees, out=out)
     with pytest.raises(InputError, match="out is CupyArray; expected a writable"):
         cw.ops.tree_predict(X.get(), trees, out=CupyArray.of(host))
 

@@ -169,3 +169,25 @@ def test_threads_may_be_any_whole_number(data: bytes) -> None:
     assert cordwood.load(data, threads=np.int64(3)).threads == min(
         3, int(os.environ.get("CORDWOOD_THREADS") or 3)
     )
+
+
+def test_a_thread_that_is_at_work_when_the_process_ends() -> None:
+    """The interpreter takes its time to end: the call is done before, and asks for its lock."""
+    code = (
+        PREPARE
+        + """
+import sys, threading, time
+model = cordwood.load(data)
+class Slow:
+    def __del__(self, sleep=time.sleep):
+        sleep(0.5)
+def work():
+    while True:
+        model.predict(rows)
+sys.kept = Slow()
+threading.Thread(target=work, daemon=True).start()
+time.sleep(0.2)
+print("over", flush=True)
+"""
+    )
+    assert _python(code) == "over"

@@ -4,6 +4,7 @@
 
 #include "bindings/product_call.hpp"
 #include "bindings/rooms.hpp"
+#include "bindings/unlocked.hpp"
 #include "runtime/attention_run.hpp"
 #include "runtime/matmul_run.hpp"
 #include "runtime/thread_limits.hpp"
@@ -124,7 +125,7 @@ void attention(const py::array& q, const py::array& k, const py::array& v,
   const runtime::ArrayKernels& row = kernels_of(isa);
   runtime::Context& scratch = own_scratch();
   const Status status = [&] {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     return runtime::run_attention(scratch, call, row);
   }();
   throw_unless_ok(status);
@@ -166,7 +167,7 @@ Floats matmul(const py::array& a, const py::array& b, bool transpose_a, bool tra
   const runtime::ArrayKernels& row = kernels_of(isa);
   runtime::Context& scratch = own_scratch();
   const Status status = [&] {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     return runtime::run_matmul(scratch, call, row);
   }();
   throw_unless_ok(status);

@@ -4,6 +4,7 @@
 
 #include "bindings/errors.hpp"
 #include "bindings/rooms.hpp"
+#include "bindings/unlocked.hpp"
 #include "format/ranks.hpp"
 
 namespace py = pybind11;
@@ -25,7 +26,7 @@ py::tuple encode_ranks(const Array<uint8_t>& is_inner, const Array<uint32_t>& co
   const format::RankedNodes nodes{span_of(is_inner), span_of(column), span_of(rank),
                                   span_of(column_size), span_of(column_ordered)};
   const Result<format::RankCode> code = [&] {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     return format::encode_ranks(nodes);
   }();
   throw_unless_ok(code.status());

@@ -7,6 +7,7 @@
 
 #include "bindings/errors.hpp"
 #include "bindings/file_buffer.hpp"
+#include "bindings/unlocked.hpp"
 #include "format/codec.hpp"
 #include "format/crc32.hpp"
 #include "format/differences.hpp"
@@ -34,7 +35,7 @@ using Decode = decltype(format::decode_planes);
 py::bytes encode(Encode codec, const py::buffer& data, uint32_t element_bytes) {
   const FileBuffer guard(data);
   const Result<std::vector<std::byte>> encoded = [&] {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     return codec(guard.bytes(), element_bytes);
   }();
   throw_unless_ok(encoded.status());
@@ -46,7 +47,7 @@ py::bytes decode(Decode codec, const char* place, const py::buffer& data, uint32
                  uint64_t total) {
   const FileBuffer guard(data);
   const Result<std::vector<std::byte>> decoded = [&] {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     return guard_memory(place, [&]() -> Result<std::vector<std::byte>> {
       std::vector<std::byte> elements(total);
       CORDWOOD_RETURN_IF_FAILED(codec(guard.bytes(), element_bytes, elements));
@@ -89,7 +90,7 @@ py::bytes decode_differences(const py::buffer& data, uint32_t element_bytes, uin
 
 uint32_t crc32(const py::buffer& data, uint32_t previous) {
   const FileBuffer guard(data);
-  const py::gil_scoped_release release;
+  const Unlocked unlocked;
   return format::crc32(guard.bytes(), previous);
 }
 
@@ -125,7 +126,7 @@ py::dict expand_trees(const py::buffer& buffer, uint32_t operator_index) {
   const FileBuffer guard(buffer);
   const format::FileView file = open_file(guard.bytes(), format::CheckLevel::all);
   Result<format::TreeArrays> expanded = [&] {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     return format::expand_trees(file, operator_index);
   }();
   throw_unless_ok(expanded.status());

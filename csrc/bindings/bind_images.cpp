@@ -2,6 +2,7 @@
 #include "bindings/image_arrays.hpp"
 #include "bindings/product_call.hpp"
 #include "bindings/rooms.hpp"
+#include "bindings/unlocked.hpp"
 #include "runtime/conv_run.hpp"
 #include "runtime/thread_limits.hpp"
 
@@ -130,7 +131,7 @@ class Convolution {
   Status start(const runtime::ConvCall& call, const runtime::ArrayKernels& kernels) const {
     // Scratch of this thread, kept warm; any convolution may use it, one call at a time.
     thread_local runtime::ConvContext context;
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     return runtime::run_conv(context, plan_, call, kernels);
   }
 

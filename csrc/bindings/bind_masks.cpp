@@ -8,6 +8,7 @@
 #include "bindings/errors.hpp"
 #include "bindings/kernel_row.hpp"
 #include "bindings/rooms.hpp"
+#include "bindings/unlocked.hpp"
 #include "runtime/mask.hpp"
 #include "runtime/thread_limits.hpp"
 
@@ -61,7 +62,7 @@ void mask_groups(const Scores& scores, Mask mask, uint32_t keep, uint32_t of, bo
                       kernels::kPruneGroupMax));
   }
   const Status status = [&] {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     return runtime::mask_groups(view, keep, of, out, run);
   }();
   throw_unless_ok(status);
@@ -80,7 +81,7 @@ void mask_top(const Scores& scores, Mask mask, uint64_t keep, bool whole, bool i
         fail(CORDWOOD_STATUS_shape_mismatch, "mask", "{} of {} cannot be kept", keep, most));
   }
   const Status status = [&] {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     return runtime::mask_top(context, view, keep, whole, out, run);
   }();
   throw_unless_ok(status);
@@ -101,7 +102,7 @@ Scores mask_sums(const Scores& scores, uint64_t block_rows, uint64_t block_input
                static_cast<py::ssize_t>((view.n_inputs + inputs - 1) / inputs)});
   float* out = sums.mutable_data();
   const Status status = [&] {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     return runtime::mask_sums(view, rows, inputs, out, run);
   }();
   throw_unless_ok(status);

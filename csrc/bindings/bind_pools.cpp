@@ -4,6 +4,7 @@
 #include "bindings/image_arrays.hpp"
 #include "bindings/product_call.hpp"
 #include "bindings/rooms.hpp"
+#include "bindings/unlocked.hpp"
 #include "runtime/pool_run.hpp"
 #include "runtime/thread_limits.hpp"
 
@@ -55,7 +56,7 @@ py::array pool(const py::array& x, bool mean, const Numbers& kernel, const Numbe
   thread_local runtime::Context scratch;
   const runtime::ArrayKernels& kernels = kernels_of(isa);
   throw_unless_ok([&] {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     return runtime::run_pool(scratch, call, kernels);
   }());
   return answer;
@@ -84,7 +85,7 @@ Packed<float> batch_norm(const Packed<float>& x, const Packed<float>& factor,
       .channels_first = channels_first,
       .threads = threads_of(threads)};
   throw_unless_ok([&] {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     return runtime::run_batch_norm(call, kernels);
   }());
   return answer;

@@ -1,6 +1,7 @@
 // Products of arrays with quantised matrices.
 #include "bindings/product_call.hpp"
 #include "bindings/rooms.hpp"
+#include "bindings/unlocked.hpp"
 #include "format/net_operators.h"
 #include "format/operators.h"
 #include "runtime/qmatmul_run.hpp"
@@ -26,7 +27,7 @@ class QuantizedMatrix {
         .n_outputs = payload.ndim() == 2 ? static_cast<uint64_t>(payload.shape(0)) : 0,
         .n_inputs = n_inputs};
     Result<runtime::QmatmulPlan> plan = [&] {
-      const py::gil_scoped_release release;
+      const Unlocked unlocked;
       return runtime::QmatmulPlan::build(codes);
     }();
     throw_unless_ok(plan.status());
@@ -39,7 +40,7 @@ class QuantizedMatrix {
     const std::span<const std::byte> bytes{static_cast<const std::byte*>(numbers.data()),
                                            static_cast<std::size_t>(numbers.nbytes())};
     Result<runtime::QmatmulPlan> plan = [&] {
-      const py::gil_scoped_release release;
+      const Unlocked unlocked;
       return runtime::QmatmulPlan::build(kind, bytes,
                                          fits ? static_cast<uint64_t>(numbers.shape(0)) : 0,
                                          fits ? static_cast<uint64_t>(numbers.shape(1)) : 0);
@@ -78,7 +79,7 @@ class QuantizedMatrix {
   Status run(const runtime::QmatmulCall& call, const runtime::ArrayKernels& kernels) const {
     // Scratch of this thread, kept warm; any matrix may use it, one call at a time.
     thread_local runtime::QmatmulContext context;
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     return runtime::run_qmatmul(context, plan_, call, kernels);
   }
 
@@ -104,7 +105,7 @@ void register_products(py::module_& m) {
       "multiply_adds",
       [](uint64_t rounds) {
         const runtime::ArrayKernels& kernels = kernels_of(std::nullopt);
-        const py::gil_scoped_release release;
+        const Unlocked unlocked;
         return kernels.multiply_adds(rounds);
       },
       py::arg("rounds"), "Run byte multiply-adds on registers; return operations done.");
@@ -112,7 +113,7 @@ void register_products(py::module_& m) {
       "multiply_adds_bf16",
       [](uint64_t rounds) {
         const runtime::ArrayKernels& kernels = kernels_of(std::nullopt);
-        const py::gil_scoped_release release;
+        const Unlocked unlocked;
         return kernels.multiply_adds_bf16(rounds);
       },
       py::arg("rounds"), "Run bfloat16 multiply-adds on registers; return operations done.");
@@ -122,7 +123,7 @@ void register_products(py::module_& m) {
         const runtime::ArrayKernels& kernels = kernels_of(std::nullopt);
         const auto n_bytes = static_cast<uint64_t>(block.size()) / 256 * 256;
         const uint8_t* bytes = block.data();
-        const py::gil_scoped_release release;
+        const Unlocked unlocked;
         return kernels.read_bytes(bytes, n_bytes);
       },
       py::arg("block"), "Load a block of memory once, in order.");

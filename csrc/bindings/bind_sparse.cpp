@@ -5,6 +5,7 @@
 
 #include "bindings/product_call.hpp"
 #include "bindings/rooms.hpp"
+#include "bindings/unlocked.hpp"
 #include "runtime/sparse_choice.hpp"
 #include "runtime/sparse_run.hpp"
 #include "runtime/thread_limits.hpp"
@@ -30,7 +31,7 @@ class SparseMatrix {
                                       .n_inputs = fits ? static_cast<uint64_t>(codes.shape(1)) : 0};
     const kernels::SparseKind chosen = kind_of(kind);
     Result<runtime::SparsePlan> plan = [&] {
-      const py::gil_scoped_release release;
+      const Unlocked unlocked;
       return runtime::SparsePlan::build(chosen, source);
     }();
     throw_unless_ok(plan.status());
@@ -64,7 +65,7 @@ class SparseMatrix {
                            const runtime::ArrayKernels& kernels) const {
     // Scratch of this thread, kept warm; any matrix may use it, one call at a time.
     thread_local runtime::SparseContext context;
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     return runtime::run_sparse(context, plan_, call, kernels);
   }
 
@@ -79,7 +80,7 @@ std::optional<std::string> choose_kind(const Packed<bool>& mask) {
   }
   const std::span<const bool> stays = view(mask);
   const auto chosen = [&] {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     return runtime::choose_sparse_kind(
         {reinterpret_cast<const int8_t*>(stays.data()), stays.size()},
         static_cast<uint64_t>(mask.shape(0)), static_cast<uint64_t>(mask.shape(1)));

@@ -10,6 +10,7 @@
 #include "bindings/kernel_row.hpp"
 #include "bindings/rooms.hpp"
 #include "bindings/rows.hpp"
+#include "bindings/unlocked.hpp"
 #include "format/layout.h"
 #include "runtime/thread_limits.hpp"
 #include "runtime/weights.hpp"
@@ -106,7 +107,7 @@ py::tuple quantize_weights(const py::array& w, int axis, uint32_t bits, uint64_t
   const CodesView codes{payload.mutable_data(), scales.mutable_data(),
                         zeros ? zeros->mutable_data() : nullptr};
   const Status status = [&] {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     return runtime::quantize_weights(row, view, form, codes, most_threads);
   }();
   throw_unless_ok(status);
@@ -124,7 +125,7 @@ Array<uint8_t> encode_weights(const py::array& w, const Array<float>& scales,
   const CodesView codes =
       given_codes(payload.mutable_data(), scales, zeros, form, view.n_outputs, view.n_inputs);
   const Status status = [&] {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     return runtime::encode_weights(row, view, form, codes, most_threads);
   }();
   throw_unless_ok(status);
@@ -147,7 +148,7 @@ void decode_weights(const Array<uint8_t>& payload, const Array<float>& scales,
       given_codes(const_cast<uint8_t*>(payload.data()), scales, zeros, form, n_outputs, n_inputs);
   float* w = out.mutable_data();
   const Status status = [&] {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     return runtime::decode_weights(row, codes, form, n_outputs, n_inputs, w, most_threads);
   }();
   throw_unless_ok(status);

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "bindings/errors.hpp"
+#include "bindings/unlocked.hpp"
 #include "format/operators.h"
 #include "format/view.hpp"
 
@@ -34,7 +35,7 @@ class FileBuffer {
 /// Validates without the GIL; raises on failure.
 inline format::FileView open_file(std::span<const std::byte> bytes, format::CheckLevel level) {
   const Result<format::FileView> file = [&] {
-    const pybind11::gil_scoped_release release;
+    const Unlocked unlocked;
     return format::validate(bytes, level);
   }();
   throw_unless_ok(file.status());

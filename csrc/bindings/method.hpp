@@ -6,6 +6,7 @@
 #include <memory>
 #include <string_view>
 
+#include "bindings/unlocked.hpp"
 #include "format/view.hpp"
 #include "runtime/backends.hpp"
 
@@ -26,20 +27,6 @@ struct Method {
 
 /// Scratch of this thread on every device, shared by all models it calls.
 runtime::DeviceContexts& thread_contexts() noexcept;
-
-/// Releases the interpreter's lock for as long as it lives, if asked to.
-class Unlocked {
- public:
-  explicit Unlocked(bool release) noexcept : state_(release ? PyEval_SaveThread() : nullptr) {}
-  ~Unlocked() {
-    if (state_ != nullptr) PyEval_RestoreThread(state_);
-  }
-  Unlocked(const Unlocked&) = delete;
-  Unlocked& operator=(const Unlocked&) = delete;
-
- private:
-  PyThreadState* state_;
-};
 
 /// A file that the door let in, and how a device takes it.
 struct LoadCall {

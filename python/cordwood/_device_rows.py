@@ -20,7 +20,7 @@ from cordwood.errors import DeviceError, InputError, InputTypeError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DeviceRows", "answer_address", "is_on_device", "of_library", "to_host"]
+__all__ = ["DeviceRows", "answer_address", "described", "is_on_device", "of_library", "to_host"]
 
 _AXES: Final = 2
 _CUDA: Final = (2, 13)
@@ -131,7 +131,9 @@ class DeviceRows:
         DeviceError
             Only DLPack is offered and CuPy is not installed, which reads that.
         """
-        array = _aligned(_with_interface(x))
+        array = _with_interface(x)
+        stream = _stream_of(array, x)
+        array = _aligned(array, stream)
         interface = array.__cuda_array_interface__
         shape = tuple(int(size) for size in interface["shape"])
         if len(shape) != _AXES:
@@ -155,7 +157,7 @@ class DeviceRows:
             (shape[0], shape[1]),
             (int(strides[0]), int(strides[1])),
             dtype,
-            _stream_of(array, x),
+            stream,
         )
 
     @property
@@ -165,23 +167,18 @@ class DeviceRows:
             return int(str(self.array.device).partition(":")[2] or 0)
         return int(self.array.device.id)
 
-    @contextlib.contextmanager
-    def place(self) -> Iterator[None]:
-        """Make the array's device the current one, and CuPy's stream that of the work on it.
+    def place(self) -> contextlib.AbstractContextManager[None]:
+        """Make the array's device the current one, and CuPy's stream that of the work on it."""
+        return _place(self.array, self.stream)
 
-        Memory that CuPy hands out is ordered by its current stream.
-        """
-        if _is_torch(self.array):
-            with sys.modules["torch"].cuda.device(self.array.device):
-                yield
-            return
-        cuda = _cupy("an answer").cuda
-        with self.array.device:
-            if self.stream == cuda.get_current_stream(self.ordinal).ptr:
-                yield
-                return
-            with cuda.ExternalStream(self.stream, self.ordinal):
-                yield
+    def meets(self, address: int, n_bytes: int) -> bool:
+        """Whether some bytes of the device lie between the first and the last of the rows."""
+        if 0 in self.shape:
+            return False
+        steps = [(n - 1) * step for n, step in zip(self.shape, self.strides, strict=True)]
+        first = self.address + sum(step for step in steps if step < 0)
+        end = self.address + sum(step for step in steps if step > 0) + self.dtype.itemsize
+        return address < end and first < address + n_bytes
 
     def new(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
         """Return an uninitialised C-ordered array of the same library on the same device."""
@@ -279,14 +276,39 @@ def _is_packed(shape: tuple[int, ...], strides: tuple[int, ...] | None, step: in
     return True
 
 
-def _aligned(array: Any) -> Any:
+@contextlib.contextmanager
+def _place(array: Any, stream: int) -> Iterator[None]:
+    """As DeviceRows.place(): memory that CuPy hands out is ordered by its current stream."""
+    if _is_torch(array):
+        with sys.modules["torch"].cuda.device(array.device):
+            yield
+        return
+    cuda = _cupy("an answer").cuda
+    with array.device:
+        if stream == cuda.get_current_stream(array.device.id).ptr:
+            yield
+            return
+        with cuda.ExternalStream(stream, array.device.id):
+            yield
+
+
+def described(x: Any) -> str:
+    """Say what something is, for a message: shape and type of an array of the device."""
+    if not is_on_device(x):
+        return f"a {type(x).__name__} of the host"
+    interface = _with_interface(x).__cuda_array_interface__
+    return f"a {np.dtype(interface['typestr'])} array of shape {tuple(interface['shape'])}"
+
+
+def _aligned(array: Any, stream: int) -> Any:
     """Return an array whose elements lie on multiples of their size: a copy where they do not."""
     interface = array.__cuda_array_interface__
     size = np.dtype(interface["typestr"]).itemsize
     places = (int(interface["data"][0]), *(interface.get("strides") or ()))
     if all(place % size == 0 for place in places):
         return array
-    return array.clone() if _is_torch(array) else array.copy()
+    with _place(array, stream):
+        return array.clone() if _is_torch(array) else array.copy()
 
 
 def _stream_of(array: Any, given: Any) -> int:

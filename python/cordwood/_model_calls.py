@@ -9,6 +9,7 @@ import numpy as np
 
 from cordwood import _core, _model_outputs
 from cordwood._binned_rows import BinnedRows, BinsDoor
+from cordwood._device_rows import DeviceRows
 from cordwood.errors import FormatError, InputError, UnsupportedMethodError
 
 if TYPE_CHECKING:
@@ -192,7 +193,8 @@ class Calls:
         from cordwood._model_there import answer_there
 
         target = target or self._target(native, method)
-        return answer_there(native, target, X, flat=method in _FLAT, classes=self._classes)
+        rows = DeviceRows.of(X)
+        return answer_there(native, target, rows, flat=method in _FLAT, classes=self._classes)
 
     def _from_bins(self, method: str, bins: BinnedRows) -> Any:
         function = self._binned_functions.get(method)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cordwood._device_rows import DeviceRows, answer_address
+from cordwood._device_rows import answer_address, described
 from cordwood.errors import InputError, InputTypeError, UnsupportedMethodError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cordwood import _core
+    from cordwood._device_rows import DeviceRows
     from cordwood._typing import AnyArray
 
 __all__ = ["answer_there"]
@@ -21,7 +23,7 @@ __all__ = ["answer_there"]
 def answer_there(
     native: _core.Model,
     target: str,
-    X: Any,
+    rows: DeviceRows,
     *,
     flat: bool,
     classes: AnyArray | Sequence[AnyArray] | None,
@@ -35,7 +37,7 @@ def answer_there(
         A model of rows of values.
     target : str
         One of its targets.
-    X : array of shape (n_rows, n_features)
+    rows : DeviceRows
         In the memory of the device that the model is on.
     flat : bool
         Whether an answer of one column has shape (n_rows,).
@@ -60,7 +62,6 @@ def answer_there(
     DeviceError
         The rows lie elsewhere than the model, or no library is there to hold the answer.
     """
-    rows = DeviceRows.of(X)
     if rows.shape[1] != native.n_features:
         message = f"rows have {rows.shape[1]} features, the model expects {native.n_features}"
         raise InputError(message)
@@ -70,7 +71,13 @@ def answer_there(
     answer = rows.new(shape, dtype) if out is None else out
     address = answer_address(answer, shape, dtype)
     if address is None:
-        message = f"out is no writable C-ordered {dtype} array of shape {shape} on the device of X"
+        message = (
+            f"out is {described(out)}; expected a writable C-ordered {dtype} array of shape "
+            f"{shape} on the device of X"
+        )
+        raise InputError(message)
+    if out is not None and rows.meets(address, math.prod(shape) * dtype.itemsize):
+        message = "out shares memory with X; expected an array of its own"
         raise InputError(message)
     if rows.shape[0] > 0:
         native.run_there(
@@ -82,7 +89,10 @@ def answer_there(
             out=address,
             stream=rows.stream,
         )
-    return answer if labels is None else rows.like(labels)[answer]
+    if labels is None:
+        return answer
+    with rows.place():
+        return rows.like(labels)[answer]
 
 
 def _labels(target: str, classes: AnyArray | Sequence[AnyArray] | None) -> np.ndarray | None:

@@ -303,4 +303,4 @@ def _predict_there(X: Any, trees: PackedTrees, output: str, out: Any) -> Any:
             native = _core.Model(trees.data, device=_DEVICE, check_all=False)
         trees._prepared[key] = native
     flat = trees.flat and output == "margin"
-    return answer_there(native, TARGETS[output], X, flat=flat, classes=None, out=out)
+    return answer_there(native, TARGETS[output], rows, flat=flat, classes=None, out=out)
