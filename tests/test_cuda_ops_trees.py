@@ -160,7 +160,7 @@ def test_rows_that_do_not_fit() -> None:
     del arrays.options["missing_left"]
     trees = cw.ops.pack_trees(**arrays.arguments())
     X = np.zeros((30, 3))
-    with pytest.raises(InputError, match="rows have 2 features, the model expects 3"):
+    with pytest.raises(InputError, match="rows have 2 features, the trees expect 3"):
         cw.ops.tree_predict(CupyArray.of(X[:, :2]), trees)
     with pytest.raises(InputError, match="X has 1 axes, expected 2"):
         cw.ops.tree_predict(CupyArray.of(X[0]), trees)

@@ -19,7 +19,15 @@ MAX_LINES = 400
 PYTHON_LEVELS = (
     ("_core",),
     ("errors", "_typing"),
-    ("_device_rows", "_files", "_model_devices", "_progress", "_sparsity", "_threads"),
+    (
+        "_device_rows",
+        "_files",
+        "_host_tensors",
+        "_model_devices",
+        "_progress",
+        "_sparsity",
+        "_threads",
+    ),
     ("ir", "recipe"),
     ("_ops",),
     ("passes", "frontends"),

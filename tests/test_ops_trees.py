@@ -143,7 +143,8 @@ def test_features_and_outputs_are_counted_where_nobody_says() -> None:
     leaf = cw.ops.pack_trees([-2], [0.0], [-1], [-1], [4.0])
     assert (leaf.n_features, leaf.n_nodes, leaf.flat) == (1, 1, True)
     assert cw.ops.tree_predict(np.zeros((2, 1)), leaf).tolist() == [4.0, 4.0]
-    assert cw.ops.pack_trees(**TWO, tree_output=[0, 2]).n_outputs == 3
+    assert cw.ops.pack_trees(**TWO, tree_output=[0, 1]).n_outputs == 2
+    assert cw.ops.pack_trees(**TWO, tree_output=[0, 2], base=np.zeros(3)).n_outputs == 3
     assert cw.ops.pack_trees(**TWO, tree_output=[0, 1], base=np.zeros(4)).n_outputs == 4
     column = cw.ops.pack_trees(**ONE | {"value": np.reshape(ONE["value"], (5, 1))})
     assert cw.ops.tree_predict(np.zeros((2, 2)), column).shape == (2, 1)
@@ -205,14 +206,15 @@ FAULTS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         r"child of 0 nodes, expected 1 \(node 3 of tree 1\)",
     ),
     "cycle": (
-        {"left": [-1, 2, 1, -1, -1], "right": [-1, 3, 4, -1, -1]}, InputError,
-        r"lies on a cycle, .*\(node 1 of tree 1\); the nodes of a tree lie side by side",
+        {"left": [-1, 2, 1, -1, -1], "right": [-1, 3, 4, -1, -1], "feature": [0, 0, 1, 0, 0]},
+        InputError, r"lies on a cycle, .*\(node 1 of tree 1\); the nodes of a tree lie side by",
     ),
     "one child": ({"right": [2, -1, -1, -1, -1]}, InputError, r"right\[7\] is -1.*2 of tree 1"),
     "one child, left": ({"left": [1, -1, -1, -1, -1]}, InputError, r"right\[7\] is 4, expected -1"),
     "no feature": ({"feature": [0, -2, -2, -2, -2]}, InputError, r"feature\[7\] is -2.*of tree 1"),
     "nan cut": (
-        {"threshold": [0.5, 0, np.nan, 0, 0]}, InputError, r"threshold\[7\] is nan.*2 of tree 1",
+        {"threshold": [0.5, 0, np.nan, 0, 0]}, InputError,
+        r"threshold\[7\] is nan, expected a number where a node compares \(node 2 of tree 1\)$",
     ),
     "nan leaf": (
         {"value": [0, 1, 0, np.nan, 1]}, InputError, r"value\[8\] is nan, a leaf \(node 3 of t",
@@ -235,30 +237,52 @@ def test_a_fault_of_the_second_tree_is_named(fault: str) -> None:
 
 
 OPTION_FAULTS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
-    "few columns": ({"n_features": 1}, InputError, r"feature\[2\] is 1, expected 0 to 0"),
+    "few columns": (
+        {"n_features": 1}, InputError,
+        r"feature\[2\] is 1, expected 0 to 0 as n_features is 1 \(node 2 of tree 0\)$",
+    ),
+    "many columns": ({"n_features": 2**31 - 1}, InputError, "n_features is 2147483647; expected a"),
+    "flag": ({"n_features": True}, InputTypeError, "n_features is True; expected a whole"),
+    "garbage feature": (
+        {"feature": [0, -2, 1, -2, -2, 0, -2, 2**30, -2, -2]}, InputError,
+        r"feature\[7\] is 1073741824, expected 0 to 16777215 \(node 2 of tree 1\)$",
+    ),
     "no columns": ({"n_features": 0}, InputError, "n_features is 0; expected a number from 1"),
     "columns": ({"n_features": 2.5}, InputTypeError, "n_features is 2.5; expected a whole"),
     "start": ({"tree_start": [0, 3]}, InputError, "tree_start runs from 0 to 3, expected 0 to 10"),
     "start empty": ({"tree_start": []}, InputError, "tree_start runs from nowhere: it is empty"),
     "empty tree": ({"tree_start": [0, 0, 10]}, InputError, r"tree_start\[1\] is 0, expected more"),
     "outputs": ({"tree_output": [0]}, InputError, "tree_output has 1 entries; expected 2"),
-    "output": ({"tree_output": [0, -1]}, InputError, r"tree_output\[1\] is -1, expected 0 to 0"),
+    "output": ({"tree_output": [0, -1]}, InputError, r"tree_output\[1\] is -1, expected 0 to 1"),
+    "many outputs": (
+        {"tree_output": [0, 2**31 - 1]}, InputError,
+        r"tree_output\[1\] is 2147483647, expected 0 to 1: each needs a tree, unless base lists",
+    ),
+    "output of no base": (
+        {"tree_output": [0, 1], "base": [0.5]}, InputError,
+        r"tree_output\[1\] is 1, expected 0 to 0: base lists 1 outputs$",
+    ),
     "vectors": (
         {"tree_output": [0, 1], "value": np.zeros((10, 2))}, InputError, "leaves hold 2 values",
     ),
     "third axis": (
         {"value": np.zeros((10, 2, 1))}, InputError, r"value has shape \(10, 2, 1\).*\[:, :, 0\]",
     ),
+    "third axis, one output": (
+        {"value": np.zeros((10, 1, 1))}, InputError, r"take \[:, 0, 0\] for a regr.*, \[:, 0, :\]",
+    ),
     "weights": ({"tree_weight": [1.0]}, InputError, r"tree_weight has shape \(1,\); expected \(2,"),
     "weight": ({"tree_weight": [1, np.nan]}, InputError, "tree_weight holds nan at 1"),
     "base": ({"base": [1.0, 2.0]}, InputError, r"base has shape \(2,\); expected \(1,\)"),
-    "base inf": ({"base": np.inf}, InputError, "base holds inf at 0"),
+    "base inf": ({"base": np.inf}, InputError, "base is inf; expected a finite number"),
+    "base nan": ({"base": [np.nan]}, InputError, r"base\[0\] is nan; expected a finite number"),
     "base wide": (
-        {"base": 1e300, "accumulate_type": "float32"}, InputError, r"base_value\[0\] is inf",
+        {"base": 1e300, "accumulate_type": "float32"}, InputError,
+        r"base is 1e\+300; expected a number that float32 holds$",
     ),
     "overflow": (
         {"tree_weight": [1.0, 1e38], "accumulate_type": "float32"}, InputError,
-        r"times its tree's weight is finite in float32 \(node 1 of tree 1\)",
+        r"value\[6\] is 10.0, a leaf \(node 1 of tree 1\), and the weight of its tree 1e\+38; exp",
     ),
     "missing": ({"missing_left": [2] * 10}, InputError, r"missing_left\[0\] is 2; expected 0 or 1"),
     "missing type": ({"missing_left": [0.0] * 10}, InputTypeError, "missing_left has dtype float"),
@@ -292,7 +316,7 @@ def test_a_deep_tree_is_refused() -> None:
     inner = np.arange(0, 2 * depth, 2)
     left[inner], right[inner] = inner + 1, inner + 2
     zeros = np.zeros(2 * depth + 1)
-    with pytest.raises(InputError, match="tree 0 is deeper than 4096 levels"):
+    with pytest.raises(InputError, match=r"tree 0 is deeper than 4096 levels, .* 4096$"):
         cw.ops.pack_trees(zeros.astype(int), zeros, left, right, zeros)
 
 
@@ -301,12 +325,13 @@ def test_rows_and_options_that_do_not_fit() -> None:
     X = np.zeros((3, 2))
     with pytest.raises(InputTypeError, match=r"trees is a dict; expected what ops.pack_trees"):
         cw.ops.tree_predict(X, ONE)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="output is 'leaves'; expected 'margin' or 'leaf'"):
-        cw.ops.tree_predict(X, trees, output="leaves")  # type: ignore[arg-type]
+    for output in ("leaves", ["margin"], None):
+        with pytest.raises(InputError, match=r"output is .*; expected 'margin' or 'leaf'"):
+            cw.ops.tree_predict(X, trees, output=output)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="threads is 0, expected"):
         cw.ops.tree_predict(X, trees, threads=0)
     for out in (None, np.empty(3)):
-        with pytest.raises(InputError, match="rows have 3 features, the model expects 2"):
+        with pytest.raises(InputError, match=r"rows have 3 .* not told .* pass it n_features=3$"):
             cw.ops.tree_predict(np.zeros((3, 3)), trees, out=out)
     with pytest.raises(InputError, match="rows have 1 dimensions, expected 2"):
         cw.ops.tree_predict(X[0], trees)

@@ -99,9 +99,21 @@ def check_out(out: Any, shape: tuple[int, ...], dtype: str = "float32") -> NDArr
 def check_form(out: Any, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     """Give `out` as it is, or raise where it cannot take an answer of `shape`."""
     fits = isinstance(out, np.ndarray) and out.dtype == dtype and out.shape == shape
-    if not fits or not out.flags.c_contiguous or not out.flags.writeable:
-        kind = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+    if not fits or not out.flags.carray:
+        kind = _kind(out) if isinstance(out, np.ndarray) else type(out).__name__
         message = f"out is {kind}; expected a writable C-ordered {dtype} array of shape {shape}"
         raise InputError(message)
     array: NDArray[Any] = out
     return array
+
+
+def _kind(out: NDArray[Any]) -> str:
+    """Say what an array is, with what keeps kernels from writing to it."""
+    faults = {
+        "read-only": not out.flags.writeable,
+        f"not in C order (its strides are {out.strides})": not out.flags.c_contiguous,
+        "not aligned to its elements": not out.flags.aligned,
+    }
+    return ", ".join(
+        [f"{out.dtype} {out.shape}", *(name for name, is_so in faults.items() if is_so)]
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cordwood._device_rows import is_on_device
+from cordwood._host_tensors import as_host_array
 from cordwood.errors import InputError, InputTypeError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def check_on_host(values: Any, name: str) -> None:
 def as_real(values: ArrayLike, name: str) -> NDArray[Any]:
     """Return an array of real numbers; raise for all else."""
     check_on_host(values, name)
-    array = np.asarray(values)
+    array = as_host_array(values, f"{name} is")
     if array.dtype.kind not in "fiub":
         message = f"{name} has dtype {array.dtype}; expected real numbers"
         raise InputTypeError(message)

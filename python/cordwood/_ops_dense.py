@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from cordwood._ops_checks import MATRIX, as_real, check_axis
+from cordwood._ops_prepared import Prepared
 from cordwood.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _INFINITY = 0x7F80  # bits of bfloat16
 
 
 @dataclass(frozen=True, eq=False)
-class DenseTensor:
+class DenseTensor(Prepared):
     """A matrix of weights as numbers, made by :func:`cordwood.ops.pack_dense`.
 
     Attributes
@@ -35,7 +36,6 @@ class DenseTensor:
     numbers: NDArray[Any]
     dtype: FloatType
     axis: int = 0
-    _prepared: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def n_outputs(self) -> int:
@@ -63,10 +63,6 @@ class DenseTensor:
         return (
             f"DenseTensor({self.shape[0]} x {self.shape[1]}, {self.dtype}, {self.nbytes:,} bytes)"
         )
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Everything but what kernels have made of it."""
-        return {**self.__dict__, "_prepared": {}}
 
 
 def pack_dense(w: ArrayLike, dtype: FloatType = "bfloat16", *, axis: int = 0) -> DenseTensor:

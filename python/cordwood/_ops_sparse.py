@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -24,6 +24,7 @@ from cordwood._ops_codings import (
     as_coded_rows,
     output_coding,
 )
+from cordwood._ops_prepared import Prepared
 from cordwood._ops_quantize import quantize
 from cordwood._ops_sparse_formats import (
     KINDS,
@@ -47,7 +48,7 @@ _ZERO = np.uint8(128)
 
 
 @dataclass(frozen=True, eq=False)
-class SparseTensor:
+class SparseTensor(Prepared):
     """A matrix of int8 weights of which a mask keeps some.
 
     Made by :func:`cordwood.ops.pack_sparse`. Its arrays are read-only; ``docs/quantization.md``
@@ -77,7 +78,6 @@ class SparseTensor:
     n_outputs: int
     n_inputs: int
     axis: int = 0
-    _prepared: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -124,10 +124,6 @@ class SparseTensor:
             f"SparseTensor({self.shape[0]} x {self.shape[1]}, {self.density:.1%} kept, "
             f"format {self.format}, 8 bits per output, {self.nbytes:,} bytes)"
         )
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Everything but what kernels have made of it."""
-        return {**self.__dict__, "_prepared": {}}
 
 
 def pack_sparse(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from cordwood._device_rows import is_on_device, to_host
 from cordwood._ops_checks import MATRIX, check_axis, check_on_host
+from cordwood._ops_prepared import Prepared
 from cordwood.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def check_group_size(group_size: int | None) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class QuantizedTensor:
+class QuantizedTensor(Prepared):
     """A matrix of weights in few bits: packed codes, scales, zero points.
 
     Made by :func:`cordwood.ops.quantize` or from codes of one's own by :meth:`from_codes`. Its
@@ -76,7 +77,6 @@ class QuantizedTensor:
     n_outputs: int
     n_inputs: int
     axis: int = 0
-    _prepared: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def from_codes(
@@ -136,7 +136,7 @@ class QuantizedTensor:
 
     def with_axis(self, axis: int) -> QuantizedTensor:
         """Return the same outputs as they would lie along another axis of the original array."""
-        return replace(self, axis=axis, _prepared={})
+        return replace(self, axis=axis)
 
     def to_host(self) -> QuantizedTensor:
         """Return the tensor with its arrays in the host's memory: itself where they are there."""
@@ -147,7 +147,7 @@ class QuantizedTensor:
         for array in (payload, scales, zeros):
             if array is not None:
                 array.flags.writeable = False
-        return replace(self, payload=payload, scales=scales, zero_points=zeros, _prepared={})
+        return replace(self, payload=payload, scales=scales, zero_points=zeros)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -191,10 +191,6 @@ class QuantizedTensor:
             f"QuantizedTensor({self.shape[0]} x {self.shape[1]}, {self.bits} bits {kind} "
             f"{groups}{padded}, {self.scales.dtype} scales, {self.nbytes:,} bytes)"
         )
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Everything but what kernels have made of it."""
-        return {**self.__dict__, "_prepared": {}}
 
 
 def count_groups(n_inputs: int, group_size: int | None) -> int:

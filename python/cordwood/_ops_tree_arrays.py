@@ -12,11 +12,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cordwood._ops_checks import MATRIX, as_real, check_vector
+from cordwood._ops_checks import MATRIX
+from cordwood._ops_tree_numbers import (
+    base_values,
+    flags,
+    leaf_rows,
+    read_array,
+    thresholds,
+    weights,
+    whole_numbers,
+)
 from cordwood.errors import GraphError, InputError, InputTypeError
 from cordwood.ir import TreeEnsemble
-from cordwood.ir_checks_entries import check_starts, node_place
-from cordwood.ir_checks_trees import check_choice
+from cordwood.ir_checks_entries import NodesError, check_starts, node_place
+from cordwood.ir_checks_trees import are_weighted_finite, check_choice
 from cordwood.ir_trees import Comparison, FloatName
 
 if TYPE_CHECKING:
@@ -30,8 +39,8 @@ ROWS, TREES = "rows", "trees"
 Sum = Literal["sum", "average"]
 
 _LEAF = -1
-_INT32 = np.iinfo(np.int32)
-_DOUBLE_BYTES = 8
+_MOST_FEATURES = 2**24
+"""The Graph holds 8 bytes for each column, tested or not: one stray number is not to take them."""
 _SHAPES = "(n_nodes,) or (n_nodes, n_outputs)"
 
 
@@ -88,28 +97,27 @@ def read_trees(  # noqa: PLR0913 - what trees are made of, each by its name
         An array has the wrong shape, or the nodes form no trees; with tree and node.
     """
     rules.check()
-    lefts = _whole_numbers(left, "left", None)
+    lefts = whole_numbers(left, "left", None)
     n_nodes = len(lefts)
     if n_nodes == 0:
         message = "left has no entry; expected at least one tree, of at least one node"
         raise InputError(message)
     start = np.array([0, n_nodes], np.int64)
     if tree_start is not None:
-        start = _whole_numbers(tree_start, "tree_start", None, np.int64)
+        start = whole_numbers(tree_start, "tree_start", None, np.int64)
         with _as_input_error():
             check_starts("tree_start", start, n_nodes, strict=True)
     leaf = lefts == _LEAF
     n_trees = len(start) - 1
-    leaf_values = _leaf_values(value, leaf, start)
-    outputs, n_outputs = _outputs(tree_output, leaf_values.shape[1], n_trees, base)
-    features = np.where(leaf, -1, _whole_numbers(feature, "feature", n_nodes)).astype(np.int32)
-    node = np.arange(n_nodes, dtype=np.int64)
-    weights = (
-        np.ones(n_trees) if tree_weight is None else _sized(tree_weight, "tree_weight", n_trees)
-    )
-    in_tree = node - np.repeat(start[:-1], np.diff(start))
-    n_columns = _n_columns(n_features, features)
-    with _as_input_error(_HOW_TREES_LIE):
+    leaf_values = leaf_rows(_value(value, n_nodes), leaf, start)
+    bases = read_array(base, "base")
+    outputs, n_outputs = _outputs(tree_output, leaf_values.shape[1], n_trees, bases)
+    features = whole_numbers(feature, "feature", n_nodes, unread=leaf)
+    n_columns = _n_columns(n_features, features, leaf, start)
+    tree_weights = weights(tree_weight, n_trees)
+    _check_weighted(leaf_values, leaf, start, tree_weights, rules.accumulate_type)
+    in_tree = np.arange(n_nodes, dtype=np.int64) - np.repeat(start[:-1], np.diff(start))
+    with _as_input_error(_HOW_NODES_LIE if tree_start is not None else _ONE_TREE + _HOW_NODES_LIE):
         return TreeEnsemble(
             source=ROWS,
             target=TREES,
@@ -122,16 +130,16 @@ def read_trees(  # noqa: PLR0913 - what trees are made of, each by its name
             divisor=float(n_trees) if rules.aggregate == "average" else 1.0,
             accepts_nan=missing_left is not None,
             accepts_infinity=True,
-            base_value=_base(base, n_outputs, rules.accumulate_type),
+            base_value=base_values(bases, n_outputs, rules.accumulate_type),
             tree_start=start,
             tree_output=outputs,
-            tree_weight=weights,
+            tree_weight=tree_weights,
             left=lefts,
-            right=_whole_numbers(right, "right", n_nodes),
+            right=whole_numbers(right, "right", n_nodes),
             feature=features,
-            threshold=np.where(leaf, 0.0, _thresholds(threshold, n_nodes)),
+            threshold=thresholds(threshold, leaf, start),
             category_set=np.full(n_nodes, -1, np.int32),
-            missing_left=_flags(missing_left, n_nodes) & ~leaf,
+            missing_left=flags(missing_left, leaf),
             zero_missing=np.zeros(n_nodes, np.bool_),
             leaf_row=np.where(leaf, np.cumsum(leaf) - 1, -1).astype(np.int32),
             leaf_id=np.where(leaf, in_tree, -1).astype(np.int32),
@@ -143,113 +151,46 @@ def read_trees(  # noqa: PLR0913 - what trees are made of, each by its name
         )
 
 
-_HOW_TREES_LIE = (
+_ONE_TREE = "; without tree_start all nodes are one tree, pass it where there are several"
+_HOW_NODES_LIE = (
     "; the nodes of a tree lie side by side, its root first, and left and right count from that "
     "root, -1 both at a leaf"
 )
 
 
 @contextlib.contextmanager
-def _as_input_error(advice: str = "") -> Iterator[None]:
+def _as_input_error(how_nodes_lie: str = "") -> Iterator[None]:
     """Turn what the Graph's rules say into an error of the caller's arrays."""
     try:
         yield
     except GraphError as error:
+        advice = how_nodes_lie if isinstance(error, NodesError) else ""
         message = f"{error}{advice}"
         raise InputError(message) from error
 
 
-def _array(values: ArrayLike, name: str) -> NDArray[Any]:
-    """Return an array of real numbers that float64 or an integer type holds."""
-    try:
-        array = as_real(values, name)
-    except ValueError as error:  # nested sequences of unequal length
-        message = f"{name} makes no array: {error}"
-        raise InputError(message) from error
-    if array.dtype.itemsize > _DOUBLE_BYTES:
-        message = f"{name} has dtype {array.dtype}; expected float64 or narrower"
-        raise InputTypeError(message)
-    return array
-
-
-def _entries(values: ArrayLike, name: str, n_nodes: int | None) -> NDArray[Any]:
-    """Return an array of one axis, with an entry for each node where their number is known."""
-    array = _array(values, name)
-    if array.ndim != 1 or n_nodes not in (None, len(array)):
-        expected = "one axis" if n_nodes is None else f"({n_nodes},), an entry for each of left's"
-        message = f"{name} has shape {array.shape}; expected {expected}"
-        raise InputError(message)
-    return array
-
-
-def _whole_numbers(
-    values: ArrayLike, name: str, n_nodes: int | None, dtype: Any = np.int32
-) -> NDArray[Any]:
-    """Return an array of whole numbers, none beyond int32."""
-    array = _entries(values, name, n_nodes)
-    if array.dtype.kind not in "iu" and array.size > 0:
-        message = f"{name} has dtype {array.dtype}; expected integers"
-        raise InputTypeError(message)
-    beyond = (array < _INT32.min) | (array > _INT32.max)
-    if beyond.any():
-        entry = int(np.argmax(beyond))
-        message = f"{name}[{entry}] is {array[entry]}; expected a number that int32 holds"
-        raise InputError(message)
-    return np.ascontiguousarray(array, dtype)
-
-
-def _thresholds(values: ArrayLike, n_nodes: int) -> NDArray[np.float64]:
-    return _entries(values, "threshold", n_nodes).astype(np.float64)
-
-
-def _flags(values: ArrayLike | None, n_nodes: int) -> NDArray[np.bool_]:
-    """Return which nodes send NaN to the left; scikit-learn holds zeros and ones."""
-    if values is None:
-        return np.zeros(n_nodes, np.bool_)
-    array = _entries(values, "missing_left", n_nodes)
-    if array.dtype.kind not in "biu":
-        message = f"missing_left has dtype {array.dtype}; expected bool, or integers 0 and 1"
-        raise InputTypeError(message)
-    other = (array != 0) & (array != 1)
-    if other.any():
-        entry = int(np.argmax(other))
-        message = f"missing_left[{entry}] is {array[entry]}; expected 0 or 1"
-        raise InputError(message)
-    return array.astype(np.bool_)
-
-
-def _leaf_values(
-    values: ArrayLike, leaf: NDArray[np.bool_], start: NDArray[np.int64]
-) -> NDArray[Any]:
-    """Return what leaves hold, a row for each, in float32 or float64."""
-    array = _array(values, "value")
-    if array.ndim not in (1, MATRIX) or len(array) != len(leaf) or 0 in array.shape:
+def _value(values: ArrayLike, n_nodes: int) -> NDArray[Any]:
+    """Return what nodes answer, a number or a row for each."""
+    array = read_array(values, "value")
+    if array.ndim not in (1, MATRIX) or len(array) != n_nodes or 0 in array.shape:
         hint = ""
         if array.ndim > MATRIX:
-            hint = (
-                "; of scikit-learn's tree_.value take [:, :, 0] for a regressor, [:, 0, :] for "
-                "the fractions of a classifier"
-            )
-        message = f"value has shape {array.shape}; expected {_SHAPES} with {len(leaf)} nodes{hint}"
+            takes = "[:, 0, 0] for a regressor, [:, 0, :] for the fractions of a classifier"
+            if array.shape[1] > 1:
+                takes = "[:, :, 0] for a regressor, [:, i, :] for the fractions of output i"
+            hint = f"; of scikit-learn's tree_.value take {takes}"
+        message = f"value has shape {array.shape}; expected {_SHAPES} with {n_nodes} nodes{hint}"
         raise InputError(message)
-    exact = array.dtype if array.dtype in (np.float32, np.float64) else np.float64
-    rows = np.ascontiguousarray(array.reshape(len(leaf), -1)[leaf], exact)
-    finite = np.isfinite(rows).all(axis=1)
-    if not finite.all():
-        at = int(np.argmin(finite))
-        node = int(np.flatnonzero(leaf)[at])
-        message = f"value[{node}] is {array[node]}, a leaf ({node_place(start, node)}); "
-        raise InputError(message + "expected finite numbers")
-    return rows
+    return array
 
 
 def _outputs(
-    tree_output: ArrayLike | None, leaf_width: int, n_trees: int, base: ArrayLike
+    tree_output: ArrayLike | None, leaf_width: int, n_trees: int, bases: NDArray[Any]
 ) -> tuple[NDArray[np.int32], int]:
     """Return the output of each tree, and how many outputs there are."""
     if tree_output is None:
         return np.zeros(n_trees, np.int32), leaf_width
-    outputs = _whole_numbers(tree_output, "tree_output", None)
+    outputs = whole_numbers(tree_output, "tree_output", None)
     if len(outputs) != n_trees:
         message = f"tree_output has {len(outputs)} entries; expected {n_trees}, one for each tree"
         raise InputError(message)
@@ -259,34 +200,74 @@ def _outputs(
             "(n_nodes,) where each tree adds to an output of its own"
         )
         raise InputError(message)
-    listed = np.size(base) if np.ndim(base) == 1 else 0
-    return outputs, listed or int(max(outputs.max(), 0)) + 1
+    listed = bases.size if bases.ndim == 1 else 0
+    limit = listed or n_trees
+    bad = (outputs < 0) | (outputs >= limit)
+    if bad.any():
+        tree = int(np.argmax(bad))
+        reason = (
+            f"base lists {listed} outputs"
+            if listed
+            else "each needs a tree, unless base lists them"
+        )
+        message = f"tree_output[{tree}] is {outputs[tree]}, expected 0 to {limit - 1}: {reason}"
+        raise InputError(message)
+    return outputs, listed or int(outputs.max()) + 1
 
 
-def _base(base: ArrayLike, n_outputs: int, dtype: FloatName) -> NDArray[Any]:
-    """Return what each output starts from."""
-    if np.ndim(base) == 0:
-        base = np.full(n_outputs, base)
-    with np.errstate(over="ignore"):  # the Graph's rules refuse an infinity
-        return _sized(base, "base", n_outputs).astype(dtype)
-
-
-def _sized(values: ArrayLike, name: str, size: int) -> NDArray[np.float64]:
-    """Return `size` finite numbers in memory of their own."""
-    numbers: NDArray[np.float64] = check_vector(_array(values, name), name, size).copy()
-    return numbers
-
-
-def _n_columns(n_features: int | None, features: NDArray[np.int32]) -> int:
+def _n_columns(
+    n_features: int | None,
+    features: NDArray[np.int32],
+    leaf: NDArray[np.bool_],
+    start: NDArray[np.int64],
+) -> int:
     """Return how many columns rows have: as told, or as many as the trees ask for."""
-    if n_features is None:
-        return max(1, int(features.max()) + 1)
-    try:
-        count = operator.index(n_features)
-    except TypeError as error:
+    told = None if n_features is None else _count(n_features)
+    limit = told or _MOST_FEATURES
+    bad = ~leaf & ((features < 0) | (features >= limit))
+    if bad.any():
+        node = int(np.argmax(bad))
+        reason = "" if told is None else f" as n_features is {told}"
+        message = (
+            f"feature[{node}] is {features[node]}, expected 0 to {limit - 1}{reason} "
+            f"({node_place(start, node)})"
+        )
+        raise InputError(message)
+    return told or max(1, int(features.max()) + 1)
+
+
+def _count(n_features: Any) -> int:
+    """Return a number of columns that somebody told."""
+    count: int | None = None
+    if not isinstance(n_features, bool | np.bool_):
+        with contextlib.suppress(TypeError):
+            count = operator.index(n_features)
+    if count is None:
         message = f"n_features is {n_features!r}; expected a whole number"
-        raise InputTypeError(message) from error
-    if not 1 <= count <= _INT32.max:
-        message = f"n_features is {count}; expected a number from 1 to {_INT32.max}"
+        raise InputTypeError(message)
+    if not 1 <= count <= _MOST_FEATURES:
+        message = f"n_features is {count}; expected a number from 1 to {_MOST_FEATURES}"
         raise InputError(message)
     return count
+
+
+def _check_weighted(
+    leaf_values: NDArray[Any],
+    leaf: NDArray[np.bool_],
+    start: NDArray[np.int64],
+    tree_weights: NDArray[np.float64],
+    dtype: FloatName,
+) -> None:
+    """Raise where a leaf is beyond the type of the sums, its tree's weight applied."""
+    weight = np.repeat(tree_weights, np.diff(start))[leaf]
+    good = are_weighted_finite(leaf_values, np.arange(len(weight)), weight, dtype)
+    if good.all():
+        return
+    at = int(np.argmin(good))
+    node = int(np.flatnonzero(leaf)[at])
+    given = leaf_values[at] if leaf_values.shape[1] > 1 else leaf_values[at, 0]
+    message = (
+        f"value[{node}] is {given}, a leaf ({node_place(start, node)}), and the weight of its tree "
+        f"{weight[at]}; expected a product that {dtype}, the accumulate_type, holds"
+    )
+    raise InputError(message)

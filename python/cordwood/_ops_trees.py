@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from cordwood import _core, _model_devices
 from cordwood._device_rows import DeviceRows, is_on_device
-from cordwood._ops_calls import check_form
-from cordwood._ops_checks import MATRIX
-from cordwood._rows import RowsDoor
+from cordwood._ops_prepared import Prepared
+from cordwood._ops_trees_host import TARGETS, bind, bind_into, check_columns
 from cordwood._threads import check_threads
 from cordwood.errors import InputError, InputTypeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
     from cordwood._ops_tree_arrays import Sum
     from cordwood.ir_trees import Comparison, FloatName
 
 TreeAnswer = Literal["margin", "leaf"]
 
-_TARGETS: dict[str, str] = {"margin": "margin", "leaf": "leaves"}
 _DEVICE: Any = "cuda"
-_IN_PLACE = frozenset(np.dtype(kind) for kind in "?bBhHiIlLqQfd")
-"""Types of rows that need no door."""
 
 
 @dataclass(frozen=True, eq=False)
-class PackedTrees:
+class PackedTrees(Prepared):
     """Trees that :func:`cordwood.ops.tree_predict` answers rows with.
 
     Made by :func:`cordwood.ops.pack_trees`.
@@ -45,6 +39,8 @@ class PackedTrees:
         Their number, that of all their nodes, of the rows' columns and of the sums.
     flat : bool
         Whether sums have shape (n_rows,): a value was one number and there is one output.
+    counted : bool
+        Whether `n_features` was not told: no tree tests a higher column.
     """
 
     data: bytes
@@ -53,7 +49,7 @@ class PackedTrees:
     n_features: int
     n_outputs: int
     flat: bool
-    _prepared: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    counted: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -66,10 +62,6 @@ class PackedTrees:
             f"PackedTrees({self.n_trees:,} trees, {self.n_nodes:,} nodes, {self.n_features:,} "
             f"features, {self.n_outputs:,} outputs, {self.nbytes:,} bytes)"
         )
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Everything but the models that calls have made of it."""
-        return {**self.__dict__, "_prepared": {}}
 
 
 def pack_trees(  # noqa: PLR0913 - what trees are made of, each by its name
@@ -107,16 +99,17 @@ def pack_trees(  # noqa: PLR0913 - what trees are made of, each by its name
         What a leaf answers, a number or one for each output; float32 and float64 are kept as they
         are. What stands at an inner node does not matter.
     n_features : int, optional
-        Columns that rows have; one more than the highest `feature` where left out.
+        Columns that rows have, at most 2**24; one more than the highest `feature` where left out.
     tree_start : array_like of int, shape (n_trees + 1,), optional
         First node of each tree, and the number of nodes. One tree where left out.
     tree_output : array_like of int, shape (n_trees,), optional
         Output that each tree adds to, where `value` has one number for each leaf. There are as many
-        outputs as `base` has entries, or else one more than the highest.
+        outputs as `base` has entries, or else one more than the highest, and no more than trees.
     tree_weight : array_like of float, shape (n_trees,), optional
         Factor on the leaves of each tree, such as a learning rate.
     missing_left : array_like of bool, shape (n_nodes,), optional
-        Whether NaN goes to the left. Where left out, rows with NaN are refused by name.
+        Whether NaN goes to the left. What stands at a leaf does not matter. Where left out, rows
+        with NaN are refused by name.
     comparison : {"le", "lt"}
         Whether ``x <= threshold`` or ``x < threshold`` goes to the left.
     input_type : {"float32", "float64"}
@@ -139,9 +132,9 @@ def pack_trees(  # noqa: PLR0913 - what trees are made of, each by its name
         If an array does not hold real numbers, or no whole numbers where those are needed.
     InputError
         If shapes do not fit, a threshold is NaN, a leaf's value or a weight is not finite, an
-        option is none of those above, or the nodes form no trees: a child that is not there, a
-        node with two parents or with none, a cycle, one child without the other, more than 4096
-        levels. Messages name node and tree.
+        integer is not held by float64, an option is none of those above, or the nodes form no
+        trees: a child that is not there, a node with two parents or with none, a cycle, one child
+        without the other, more than 4096 levels. Messages name node and tree.
 
     Notes
     -----
@@ -150,7 +143,8 @@ def pack_trees(  # noqa: PLR0913 - what trees are made of, each by its name
     tree's is ``base=-0.0``, which keeps the sign of a zero. Classifiers hold fractions in
     ``tree_.value[:, 0, :]`` from scikit-learn 1.4 on.
 
-    Time and memory grow with the number of nodes; the arrays are not kept.
+    Time and memory grow with the numbers of nodes, of features (8 bytes for each) and of outputs.
+    The arrays are not kept.
 
     Examples
     --------
@@ -207,7 +201,13 @@ def pack_trees(  # noqa: PLR0913 - what trees are made of, each by its name
     )
     flat = np.ndim(value) == 1 and trees.n_outputs == 1
     return PackedTrees(
-        pack(graph), trees.n_trees, trees.n_nodes, trees.n_features, trees.n_outputs, flat
+        pack(graph),
+        trees.n_trees,
+        trees.n_nodes,
+        trees.n_features,
+        trees.n_outputs,
+        flat,
+        counted=n_features is None,
     )
 
 
@@ -226,7 +226,8 @@ def tree_predict(
     X : array_like, shape (n_rows, n_features)
         Rows of floats, integers or booleans, with any strides, read in place; or a scipy.sparse
         matrix, whose missing entries are zeros. Arrays of CuPy, torch and whatever else has
-        ``__cuda_array_interface__`` or ``__dlpack__`` are answered on their device.
+        ``__cuda_array_interface__`` or ``__dlpack__`` are answered on their device. torch's tensors
+        on the host are read without their gradient.
     trees : PackedTrees
         From :func:`pack_trees`. Laid out for a device at its first rows there, and kept so.
     output : {"margin", "leaf"}
@@ -234,15 +235,16 @@ def tree_predict(
     threads : int, optional
         Most threads of the host that may work; with None all permitted cores. Few rows use one.
     out : array, optional
-        C-ordered array to write to, of the answer's shape and type and where `X` lies; it shares no
-        memory with `X`.
+        C-ordered array to write to, of the answer's shape and type and where `X` lies, an ndarray
+        on the host; it shares no memory with `X`.
 
     Returns
     -------
     array
-        Of the library of `X`. Margins are of `accumulate_type`, shape (n_rows,) where `value` had
-        one axis and there is one output, else (n_rows, n_outputs). Leaves are int32, shape
-        (n_rows, n_trees): nodes as the caller numbered them, counted within their tree.
+        On the host an ndarray, whatever `X` is; on a device an array of the library of `X`.
+        Margins are of `accumulate_type`, shape (n_rows,) where `value` had one axis and there is
+        one output, else (n_rows, n_outputs). Leaves are int32, shape (n_rows, n_trees): nodes as
+        the caller numbered them, counted within their tree.
 
     Raises
     ------
@@ -271,64 +273,20 @@ def tree_predict(
     if not isinstance(trees, PackedTrees):
         message = f"trees is a {type(trees).__name__}; expected what ops.pack_trees returns"
         raise InputTypeError(message)
-    if output not in _TARGETS:
-        message = f"output is {output!r}; expected 'margin' or 'leaf'"
-        raise InputError(message)
+    _check_output(output)
     n_threads = check_threads(threads) or 0
     if is_on_device(X):
         return _predict_there(X, trees, output, out)
-    if out is not None:
-        return _predict_into(X, trees, output, n_threads, out)
-    key = ("cpu", output, n_threads)
-    return (trees._prepared.get(key) or _bind(trees, key))(X)
+    kept = trees._prepared
+    if out is None:
+        return (kept.get(("cpu", output, n_threads)) or bind(trees, output, n_threads))(X)
+    return (kept.get(("into", output, n_threads)) or bind_into(trees, output, n_threads))(X, out)
 
 
-def _bind(trees: PackedTrees, key: tuple[str, str, int]) -> Callable[[Any], NDArray[Any]]:
-    """Return a function that answers rows; two threads may both make it, and agree."""
-    _, output, n_threads = key
-    native, door = _on_host(trees)
-    function = native.bind(
-        "run",
-        _TARGETS[output],
-        flat=trees.flat and output == "margin",
-        threads=_core.resolve_threads(n_threads),
-        prepare=door.values,
-    )
-    trees._prepared[key] = function
-    return function
-
-
-def _on_host(trees: PackedTrees) -> tuple[_core.Model, RowsDoor]:
-    """Return the model of the host, made at first use, and the door of its rows."""
-    known: tuple[_core.Model, RowsDoor] | None = trees._prepared.get("cpu")
-    if known is None:
-        native = _core.Model(trees.data, check_all=False)
-        known = native, RowsDoor(trees.n_features, input_type=native.input_type, absent="zero")
-        trees._prepared["cpu"] = known
-    return known
-
-
-def _predict_into(X: Any, trees: PackedTrees, output: str, n_threads: int, out: Any) -> Any:
-    """Answer rows of the host in the caller's array."""
-    native, door = _on_host(trees)
-    rows = X if _is_in_place(X) else door.dense(X)
-    target = _TARGETS[output]
-    columns, dtype = native.form(target)
-    flat = trees.flat and output == "margin"
-    check_form(out, (len(rows),) if flat else (len(rows), columns), dtype)
-    if np.may_share_memory(out, rows):
-        message = "out shares memory with X; expected an array of its own"
+def _check_output(output: object) -> None:
+    if not isinstance(output, str) or output not in TARGETS:
+        message = f"output is {output!r}; expected 'margin' or 'leaf'"
         raise InputError(message)
-    threads = _core.resolve_threads(n_threads)
-    native.run_into(target, rows, out.reshape(len(rows), columns), threads=threads)
-    return out
-
-
-def _is_in_place(X: Any) -> bool:
-    """Whether rows are an array that the extension reads, but perhaps for the number of columns."""
-    if type(X) is not np.ndarray or X.dtype not in _IN_PLACE:
-        return False
-    return X.ndim == MATRIX and X.flags.aligned
 
 
 def _predict_there(X: Any, trees: PackedTrees, output: str, out: Any) -> Any:
@@ -336,6 +294,7 @@ def _predict_there(X: Any, trees: PackedTrees, output: str, out: Any) -> Any:
     from cordwood._model_there import answer_there
 
     rows = DeviceRows.of(X)
+    check_columns(rows.shape[1], trees.n_features, counted=trees.counted)
     key = (_DEVICE, rows.ordinal)
     native = trees._prepared.get(key)
     if native is None:
@@ -344,4 +303,4 @@ def _predict_there(X: Any, trees: PackedTrees, output: str, out: Any) -> Any:
             native = _core.Model(trees.data, device=_DEVICE, check_all=False)
         trees._prepared[key] = native
     flat = trees.flat and output == "margin"
-    return answer_there(native, _TARGETS[output], rows, flat=flat, classes=None, out=out)
+    return answer_there(native, TARGETS[output], rows, flat=flat, classes=None, out=out)

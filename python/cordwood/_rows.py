@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from cordwood._binned_rows import BinnedRows
+from cordwood._host_tensors import as_host_array
 from cordwood.errors import InputError, InputTypeError
 
 if TYPE_CHECKING:
@@ -112,19 +113,35 @@ class RowsDoor:
         from cordwood._row_sparse import is_sparse, sparse_rows
 
         if is_sparse(x):
-            _check_shape(x, self._n_features)
+            self._check_shape(x)
             return sparse_rows(x, self._absent, self._input_type)
         columns = frame_columns(x)
         if columns is None and self._labels.features:
             columns = _object_columns(x)
         if columns is None:
-            return _finished(_as_array(x), self._n_features)
+            return self._finished(_as_array(x))
         if columns.names is not None:
             _check_names(columns.names, self._names, self._blank)
-        if len(columns.types) != self._n_features:
-            message = f"rows have {len(columns.types)} features, the model expects "
-            raise InputError(message + str(self._n_features))
-        return _finished(self._assembled(columns), self._n_features)
+        self.check_count(len(columns.types))
+        return self._finished(self._assembled(columns))
+
+    def check_count(self, n_columns: int) -> None:
+        """Raise InputError unless rows have as many columns as the model expects."""
+        if n_columns != self._n_features:
+            message = f"rows have {n_columns} features, the model expects {self._n_features}"
+            raise InputError(message)
+
+    def _check_shape(self, array: Any) -> None:
+        _check_axes(array)
+        self.check_count(array.shape[1])
+
+    def _finished(self, array: np.ndarray) -> np.ndarray:
+        """Return the array as the extension reads it: native byte order, aligned."""
+        self._check_shape(array)
+        if array.dtype == np.float16:
+            return array.astype(np.float32)
+        native = array.dtype.newbyteorder("=")
+        return np.require(np.asarray(array), dtype=native, requirements="A")
 
     def _of_device(self, x: Any) -> Any:
         """Return an array of a device as it is: the native half gives it to `_model_there`."""
@@ -189,15 +206,6 @@ def _object_columns(x: Any) -> Columns | None:
     return object_columns(array)
 
 
-def _finished(array: np.ndarray, n_features: int) -> np.ndarray:
-    """Return the array as the extension reads it: native byte order, aligned."""
-    _check_shape(array, n_features)
-    if array.dtype == np.float16:
-        return array.astype(np.float32)
-    native = array.dtype.newbyteorder("=")
-    return np.require(np.asarray(array), dtype=native, requirements="A")
-
-
 def _as_array(x: Any) -> np.ndarray:
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         message = "rows are a masked array with masked values; fill them, with NaN where missing"
@@ -206,7 +214,7 @@ def _as_array(x: Any) -> np.ndarray:
         message = "rows are a LazyFrame, expected one that holds its values; pass X.collect()"
         raise InputTypeError(message)
     try:
-        array = np.asarray(x)
+        array = as_host_array(x, "rows are")
     except ValueError as error:
         message = f"rows of unequal length or of mixed kinds cannot be made an array: {error}"
         raise InputError(message) from error
@@ -230,7 +238,7 @@ def _check_type(dtype: np.dtype, what: str, name: object) -> None:
     raise InputTypeError(message)
 
 
-def _check_shape(array: Any, n_features: int) -> None:
+def _check_axes(array: Any) -> None:
     if array.ndim != 2:  # noqa: PLR2004 - rows and columns
         hints = {
             0: "wrap the number: [[x]]",
@@ -238,9 +246,6 @@ def _check_shape(array: Any, n_features: int) -> None:
         }
         hint = hints.get(array.ndim, "flatten all axes but the first")
         message = f"rows have {array.ndim} dimensions, expected 2 (rows, features); {hint}"
-        raise InputError(message)
-    if array.shape[1] != n_features:
-        message = f"rows have {array.shape[1]} features, the model expects {n_features}"
         raise InputError(message)
 
 

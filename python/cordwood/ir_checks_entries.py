@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from cordwood._typing import AnyArray, Int64Array
     from cordwood.ir_trees import TreeEnsemble
 
-__all__ = ["check_starts", "expect", "expect_node", "node_place"]
+__all__ = ["NodesError", "check_starts", "expect", "expect_node", "node_place"]
+
+
+class NodesError(GraphError):
+    """Nodes form no trees; a door of arrays adds how they are to lie."""
 
 
 def expect(good: Any, name: str, array: AnyArray, expected: str, index: Any = None) -> None:
@@ -24,7 +28,14 @@ def expect(good: Any, name: str, array: AnyArray, expected: str, index: Any = No
     raise GraphError(message)
 
 
-def expect_node(good: Any, op: TreeEnsemble, name: str, expected: str, index: Any = None) -> None:
+def expect_node(
+    good: Any,
+    op: TreeEnsemble,
+    name: str,
+    expected: str,
+    index: Any = None,
+    error: type[GraphError] = GraphError,
+) -> None:
     """Fail as `expect` does, of an array of nodes, and say where in which tree the node is."""
     if np.all(good):
         return
@@ -32,7 +43,7 @@ def expect_node(good: Any, op: TreeEnsemble, name: str, expected: str, index: An
     given = getattr(op, name)[node]
     place = node_place(op.tree_start, node)
     message = f"{name}[{node}] is {given!s}, expected {expected} ({place})"
-    raise GraphError(message)
+    raise error(message)
 
 
 def _first_false(good: Any, index: Any) -> int:

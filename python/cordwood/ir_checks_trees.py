@@ -11,14 +11,14 @@ import numpy as np
 
 from cordwood import ir_trees
 from cordwood.errors import GraphError
-from cordwood.ir_checks_entries import check_starts, expect, expect_node, node_place
+from cordwood.ir_checks_entries import NodesError, check_starts, expect, expect_node, node_place
 from cordwood.ir_trees import MAX_DEPTH
 
 if TYPE_CHECKING:
-    from cordwood._typing import BoolArray, Int64Array
+    from cordwood._typing import AnyArray, BoolArray, Int64Array
     from cordwood.ir_trees import TreeEnsemble
 
-__all__ = ["check_choice", "check_tree_ensemble", "freeze_arrays"]
+__all__ = ["are_weighted_finite", "check_choice", "check_tree_ensemble", "freeze_arrays"]
 
 
 class ArrayRule(NamedTuple):
@@ -213,6 +213,8 @@ def _check_sets(op: TreeEnsemble) -> None:
         _fail(f"category_values has {len(values)} entries, expected none because category_rule is "
               f"{op.category_rule!r}")  # fmt: skip
     expect(~np.isnan(values), "category_values", values, "a number, not NaN")
+    if len(values) == 0:
+        return
     owner = np.repeat(np.arange(op.n_features), np.diff(op.category_start))
     order = np.lexsort((values, owner))
     same = (values[order][1:] == values[order][:-1]) & (owner[order][1:] == owner[order][:-1])
@@ -223,21 +225,26 @@ def _check_shape(op: TreeEnsemble) -> BoolArray:
     """Check that the nodes of each tree form one tree under its root; return which are leaves."""
     check_starts("tree_start", op.tree_start, op.n_nodes, strict=True)
     leaf: BoolArray = op.left == -1
-    expect_node((op.right == -1) == leaf, op, "right", "-1 exactly where left is -1")
+    expected = "-1 exactly where left is -1"
+    expect_node((op.right == -1) == leaf, op, "right", expected, error=NodesError)
     inner = np.flatnonzero(~leaf)
     size = np.repeat(np.diff(op.tree_start), np.diff(op.tree_start))[inner]
     start = np.repeat(op.tree_start[:-1], np.diff(op.tree_start))[inner]
     parents = np.zeros(op.n_nodes, np.int64)
     for name, child in (("left", op.left), ("right", op.right)):
         good = (child[inner] >= 1) & (child[inner] < size)
-        expect_node(good, op, name, "a node of its tree other than the root, or -1", inner)
+        expected = "a node of its tree other than the root, or -1"
+        expect_node(good, op, name, expected, inner, NodesError)
         parents += np.bincount(start + child[inner], minlength=op.n_nodes)
-    expected = np.ones(op.n_nodes, np.int64)
-    expected[op.tree_start[:-1]] = 0
-    if not np.array_equal(parents, expected):
-        node = int(np.argmax(parents != expected))
-        _fail(f"node {node} is the child of {parents[node]} nodes, expected {expected[node]} "
-              f"({node_place(op.tree_start, node)})")  # fmt: skip
+    wanted = np.ones(op.n_nodes, np.int64)
+    wanted[op.tree_start[:-1]] = 0
+    if not np.array_equal(parents, wanted):
+        node = int(np.argmax(parents != wanted))
+        message = (
+            f"node {node} is the child of {parents[node]} nodes, expected {wanted[node]} "
+            f"({node_place(op.tree_start, node)})"
+        )
+        raise NodesError(message)
     _check_depth(op)
     return leaf
 
@@ -259,8 +266,11 @@ def _check_depth(op: TreeEnsemble) -> None:
         _fail(f"tree {tree} is deeper than {MAX_DEPTH} levels, expected at most {MAX_DEPTH}")
     if not met.all():
         lost = int(np.argmin(met))
-        _fail(f"node {lost} lies on a cycle, expected a path from its tree's root "
-              f"({node_place(op.tree_start, lost)})")  # fmt: skip
+        message = (
+            f"node {lost} lies on a cycle, expected a path from its tree's root "
+            f"({node_place(op.tree_start, lost)})"
+        )
+        raise NodesError(message)
 
 
 def _check_inner(op: TreeEnsemble, inner: BoolArray) -> None:
@@ -317,15 +327,37 @@ def _check_leaves(op: TreeEnsemble, leaf: BoolArray) -> None:
         expect_node(~same, op, "leaf_id", "a number no other leaf of its tree has",
                 nodes[order[1:]])  # fmt: skip
 
-    # Weighting may overflow the accumulate type. The largest product bounds all of them.
-    most = float(np.abs(op.leaf_values).max(initial=0.0))
-    limit = float(np.finfo(op.accumulate_type).max)
-    if most * float(np.abs(op.tree_weight).max(initial=0.0)) > limit:
-        heaviest = np.abs(op.leaf_values).max(axis=1).astype(np.float64)[op.leaf_row[nodes]]
-        with np.errstate(over="ignore"):
-            product = (heaviest * op.tree_weight[tree]).astype(op.accumulate_type)
-        expected = f"a row that times its tree's weight is finite in {op.accumulate_type}"
-        expect_node(np.isfinite(product), op, "leaf_row", expected, nodes)
+    good = are_weighted_finite(
+        op.leaf_values, op.leaf_row[nodes], op.tree_weight[tree], op.accumulate_type
+    )
+    expected = f"a row that times its tree's weight is finite in {op.accumulate_type}"
+    expect_node(good, op, "leaf_row", expected, nodes)
+
+
+def are_weighted_finite(
+    leaf_values: AnyArray, leaf_row: AnyArray, weight: AnyArray, dtype: str
+) -> BoolArray:
+    """Tell for each leaf whether its row times its weight is finite in `dtype`.
+
+    Parameters
+    ----------
+    leaf_values : ndarray of shape (n_rows, width)
+        Finite numbers.
+    leaf_row : ndarray of int, shape (n_leaves,)
+        Row of each leaf.
+    weight : ndarray of float64, shape (n_leaves,)
+        Weight of its tree.
+    dtype : {"float32", "float64"}
+        What the product is rounded to.
+    """
+    # The largest product bounds all of them.
+    most = float(np.abs(leaf_values).max(initial=0.0))
+    if most * float(np.abs(weight).max(initial=0.0)) <= float(np.finfo(dtype).max):
+        return np.ones(len(leaf_row), np.bool_)
+    heaviest = np.abs(leaf_values).max(axis=1).astype(np.float64)[leaf_row]
+    with np.errstate(over="ignore"):
+        finite: BoolArray = np.isfinite((heaviest * weight).astype(dtype))
+    return finite
 
 
 def _check_linear(op: TreeEnsemble) -> None:
