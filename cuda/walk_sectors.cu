@@ -82,14 +82,8 @@ template <class Leaf>
 Status walk_sectors(const SectorTables& tables, const uint16_t* bins, uint64_t pitch,
                     uint64_t n_rows, const LeafGrid<Leaf>& out, uint32_t tree_parts,
                     uint64_t block_bytes, cudaStream_t stream) noexcept {
-  const uint32_t words = lane_words(tables.n_columns, block_bytes);
-  const Launch how{.grid = dim3(blocks_for(n_rows, words * kWordRows), tree_parts),
-                   .threads = dim3(kWarp, kWalkWarps),
-                   .shared_bytes = tile_bytes(tables.n_columns, words),
-                   .stream = stream,
-                   .place = "walk of trees"};
-  const auto kernel = words == 2 ? sector_kernel<Leaf, 2> : sector_kernel<Leaf, 1>;
-  return launch(kernel, how, tables, bins, pitch, out);
+  const WalkCall<Leaf> call{bins, pitch, n_rows, out, tree_parts, block_bytes, stream};
+  return start_walk(sector_kernel<Leaf, 1>, sector_kernel<Leaf, 2>, tables, call);
 }
 
 template Status walk_sectors(const SectorTables&, const uint16_t*, uint64_t, uint64_t,

@@ -3,6 +3,8 @@
 #pragma once
 
 #include "cuda/block_memory.cuh"
+#include "cuda/launch.hpp"
+#include "cuda/leaf_grid.hpp"
 #include "cuda/opaque.cuh"
 #include "cuda/walk_tile.hpp"
 
@@ -24,6 +26,31 @@ __device__ __forceinline__ void load_tile(const WalkColumn* columns, uint32_t n_
     }
   }
   __syncthreads();
+}
+
+/// What walks are asked for.
+template <class Leaf>
+struct WalkCall {
+  const uint16_t* bins;
+  uint64_t pitch;
+  uint64_t n_rows;
+  LeafGrid<Leaf> out;
+  uint32_t tree_parts;
+  uint64_t block_bytes;
+  cudaStream_t stream;
+};
+
+/// Starts the kernel for one word a lane, or for two where their tile fits.
+template <class Kernel, class Tables, class Leaf>
+Status start_walk(Kernel* one_word, Kernel* two_words, const Tables& tables,
+                  const WalkCall<Leaf>& call) noexcept {
+  const uint32_t words = lane_words(tables.n_columns, call.block_bytes);
+  const Launch how{.grid = dim3(blocks_for(call.n_rows, words * kWordRows), call.tree_parts),
+                   .threads = dim3(kWarp, kWalkWarps),
+                   .shared_bytes = tile_bytes(tables.n_columns, words),
+                   .stream = call.stream,
+                   .place = "walk of trees"};
+  return launch(words == 2 ? two_words : one_word, how, tables, call.bins, call.pitch, call.out);
 }
 
 /// Where a lane's words begin, in bytes.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -270,6 +270,9 @@ def test_refused_by_name() -> None:
     w = cw.ops.pack_dense(np.ones((2, 2), dtype=F), "float32")
     with pytest.raises(cw.InputError, match="activation is 'swish'; expected one of None, 'relu'"):
         cw.ops.qmatmul(np.ones((1, 2), dtype=F), w, activation="swish")
+    several: Any = ["relu"]
+    with pytest.raises(cw.InputError, match=r"activation is \['relu'\]; expected one of None"):
+        cw.ops.qmatmul(np.ones((1, 2), dtype=F), w, activation=several)
     with pytest.raises(ValueError, match="kind 2; expected"):
         _core.Cut.function(2)
     with pytest.raises(ValueError, match="11; expected a kind"):

@@ -83,7 +83,8 @@ def as_residual(residual: ArrayLike, n_columns: int) -> NDArray[np.float32]:
 
 def cut_of(activation: str | None) -> _core.Cut | None:
     """Limits that an activation cuts answers to, or its function."""
-    if activation not in _ACTIVATIONS:
+    is_name = activation is None or isinstance(activation, str)
+    if not is_name or activation not in _ACTIVATIONS:
         names = ", ".join(repr(name) for name in _ACTIVATIONS)
         message = f"activation is {activation!r}; expected one of {names}"
         raise InputError(message)
