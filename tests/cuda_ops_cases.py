@@ -96,8 +96,8 @@ def check_ties(arrays: Arrays, size: int, goes: float) -> None:
     order = np.arange(w.size).reshape(w.shape)
     for values in (w, np.zeros_like(w), np.full_like(w, np.inf), order):
         for per in PERS:
-            expected = cw.ops.prune_mask(values, goes, per=per)  # type: ignore[arg-type]
-            got = cw.ops.prune_mask(arrays.put(values), goes, per=per)  # type: ignore[arg-type]
+            expected = cw.ops.prune_mask(values, goes, per=per)
+            got = cw.ops.prune_mask(arrays.put(values), goes, per=per)
             arrays.same(got, expected)
 
 

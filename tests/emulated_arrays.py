@@ -132,7 +132,7 @@ class CupyArray(Array):
 
     def picked(self) -> None:
         """Remember the stream that elements were picked in."""
-        self.pickings.append(sys.modules["cupy"].streams.stack[-1])  # type: ignore[attr-defined]
+        self.pickings.append(sys.modules["cupy"].streams.stack[-1])
 
     @property
     def device(self) -> Device:

@@ -388,7 +388,7 @@ def test_parameters_of_torch_are_seen_on_their_device() -> None:
     _Parameter.__module__ = "torch.nn.parameter"
     assert is_on_device(_Parameter())
     with pytest.raises(InputTypeError, match="CUDA device's memory"):
-        cw.ops.hessian(_Parameter())  # type: ignore[arg-type]
+        cw.ops.hessian(_Parameter())
 
 
 def test_no_extension_is_a_device_error(monkeypatch: pytest.MonkeyPatch) -> None:

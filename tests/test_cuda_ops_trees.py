@@ -99,7 +99,7 @@ def test_answers_go_where_they_are_told(kind: Any) -> None:
             ("leaf", arrays.leaves(X)),
         ):
             out = kind.of(np.zeros_like(expected))
-            found = cw.ops.tree_predict(kind.of(X), trees, output=output, out=out)  # type: ignore[arg-type]
+            found = cw.ops.tree_predict(kind.of(X), trees, output=output, out=out)
             assert found is out
             same(out, expected, kind)
 

@@ -324,10 +324,10 @@ def test_rows_and_options_that_do_not_fit() -> None:
     trees = cw.ops.pack_trees(**ONE)
     X = np.zeros((3, 2))
     with pytest.raises(InputTypeError, match=r"trees is a dict; expected what ops.pack_trees"):
-        cw.ops.tree_predict(X, ONE)  # type: ignore[arg-type]
+        cw.ops.tree_predict(X, ONE)
     for output in ("leaves", ["margin"], None):
         with pytest.raises(InputError, match=r"output is .*; expected 'margin' or 'leaf'"):
-            cw.ops.tree_predict(X, trees, output=output)  # type: ignore[arg-type]
+            cw.ops.tree_predict(X, trees, output=output)
     with pytest.raises(InputError, match="threads is 0, expected"):
         cw.ops.tree_predict(X, trees, threads=0)
     for out in (None, np.empty(3)):

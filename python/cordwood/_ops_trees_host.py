@@ -25,8 +25,11 @@ TARGETS: dict[str, str] = {"margin": "margin", "leaf": "leaves"}
 
 _IN_PLACE = frozenset(np.dtype(kind) for kind in "?bBhHiIlLqQfd")
 """Types of rows that need no door."""
-_OVERLAP_EFFORT = 10_000
-"""Candidates that NumPy tries to tell whether arrays share memory; for rows a few suffice."""
+_OVERLAP_EFFORT: Any = 10_000
+"""Candidates that NumPy tries to tell whether arrays share memory; for rows a few suffice.
+
+Any, since NumPy's annotations know its two constants alone.
+"""
 _TooHard: type[Exception] = getattr(np, "exceptions", np).TooHardError
 
 
@@ -142,7 +145,7 @@ def _check_apart(out: NDArray[Any], rows: NDArray[Any]) -> None:
         return
     message = "out shares memory with X; expected an array of its own"
     try:
-        if not np.shares_memory(out, rows, max_work=_OVERLAP_EFFORT):  # type: ignore[arg-type]
+        if not np.shares_memory(out, rows, max_work=_OVERLAP_EFFORT):
             return
     except _TooHard:
         message = "out may share memory with X, too tangled to tell; expected an array of its own"
